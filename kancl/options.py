@@ -1,0 +1,165 @@
+"""Options: a builder's signature is the schema of its options.
+
+``gaussian-peaks:tasks=7,slope=0.2`` names a builder and sets options; each is coerced by its parameter's annotation, and
+what is missing is filled in from the defaults, so that a stored configuration never depends on a default that may change.
+"""
+
+import difflib
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kancl.errors import InputError
+from kancl.registry import Builder, Registry, place_of
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A builder's name and the options given for it, as plain values."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The text that :func:`parse_spec` reads back, e.g. ``kan:base=silu,hidden=5``; a file's folder is left out."""
+        name = Path(self.name).name if ".py:" in self.name else self.name
+        given = ",".join(f"{key}={_show(value)}" for key, value in self.options.items())
+        return f"{name}:{given}" if given else name
+
+
+def parse_spec(text: str) -> Spec:
+    """Read ``name``, ``name:key=value,...`` or ``path.py:name:key=value,...``.
+
+    A list is written ``hidden=12x13`` or ``hidden=[12,13]``; ``none``, ``true`` and ``false`` are what they say.
+
+    >>> parse_spec("mlp:hidden=12x13,activation=tanh").options
+    {'hidden': [12, 13], 'activation': 'tanh'}
+    """
+    match = re.fullmatch(r"(?P<name>(?:.*\.py:)?[^:]+)(?::(?P<options>.*))?", text.strip(), re.DOTALL)
+    if match is None:
+        raise InputError(f"{text!r} is not of the form name:option=value,option=value")
+    options: dict[str, Any] = {}
+    for part in _split(match["options"] or ""):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"{text!r}: expected option=value, got {part!r}")
+        name = key.strip().replace("-", "_")
+        if name in options:
+            raise InputError(f"{text!r}: option {name} is given twice")
+        options[name] = _read(value.strip())
+    return Spec(match["name"], options)
+
+
+def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return all options of a builder as plain JSON values: those of ``spec`` coerced, the others at their defaults.
+
+    Args:
+        builder: a function with typed keyword options; its signature is the schema.
+        spec: the options that were given.
+        reserved: the names of the parameters that the caller fills in and that are no options.
+
+    Raises:
+        InputError: an unknown option (with near misses), or a value that its annotation does not allow.
+    """
+    parameters = schema(builder, reserved)
+    for key in spec.options:
+        if key not in parameters:
+            near = difflib.get_close_matches(key, parameters, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(parameters) or 'none'}"
+            raise InputError(f"{spec.name} has no option {key!r}; {hint}")
+    resolved = {}
+    for key, parameter in parameters.items():
+        adapter = TypeAdapter(parameter.annotation)
+        value = parameter.default
+        if key in spec.options:
+            value = _coerce(adapter, spec, key, parameter)
+        elif value is inspect.Parameter.empty:
+            raise InputError(f"{spec.name} needs its option {key}: give {spec.name}:{key}=...")
+        resolved[key] = adapter.dump_python(value, mode="json")
+    return resolved
+
+
+def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
+    """Call a builder with resolved options and the reserved arguments; what it refuses becomes an :class:`InputError`."""
+    options = resolve(builder, spec, tuple(reserved))
+    parameters = schema(builder, tuple(reserved))
+    typed = {key: TypeAdapter(parameters[key].annotation).validate_python(value) for key, value in options.items()}
+    try:
+        return builder(**reserved, **typed)
+    except InputError as error:
+        raise InputError(f"{spec.label}: {error}") from error
+    except Exception as error:
+        raise InputError(f"{spec.label} failed with {type(error).__name__}: {error}{place_of(error)}") from error
+
+
+def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> Spec:
+    """Return ``spec`` with every option of its builder spelled out."""
+    return Spec(spec.name, resolve(registry.get(spec.name), spec, reserved))
+
+
+def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a builder that are options, by name."""
+    parameters = inspect.signature(builder).parameters
+    name = getattr(builder, "__name__", repr(builder))
+    for required in reserved:
+        if required not in parameters:
+            raise InputError(f"{name} must take the argument {required!r}; its signature is {inspect.signature(builder)}")
+    options = {key: parameter for key, parameter in parameters.items() if key not in reserved}
+    for key, parameter in options.items():
+        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+            raise InputError(f"{name} takes *{key}; options must be named one by one, since the signature is their schema")
+        if parameter.annotation is inspect.Parameter.empty:
+            raise InputError(f"option {key!r} of {name} has no type annotation; write e.g. {key}: int = 3")
+    return options
+
+
+def _coerce(adapter: TypeAdapter[Any], spec: Spec, key: str, parameter: inspect.Parameter) -> Any:
+    value = spec.options[key]
+    candidates = [value]
+    if isinstance(value, PLAIN) and value is not None:
+        candidates += [[value], str(value)]  # hidden=5 is a list of one; a text option may look like a number
+    for candidate in candidates:
+        try:
+            return adapter.validate_python(candidate)
+        except ValidationError:
+            continue
+    expected = re.sub(r"\b(typing|collections\.abc)\.", "", inspect.formatannotation(parameter.annotation))
+    raise InputError(f"{spec.name}: option {key} expects {expected}, got {value!r}")
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are not inside brackets."""
+    return [part for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def _read(text: str) -> Any:
+    if text.lower() in ("none", "null"):
+        return None
+    if re.fullmatch(r"\d+(x\d+)+", text):
+        return [int(part) for part in text.split("x")]
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError:
+        return text
+
+
+def _refuse_constant(name: str) -> Any:
+    raise InputError(f"{name} is not a usable option value; give a finite number")
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        plain = len(value) > 1 and all(isinstance(item, int) for item in value)
+        return "x".join(map(str, value)) if plain else json.dumps(list(value), separators=(",", ":"))
+    return str(value).lower() if isinstance(value, bool) else str(value)

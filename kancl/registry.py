@@ -1,0 +1,133 @@
+"""Registries: where architectures, scenarios and strategies are found by name.
+
+A name is looked up in this order: registered in this process, built in (its module is imported on first use), a file
+``path.py:name``, and last the entry points of installed packages. Nothing is imported before it is asked for.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from kancl.errors import InputError
+
+Builder = Callable[..., Any]
+F = TypeVar("F", bound=Builder)
+
+
+class Registry:
+    """Builders by name; a builder's signature is the schema of its options (see :mod:`kancl.options`).
+
+    Args:
+        kind: what is registered, in the singular; third parties use the entry-point group ``kancl.<plural>``.
+        builtin: the module that registers each built-in name when it is imported.
+    """
+
+    def __init__(self, kind: str, builtin: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.group = "kancl." + (kind[:-1] + "ies" if kind.endswith("y") else kind + "s")
+        self._builtin = dict(builtin)
+        self._entries: dict[str, Builder] = {}
+
+    def register(self, name: str) -> Callable[[F], F]:
+        """Decorate a builder to make it known as ``name``; a name can be taken once."""
+
+        def decorate(builder: F) -> F:
+            known = self._entries.get(name)
+            if known is not None and known is not builder:
+                raise InputError(f"{self.kind} {name!r} is already registered (by {known.__module__}); choose another name")
+            self._entries[name] = builder
+            return builder
+
+        return decorate
+
+    def get(self, name: str) -> Builder:
+        """Return the builder called ``name``.
+
+        Raises:
+            InputError: nothing has that name (with near misses), or what has it cannot be loaded.
+        """
+        if name not in self._entries and name in self._builtin:
+            importlib.import_module(self._builtin[name])
+        if name in self._entries:
+            return self._entries[name]
+        if ".py:" in name:
+            return self._from_file(name)
+        for point in entry_points(group=self.group, name=name):
+            return self._from_entry_point(point)
+        raise InputError(self._unknown(name))
+
+    def names(self) -> list[str]:
+        """Return every known name, those of installed packages included, in alphabetical order."""
+        return sorted({*self._entries, *self._builtin, *(point.name for point in entry_points(group=self.group))})
+
+    def available(self) -> dict[str, Builder]:
+        """Return every builder that loads; one that does not is warned about by name and left out."""
+        found = {}
+        for name in self.names():
+            try:
+                found[name] = self.get(name)
+            except InputError as error:
+                warnings.warn(str(error), stacklevel=2)
+        return found
+
+    def _from_entry_point(self, point: EntryPoint) -> Builder:
+        try:
+            builder = point.load()
+        except Exception as error:
+            package = point.dist.name if point.dist else "an installed package"
+            raise InputError(
+                f"{self.kind} {point.name!r} of {package} cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+        self._entries.setdefault(point.name, builder)
+        return self._entries[point.name]
+
+    def _from_file(self, name: str) -> Builder:
+        file, _, attribute = name.rpartition(":")
+        module = _load_file(Path(file), self.kind)
+        builder = getattr(module, attribute, None) or self._entries.get(attribute)
+        if not callable(builder):
+            functions = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
+            raise InputError(f"{file} has no {self.kind} {attribute!r}; it defines: {', '.join(functions) or 'no function'}")
+        return builder
+
+    def _unknown(self, name: str) -> str:
+        names = self.names()
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        return f"unknown {self.kind} {name!r}; {hint} (your own: path/to/file.py:function)"
+
+
+def _load_file(path: Path, kind: str) -> ModuleType:
+    """Import a user's file once per process, under a name that no package has."""
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; a {kind} of your own is given as path/to/file.py:function")
+    module_name = f"_kancl_file_{path.resolve()}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module_name]
+        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}{place_of(error, path)}") from error
+    return module
+
+
+def place_of(error: BaseException, path: Path | None = None) -> str:
+    """Return `` (file:line)`` of the innermost frame of an error, or of its innermost frame in ``path``."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    if path is not None:
+        frames = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()] or frames
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -1,0 +1,155 @@
+"""Grids: where the pieces of a spline begin and end, and which basis functions are non-zero at a point.
+
+A grid has G intervals and degree K. Its extended knots t_{-K} < ... < t_{G+K} carry C = G + K basis functions; function c
+lives on [t_{c-K}, t_{c+1}]. A point in the cell [t_e, t_{e+1}) sees only the K + 1 functions e .. e + K, of which those
+outside 0 .. C - 1 do not exist (the point lies on the extension). Beyond the extended knots every function is 0.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kancl.errors import InputError
+
+MAX_DEGREE = 5
+
+
+@dataclass(frozen=True, eq=False)
+class UniformGrid:
+    """Equal intervals between ``low`` and ``high``, extended by K intervals of the same length on both sides.
+
+    Args:
+        low, high: the ends of the range, per seed and input or broadcasting to that.
+        intervals: G >= 1.
+        degree: K in 0..5.
+    """
+
+    low: Float[Tensor, "#S #I"]
+    high: Float[Tensor, "#S #I"]
+    intervals: int
+    degree: int
+
+    def __post_init__(self) -> None:
+        _check_sizes(self.intervals, self.degree)
+        if not bool((self.high > self.low).all()):
+            raise InputError(f"a grid needs low < high, got low {self.low.tolist()} and high {self.high.tolist()}")
+
+    @classmethod
+    def over(cls, low: float, high: float, intervals: int, degree: int, dtype: torch.dtype | None = None) -> "UniformGrid":
+        """Return one grid on [low, high] for all seeds and inputs."""
+        return cls(torch.full((1, 1), low, dtype=dtype), torch.full((1, 1), high, dtype=dtype), intervals, degree)
+
+    @property
+    def coefficients(self) -> int:
+        """C = G + K, the number of basis functions per input."""
+        return self.intervals + self.degree
+
+    def knots(self) -> Float[Tensor, "#S #I M"]:
+        """Return the M = G + 2K + 1 extended knots."""
+        steps = torch.arange(-self.degree, self.intervals + self.degree + 1, dtype=self.low.dtype, device=self.low.device)
+        return self.low[..., None] + steps * ((self.high - self.low) / self.intervals)[..., None]
+
+    def basis(self, x: Float[Tensor, "S B I"]) -> tuple[Int[Tensor, "S B I K1"], Float[Tensor, "S B I K1"]]:
+        """Return the K + 1 candidate functions at each point: their numbers in 0..C-1, and their values.
+
+        Functions that do not exist get the nearest number and the value 0. The values come from the recursion of Cox and
+        de Boor for knots at distance 1, in the fraction of the cell alone:
+        B^k_r = ((f + k - r) B^{k-1}_{r-1} + (r + 1 - f) B^{k-1}_r) / k.
+        """
+        low, high = self.low[:, None], self.high[:, None]
+        u = (x - low) * (self.intervals / (high - low))
+        outside = (u < -self.degree) | (u > self.intervals + self.degree)  # false for NaN, which must go through
+        cell = u.detach().floor().clamp(-self.degree, self.intervals + self.degree - 1)
+        fraction = torch.where(outside, 0.5, u - cell)  # any finite number: keeps infinities out of the gradient
+        values = [torch.ones_like(fraction) + 0 * fraction]  # not plain ones: NaN must show for degree 0 as well
+        for k in range(1, self.degree + 1):
+            rising = [values[r - 1] * ((fraction + (k - r)) / k) for r in range(1, k + 1)]
+            falling = [values[r] * ((r + 1 - fraction) / k) for r in range(k)]
+            values = [falling[0], *(rising[r - 1] + falling[r] for r in range(1, k)), rising[-1]]
+        return _existing(cell, torch.stack(values, dim=-1), outside, self.coefficients)
+
+
+@dataclass(frozen=True, eq=False)
+class KnotGrid:
+    """Any increasing knots, per seed and input.
+
+    Args:
+        extended: the M = G + 2K + 1 extended knots, strictly increasing.
+        degree: K in 0..5.
+    """
+
+    extended: Float[Tensor, "#S #I M"]
+    degree: int
+
+    def __post_init__(self) -> None:
+        _check_sizes(self.intervals, self.degree)
+        if not bool((self.extended.diff(dim=-1) > 0).all()):
+            raise InputError("the knots of a grid must increase strictly; merge or spread those that coincide")
+
+    @property
+    def intervals(self) -> int:
+        """G."""
+        return self.extended.shape[-1] - 2 * self.degree - 1
+
+    @property
+    def coefficients(self) -> int:
+        """C = G + K, the number of basis functions per input."""
+        return self.intervals + self.degree
+
+    def knots(self) -> Float[Tensor, "#S #I M"]:
+        """Return the extended knots."""
+        return self.extended
+
+    def basis(self, x: Float[Tensor, "S B I"]) -> tuple[Int[Tensor, "S B I K1"], Float[Tensor, "S B I K1"]]:
+        """Return the K + 1 candidate functions at each point: their numbers in 0..C-1, and their values.
+
+        De Boor's triangle (Piegl and Tiller, The NURBS Book, algorithm A2.2) on the 2K knots around the point's cell.
+        """
+        degree, last = self.degree, self.extended.shape[-1] - 1
+        seeds, batch, inputs = x.shape
+        knots = self.extended.expand(seeds, inputs, -1)
+        outside = (x < knots[..., 0][:, None]) | (x > knots[..., -1][:, None])
+        column = x.detach().transpose(1, 2).contiguous()
+        position = torch.searchsorted(knots.contiguous(), column, right=True).clamp(1, last) - 1  # (S, I, B)
+        position = torch.where(column.isnan(), degree, position)
+        # Beyond the last knot the triangle reads knots that no existing function depends on: any increasing ones do.
+        step = torch.arange(1, degree + 1, dtype=x.dtype, device=x.device)
+        before = knots[..., :1] - step.flip(0) * (knots[..., 1:2] - knots[..., :1])
+        after = knots[..., -1:] + step * (knots[..., -1:] - knots[..., -2:-1])
+        padded = torch.cat([before, knots, after], dim=-1)
+        near = position[..., None] + torch.arange(1, 2 * degree + 1, device=x.device)  # t_{e-K+1} .. t_{e+K}
+        local = padded.gather(-1, near.flatten(2)).view(seeds, inputs, batch, 2 * degree).transpose(1, 2)
+        middle = (knots[..., :1] + knots[..., 1:2])[..., 0][:, None] / 2
+        point = torch.where(outside, middle, x)
+        values = [torch.ones_like(point) + 0 * point]
+        for k in range(1, degree + 1):
+            saved = torch.zeros_like(point)
+            row = []
+            for r in range(k):
+                right, left = local[..., degree + r], local[..., degree + r - k]
+                part = values[r] / (right - left)
+                row.append(saved + (right - point) * part)
+                saved = (point - left) * part
+            values = [*row, saved]
+        cell = (position - degree).transpose(1, 2).to(x.dtype)
+        return _existing(cell, torch.stack(values, dim=-1), outside, self.coefficients)
+
+
+Grid = UniformGrid | KnotGrid
+
+
+def _existing(cell: Tensor, values: Tensor, outside: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:
+    """Number the functions of each cell, and silence those that do not exist."""
+    first = cell.nan_to_num(0.0).long()  # casting NaN is undefined
+    index = first[..., None] + torch.arange(values.shape[-1], device=cell.device)
+    missing = (index < 0) | (index >= coefficients) | outside[..., None]
+    return index.clamp(0, coefficients - 1), values.masked_fill(missing, 0.0)
+
+
+def _check_sizes(intervals: int, degree: int) -> None:
+    if not 0 <= degree <= MAX_DEGREE:
+        raise InputError(f"the degree of a spline must be 0..{MAX_DEGREE}, got {degree}")
+    if intervals < 1:
+        raise InputError(f"a grid needs at least 1 interval, got {intervals}")

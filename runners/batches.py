@@ -1,0 +1,64 @@
+"""Batches for all seeds at once, each seed in its own order.
+
+A seed's order depends on its seed, the phase and the epoch alone: not on the stack it is in, and not on what ran before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from kancl.seeding import generator
+from runners.stream import Samples, Stream
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Inputs, targets and, for tasks with heads of their own, the active output units of each sample."""
+
+    x: Float[Tensor, "S B I"]
+    y: Shaped[Tensor, "S B ..."]
+    mask: Bool[Tensor, "S B O"] | None
+
+    def of_seed(self, s: int) -> "Batch":
+        """Return the batch of one seed, as a stack of one."""
+        return Batch(self.x[s : s + 1], self.y[s : s + 1], None if self.mask is None else self.mask[s : s + 1])
+
+
+def union(parts: list[Samples]) -> Samples:
+    """Return the samples of several tasks as one set."""
+    if len(parts) == 1:
+        return parts[0]
+    return Samples(
+        torch.cat([part.x for part in parts], 1),
+        torch.cat([part.y for part in parts], 1),
+        torch.cat([part.task for part in parts]),
+    )
+
+
+def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase: int) -> Iterator[Batch]:
+    """Yield batches without end, epoch after epoch; the last batch of an epoch may be smaller, so all samples are used."""
+    count = samples.x.shape[1]
+    if size == "full" or size >= count:
+        # Every order of a full batch is the same batch: it is made once.
+        mask = stream.mask(samples.task)
+        whole = Batch(samples.x, samples.y, None if mask is None else mask.expand(len(stream.seeds), -1, -1))
+        while True:
+            yield whole
+    epoch = 0
+    while True:
+        order = epoch_order(stream.seeds, count, phase, epoch)
+        rows = torch.arange(len(stream.seeds))[:, None]
+        x, y, mask = samples.x[rows, order], samples.y[rows, order], stream.mask(samples.task[order])
+        for start in range(0, count, size):
+            part = slice(start, start + size)
+            yield Batch(x[:, part], y[:, part], None if mask is None else mask[:, part])
+        epoch += 1
+
+
+def epoch_order(seeds: tuple[int, ...], count: int, phase: int, epoch: int) -> Tensor:
+    """Return the order in which each seed sees its samples in an epoch, (S, N)."""
+    return torch.stack([torch.randperm(count, generator=generator(seed, "batches", phase, epoch)) for seed in seeds])

@@ -1,0 +1,51 @@
+"""``kancl``: reads the command line, hands over to one command, and turns errors into messages and exit codes."""
+
+import sys
+from typing import Annotated
+
+import tyro
+
+from runners.cli.compare import Compare
+from runners.cli.list import List
+from runners.cli.run import Run
+
+Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``kancl`` with these arguments (the process's own if None) and return the exit code.
+
+    0: all went well. 1: a cell failed. 2: the input cannot be used as it is. 130: interrupted.
+    """
+    from kancl.errors import InputError
+
+    command = tyro.cli(
+        Command,
+        prog="kancl",
+        description="Does this network forget? Train KANs and their rivals on sequences of tasks, and measure what each keeps.",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    try:
+        return command.execute()
+    except InputError as error:
+        print(f"kancl: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"kancl: {error.strerror or error}{where}; what was finished is stored, the same command continues", file=sys.stderr
+        )
+        return 2
+    except KeyboardInterrupt:
+        print("kancl: interrupted; the same command continues after the last finished task", file=sys.stderr)
+        return 130
+
+
+def entry() -> None:
+    """Entry point of the ``kancl`` command."""
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""``kancl run``: train what was asked for, or go on where an earlier run stopped."""
+
+import hashlib
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from runners.config import Request
+
+if TYPE_CHECKING:
+    from runners.config import Cell
+
+
+@dataclass(frozen=True)
+class Run(Request):
+    """Train every combination of scenarios, architectures and strategies, all seeds at once.
+
+    The same command continues a run that was stopped and skips what is done. Options not given come from --file, then from
+    the scenario's advice, then from the defaults; kancl list shows the names and what each can be set to.
+    """
+
+    scenarios: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Scenarios, each NAME, NAME:option=value,... or path/to/file.py:function."""
+    file: Path | None = None
+    """Experiment file: TOML with the names of these options, and [[block]] tables for variations."""
+    out: Path | None = None
+    """Folder for the results; runs/<scenarios>-<hash> if not given."""
+
+    def execute(self) -> int:
+        """Run and return the exit code."""
+        from runners.cli.screen import Screen
+        from runners.results import load
+        from runners.store import Store
+        from runners.sweep import expand, read_file, run
+        from runners.tables import summary_tables
+
+        said = Request(**{f.name: getattr(self, f.name) or None for f in fields(Request)})
+        cells = expand([said.over(request) for request in (read_file(self.file) if self.file else [Request()])])
+        out = self.out or _default_out(cells)
+        screen = Screen()
+        with screen:
+            outcome = run(cells, Store(out), screen)
+        if outcome.results:
+            results = load(out)
+            for table in summary_tables(results):
+                screen.console.print(table)
+        screen.console.print(
+            f"\nResults: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
+        )
+        for key, message in outcome.failures.items():
+            screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
+        return 1 if outcome.failures else 0
+
+
+def _default_out(cells: "list[Cell]") -> Path:
+    names = dict.fromkeys(re.sub(r"\W+", "-", Path(cell.scenario.name).name.split(":")[-1]) for cell in cells)
+    digest = hashlib.sha256(" ".join(sorted(cell.key for cell in cells)).encode()).hexdigest()[:8]
+    return Path("runs") / f"{'-'.join(names)[:60]}-{digest}"

@@ -1,0 +1,221 @@
+"""Configurations: frozen dataclasses of plain values, and how a request becomes cells.
+
+What the user does not say is filled in from the scenario's advice and then from the defaults, and all of it is written out:
+a stored configuration is complete. Precedence: default < advice of the scenario < experiment file < command line.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from kancl.errors import InputError
+from kancl.options import Spec, parse_spec
+
+FORMAT = 1
+"""Number of the stored format; a change of what a configuration means gets a new one."""
+
+Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a network is trained on each task.
+
+    Args:
+        optimizer: adam, adamw and sgd run all seeds at once; lbfgs (strong Wolfe, history 10, one iteration a step) seed by
+            seed.
+        lr: learning rate.
+        state: the optimiser's state is dropped at each task (reset) or carried over (keep).
+        weight_decay: decoupled for adamw, added to the gradient otherwise (not for lbfgs).
+        momentum: for sgd.
+        steps: training steps per task; or
+        epochs: passes over the task's data.
+        batch_size: samples per step, or ``full``.
+    """
+
+    optimizer: Optimizer = "adam"
+    lr: float = 1e-3
+    state: Literal["reset", "keep"] = "reset"
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    steps: int | None = None
+    epochs: int | None = None
+    batch_size: int | Literal["full"] = "full"
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError(f"give either steps or epochs per task, got {self.steps=} and {self.epochs=}".replace("self.", ""))
+        for name in ("steps", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        if not self.lr > 0 or self.weight_decay < 0 or not 0 <= self.momentum < 1:
+            raise InputError(
+                f"needs lr > 0, weight_decay >= 0 and 0 <= momentum < 1, got {self.lr}, {self.weight_decay}, {self.momentum}"
+            )
+        if self.optimizer == "lbfgs" and (self.batch_size != "full" or self.weight_decay):
+            raise InputError("lbfgs works on the full batch and without weight decay; choose another optimizer for either")
+        if self.momentum and self.optimizer != "sgd":
+            raise InputError(f"momentum is an option of sgd, not of {self.optimizer}")
+
+    def steps_per_task(self, samples: int) -> int:
+        """Return the number of training steps on a task with so many samples."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        batch = samples if self.batch_size == "full" else self.batch_size
+        return self.epochs * -(-samples // batch)
+
+    @property
+    def label(self) -> str:
+        """The settings in short, e.g. ``adam lr=0.003 steps=3000``."""
+        parts = [self.optimizer, f"lr={self.lr:g}"]
+        parts += [f"steps={self.steps}" if self.steps is not None else f"epochs={self.epochs}"]
+        parts += [f"batch={self.batch_size}"] if self.batch_size != "full" else []
+        parts += [f"decay={self.weight_decay:g}"] if self.weight_decay else []
+        parts += [f"momentum={self.momentum:g}"] if self.momentum else []
+        parts += ["state kept"] if self.state == "keep" else []
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The unit that is run, stored and resumed: one scenario, architecture, strategy and policy with a block of seeds.
+
+    Each spec is there twice: as it was asked for (it names the results), and with every option spelled out.
+    """
+
+    scenario: Spec
+    architecture: Spec
+    strategy: Spec
+    policy: Policy
+    seeds: tuple[int, ...]
+    dtype: Literal["float32", "float64"] = "float32"
+    evaluations: int = 12
+    asked: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as plain values; equal configurations give equal JSON."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @property
+    def key(self) -> str:
+        """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
+        config = json.dumps(_without(self.to_json(), "asked"), sort_keys=True)
+        digest = hashlib.sha256(config.encode()).hexdigest()[:10]
+        names = [Path(spec.name).name.split(":")[-1] for spec in (self.scenario, self.architecture, self.strategy)]
+        return "--".join([*(re.sub(r"[^\w.-]", "_", name) for name in names), digest])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for: every combination of scenarios, architectures and strategies under one policy.
+
+    None means: not said. The names are those of the command line's options and of the keys of an experiment file.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    scenarios: tuple[str, ...] | None = None
+    """Scenarios, each NAME, NAME:option=value,... or path/to/file.py:function."""
+    architectures: tuple[str, ...] | None = None
+    """Architectures, each NAME or NAME:option=value,...; kan and mlp if none is given."""
+    strategies: tuple[str, ...] | None = None
+    """Strategies, each NAME or NAME:option=value,...; naive if none is given."""
+    seeds: int | str | None = None
+    """How many seeds (8 is 0 to 7), a range (16-31) or a list (3,5,8); 8 if not given."""
+    optimizer: Optimizer | None = None
+    """The optimiser; the scenario's advice, else adam. lbfgs takes full batches, one iteration a step."""
+    lr: float | None = None
+    """Learning rate; the scenario's advice for that optimiser, else 1e-3."""
+    state: Literal["reset", "keep"] | None = None
+    """Drop the optimiser's state at every task (reset, the default) or carry it over (keep)."""
+    weight_decay: float | None = None
+    """Weight decay: decoupled under adamw, otherwise part of the gradient; 0 if not given."""
+    momentum: float | None = None
+    """Momentum of sgd."""
+    steps: int | None = None
+    """Optimiser steps per task; the scenario's advice if neither this nor epochs is given."""
+    epochs: int | None = None
+    """Passes over each task's samples, instead of steps."""
+    batch_size: int | Literal["full"] | None = None
+    """Samples per step, or full."""
+    dtype: Literal["float32", "float64"] | None = None
+    """Number format; float32 if not given."""
+    evaluations: int | None = None
+    """Evaluations of all tasks during each task, at log-spaced steps; 12 if not given."""
+
+    def over(self, other: "Request") -> "Request":
+        """Return this request with what it leaves unsaid taken from another one."""
+        return replace(other, **{key: value for key, value in vars(self).items() if value is not None})
+
+    def policy(self) -> dict[str, Any]:
+        """Return what was said about the policy."""
+        return {f.name: getattr(self, f.name) for f in fields(Policy) if getattr(self, f.name) is not None}
+
+
+DEFAULTS = Request(
+    architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12
+)  # fmt: skip
+
+
+def parse_seeds(text: int | str) -> tuple[int, ...]:
+    """Read seeds: a number of them (``8`` is 0 to 7), a range ``16-31``, or a list ``3,5,8``.
+
+    >>> parse_seeds("3-5")
+    (3, 4, 5)
+    """
+    written = str(text).strip()
+    if match := re.fullmatch(r"(\d+)-(\d+)", written):
+        seeds = tuple(range(int(match[1]), int(match[2]) + 1))
+    elif re.fullmatch(r"\d+(,\d+)*,?", written):
+        numbers = tuple(int(part) for part in written.split(",") if part)
+        seeds = numbers if "," in written else tuple(range(numbers[0]))
+    else:
+        raise InputError(f"seeds must be a number (8), a range (16-31) or a list (3,5,8), got {written!r}")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds must be at least one and all different, got {written!r}")
+    return seeds
+
+
+def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:
+    """Return the policy from what the user said, the scenario's numbers for that optimiser, and the defaults."""
+    optimizer = said.get("optimizer") or advised_optimizer
+    values: dict[str, Any] = {"optimizer": optimizer, **advice.get(optimizer, {})}
+    given = {key: value for key, value in said.items() if value is not None}
+    if "steps" in given or "epochs" in given:
+        values.pop("steps", None), values.pop("epochs", None)
+    values |= given
+    if values.get("steps") is None and values.get("epochs") is None:
+        values["steps"] = 1000
+    unknown = set(values) - {f.name for f in fields(Policy)}
+    if unknown:
+        raise InputError(f"unknown policy settings {sorted(unknown)}; known: {', '.join(f.name for f in fields(Policy))}")
+    return Policy(**values)
+
+
+def cell_from_json(config: Mapping[str, Any]) -> Cell:
+    """Read what :meth:`Cell.to_json` wrote."""
+    if config.get("format") != FORMAT:
+        raise InputError(f"stored format {config.get('format')} is not the one this version reads ({FORMAT})")
+    values = _without(config, "format")
+    for part in ("scenario", "architecture", "strategy"):
+        values[part] = Spec(**values[part])
+    values["policy"] = Policy(**values["policy"])
+    values["seeds"] = tuple(values["seeds"])
+    return Cell(**values)
+
+
+def with_advice(text: str, advice: Mapping[str, Mapping[str, Any]]) -> Spec:
+    """Return the spec with the scenario's advice for that name put under the options that were given."""
+    spec = parse_spec(text)
+    return replace(spec, options={**advice.get(spec.name, {}), **spec.options})
+
+
+def _without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {k: v for k, v in mapping.items() if k != key}

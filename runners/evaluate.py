@@ -1,0 +1,51 @@
+"""Scores of a stack of networks on the test samples of all tasks, in one batched forward pass."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kancl.models import Network
+from runners.batches import union
+from runners.stream import Stream
+
+CHUNK = 1 << 22
+"""Numbers (seeds x samples x inputs) that go through the network at once: bounds the memory of an evaluation."""
+
+
+class Evaluator:
+    """Prepared once per run, since the test samples do not change."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.x = union(list(stream.test)).x
+        self.samples = max(1, CHUNK // (len(stream.seeds) * stream.inputs))
+
+    @torch.no_grad()
+    def scores(self, network: Network) -> dict[str, Float[np.ndarray, "S T"]]:
+        """Return every score of every task, by name."""
+        outputs = torch.cat([network(part) for part in self.x.split(self.samples, dim=1)], dim=1)
+        sizes = [samples.x.shape[1] for samples in self.stream.test]
+        columns: dict[str, list[Tensor]] = {name: [] for name in self.stream.objective.scores}
+        for samples, part in zip(self.stream.test, outputs.split(sizes, dim=1), strict=True):
+            mask = self.stream.mask(samples.task)
+            for name, score in self.stream.objective.scores.items():
+                columns[name].append(score.compute(part, samples.y, None if mask is None else mask.expand_as(part)))
+        return {name: torch.stack(values, 1).double().numpy() for name, values in columns.items()}
+
+    @torch.no_grad()
+    def function(self, network: Network) -> Float[np.ndarray, "S P O"] | None:
+        """Return the outputs at the plotting points of a one-dimensional scenario."""
+        x = self.stream.plot_x
+        if x is None:
+            return None
+        return network(x.expand(len(self.stream.seeds), -1, -1)).numpy()
+
+
+def evaluation_steps(steps: int, count: int) -> list[int]:
+    """Return about ``count`` step numbers from 1 to ``steps``, evenly spaced on a log scale, the last one included.
+
+    >>> evaluation_steps(100, 5)
+    [1, 3, 10, 32, 100]
+    """
+    return sorted({round(steps ** (k / max(count - 1, 1))) for k in range(count)} | {steps})

@@ -1,0 +1,87 @@
+"""What a run leaves behind: numbers per seed, from which every metric is derived."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(eq=False)
+class Result:
+    """The outcome of one cell.
+
+    Args:
+        seeds, tasks: the seeds and the names of the tasks, the axes of what follows.
+        higher_is_better: direction by score name; the first score is the main one.
+        R: the retention matrix by score name, R[s, i, j] after training task i, row 0 before any training.
+        null: by score name, what each task's best constant predictor reaches.
+        curves: by score name, the scores of all tasks at every evaluation.
+        curve_task, curve_step: the task in training (from 1, 0 before any) and the steps taken in it, at every evaluation.
+        diverged_at: the first evaluation at which a seed's network gave a value that is not finite, or -1.
+        functions: for one-dimensional scenarios the outputs at ``plot_x`` after every task.
+        parameters: trained numbers per network.
+        seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
+    """
+
+    seeds: tuple[int, ...]
+    tasks: tuple[str, ...]
+    higher_is_better: dict[str, bool]
+    R: dict[str, Float[np.ndarray, "S T1 T"]]
+    null: dict[str, Float[np.ndarray, "S T"]]
+    curves: dict[str, Float[np.ndarray, "S E T"]]
+    curve_task: Int[np.ndarray, "E"]
+    curve_step: Int[np.ndarray, "E"]
+    diverged_at: Int[np.ndarray, "S"]
+    parameters: int
+    seconds: float
+    steps: int
+    functions: Float[np.ndarray, "S T1 P O"] | None = None
+    plot_x: Float[np.ndarray, "P 1"] | None = None
+    plot_target: Float[np.ndarray, "P O"] | None = None
+
+    @property
+    def score(self) -> str:
+        """The name of the main score."""
+        return next(iter(self.higher_is_better))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as arrays that need no pickle."""
+        arrays: dict[str, np.ndarray] = {
+            "seeds": np.array(self.seeds, dtype=np.int64),
+            "tasks": np.array(self.tasks, dtype=str),
+            "scores": np.array(list(self.higher_is_better), dtype=str),
+            "higher_is_better": np.array(list(self.higher_is_better.values()), dtype=bool),
+            "curve_task": self.curve_task,
+            "curve_step": self.curve_step,
+            "diverged_at": self.diverged_at,
+            "parameters": np.array(self.parameters),
+            "seconds": np.array(self.seconds),
+            "steps": np.array(self.steps),
+        }
+        for name in self.higher_is_better:
+            arrays |= {f"R/{name}": self.R[name], f"null/{name}": self.null[name], f"curves/{name}": self.curves[name]}
+        if self.functions is not None and self.plot_x is not None and self.plot_target is not None:
+            arrays |= {"functions": self.functions, "plot_x": self.plot_x, "plot_target": self.plot_target}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Result":
+        """Read what :meth:`to_arrays` made."""
+        scores = [str(name) for name in arrays["scores"]]
+        return cls(
+            seeds=tuple(int(seed) for seed in arrays["seeds"]),
+            tasks=tuple(str(name) for name in arrays["tasks"]),
+            higher_is_better=dict(zip(scores, map(bool, arrays["higher_is_better"]), strict=True)),
+            R={name: arrays[f"R/{name}"] for name in scores},
+            null={name: arrays[f"null/{name}"] for name in scores},
+            curves={name: arrays[f"curves/{name}"] for name in scores},
+            curve_task=arrays["curve_task"],
+            curve_step=arrays["curve_step"],
+            diverged_at=arrays["diverged_at"],
+            parameters=int(arrays["parameters"]),
+            seconds=float(arrays["seconds"]),
+            steps=int(arrays["steps"]),
+            functions=arrays.get("functions"),
+            plot_x=arrays.get("plot_x"),
+            plot_target=arrays.get("plot_target"),
+        )

@@ -1,0 +1,214 @@
+"""The store: files are the truth, and one writer owns them.
+
+``<out>/experiment.json`` names the cells; each cell has ``<out>/cells/<key>/`` with ``config.json``, ``status.json``,
+``checkpoint.pt`` (the end of the last finished task) and ``arrays.npz`` (the result). Every write goes to a temporary file,
+is synced, and takes its name by ``os.replace``, so a file is either whole or absent. Nothing here is ever unpickled.
+"""
+
+import fcntl
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+
+from kancl.errors import InputError
+from runners.config import FORMAT, Cell, cell_from_json
+from runners.environment import environment
+from runners.result import Result
+from runners.train import Checkpoint, Record
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file whole or not at all: temporary file, sync, rename, sync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically."""
+    write_atomically(path, lambda file: file.write(json.dumps(value, indent=1).encode() + b"\n"))
+
+
+class CellStore:
+    """The files of one cell."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, cell: Cell) -> None:
+        """Make the folder and write down the configuration."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "config.json", cell.to_json())
+
+    def save_status(self, state: str, **more: Any) -> None:
+        """Write the status: running, done or failed."""
+        write_json(self.folder / "status.json", {"state": state, **more, "environment": environment()})
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write the state at the end of a task."""
+        record = checkpoint.record
+        assert record.diverged_at is not None
+        content = {
+            "format": FORMAT,
+            "phases_done": checkpoint.phases_done,
+            "network": checkpoint.network,
+            "learner": checkpoint.learner,
+            "state": checkpoint.state,
+            "rows": [_to_tensors(row) for row in record.rows],
+            "curve": [_to_tensors(row) for row in record.curve],
+            "place": record.place,
+            "functions": [torch.from_numpy(values) for values in record.functions],
+            "diverged_at": torch.from_numpy(record.diverged_at),
+            "seconds": record.seconds,
+            "steps": record.steps,
+        }
+        write_atomically(self.folder / "checkpoint.pt", lambda file: torch.save(content, file))
+
+    def load_checkpoint(self) -> Checkpoint | None:
+        """Return the state at the end of the last finished task, or None if there is none that can be read."""
+        try:
+            content = torch.load(self.folder / "checkpoint.pt", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError):  # absent, or not whole
+            return None
+        if content.get("format") != FORMAT:
+            return None
+        record = Record(
+            rows=[_to_arrays(row) for row in content["rows"]],
+            curve=[_to_arrays(row) for row in content["curve"]],
+            place=[tuple(place) for place in content["place"]],
+            functions=[values.numpy() for values in content["functions"]],
+            diverged_at=content["diverged_at"].numpy(),
+            seconds=content["seconds"],
+            steps=content["steps"],
+        )
+        return Checkpoint(content["phases_done"], content["network"], content["learner"], content["state"], record)
+
+    def save_result(self, result: Result) -> None:
+        """Write the result; its presence is what makes a cell done."""
+        write_atomically(self.folder / "arrays.npz", lambda file: np.savez_compressed(file, **result.to_arrays()))  # type: ignore[arg-type]
+
+    def load_result(self) -> Result | None:
+        """Return the result, or None if there is none that can be read."""
+        try:
+            with np.load(self.folder / "arrays.npz", allow_pickle=False) as arrays:
+                return Result.from_arrays(dict(arrays))
+        except Exception:
+            return None
+
+    def load_cell(self) -> Cell | None:
+        """Return the configuration, or None if it cannot be read."""
+        try:
+            return cell_from_json(json.loads((self.folder / "config.json").read_text()))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def load_status(self) -> dict[str, Any]:
+        """Return the status; empty if it cannot be read."""
+        try:
+            status = json.loads((self.folder / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
+    def save_failure(self, error: Exception) -> None:
+        """Write down why the cell failed."""
+        self.save_status("failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exception(error))
+
+
+class Store:
+    """The files of one experiment."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def cell(self, key: str) -> CellStore:
+        """Return the store of one cell."""
+        return CellStore(self.out / "cells" / key)
+
+    def keys(self) -> list[str]:
+        """Return the cells' keys in the order in which they were asked for."""
+        try:
+            return list(json.loads((self.out / "experiment.json").read_text())["cells"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return []
+
+    @contextmanager
+    def opened(self, cells: Sequence[Cell]) -> Iterator[None]:
+        """Own the folder for one experiment: made if absent, refused if it holds another, locked against a second writer.
+
+        Raises:
+            InputError: the folder holds something else, cannot be written, or is being written by another process.
+        """
+        self._refuse_other(cells)
+        try:
+            (self.out / "cells").mkdir(parents=True, exist_ok=True)
+            lock = (self.out / ".lock").open("w")
+        except OSError as error:
+            raise InputError(f"--out {self.out} cannot be written ({error.strerror}); choose another folder") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(f"another kancl run is writing to {self.out}; wait for it or choose another --out") from error
+            if not self.keys():
+                labels = {cell.key: describe(cell) for cell in cells}
+                write_json(self.out / "experiment.json", {"format": FORMAT, "cells": labels})
+            yield
+
+    def _refuse_other(self, cells: Sequence[Cell]) -> None:
+        if not self.out.exists():
+            return
+        if not self.out.is_dir():
+            raise InputError(f"--out {self.out} is a file; expected a folder for results")
+        stored, wanted = set(self.keys()), {cell.key: cell for cell in cells}
+        if not stored:
+            strangers = [
+                path.name for path in self.out.iterdir() if path.name not in ("cells", ".lock") and path.suffix != ".tmp"
+            ]
+            if strangers:
+                raise InputError(
+                    f"--out {self.out} holds files that are no kancl experiment ({strangers[0]}, ...); choose another"
+                )
+        elif stored != set(wanted):
+            only_there = [key for key in stored if key not in wanted]
+            only_here = [describe(cell) for key, cell in wanted.items() if key not in stored]
+            difference = (
+                [f"{len(only_there)} of its cells are not asked for now (such as {only_there[0]})"] if only_there else []
+            )
+            difference += [f"{len(only_here)} asked for now are not in it (such as {only_here[0]})"] if only_here else []
+            raise InputError(
+                f"--out {self.out} holds a different experiment: {', and '.join(difference)}; choose another --out, or repeat "
+                "the command that made it"
+            )
+
+
+def describe(cell: Cell) -> str:
+    """Return a cell in words."""
+    asked = [cell.asked.get(part, "") for part in ("scenario", "architecture", "strategy")]
+    return f"{' / '.join(asked)} / {cell.policy.label} / {len(cell.seeds)} seeds"
+
+
+def _to_tensors(row: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values) for name, values in row.items()}
+
+
+def _to_arrays(row: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in row.items()}

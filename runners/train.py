@@ -1,0 +1,167 @@
+"""The native runner: one loop that trains all seeds of a cell in one batched program.
+
+Read :func:`run_cell` from top to bottom; everything it calls is one screen long.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kancl import options
+from kancl.models import Network, Problem, architectures, parameters_per_seed
+from runners.batches import Batch, batches, union
+from runners.config import Cell
+from runners.evaluate import Evaluator, evaluation_steps
+from runners.learners import Learner, make_learner
+from runners.result import Result
+from runners.strategies import State, Strategy, strategies
+from runners.stream import Stream
+
+SLICES = 50
+"""Parts of a task after which progress is told."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a cell is: told after every slice of a task."""
+
+    task: int
+    tasks: int
+    steps: int
+    total_steps: int
+
+
+@dataclass
+class Record:
+    """What has been measured so far; saved at every task end and turned into a :class:`Result` at the end."""
+
+    rows: list[dict[str, np.ndarray]] = field(default_factory=list)
+    curve: list[dict[str, np.ndarray]] = field(default_factory=list)
+    place: list[tuple[int, int]] = field(default_factory=list)
+    functions: list[np.ndarray] = field(default_factory=list)
+    diverged_at: np.ndarray | None = None
+    seconds: float = 0.0
+    steps: int = 0
+
+    def measure(self, evaluator: Evaluator, network: Network, task: int, step: int, end: bool) -> None:
+        """Evaluate all tasks; at the end of a task (or before the first) the scores are also a row of R."""
+        scores = evaluator.scores(network)
+        broken = ~np.isfinite(np.stack(list(scores.values()))).all((0, 2))
+        if self.diverged_at is None:
+            self.diverged_at = np.full(len(broken), -1)
+        self.diverged_at[broken & (self.diverged_at < 0)] = len(self.place)
+        self.curve.append(scores)
+        self.place.append((task, step))
+        if end:
+            self.rows.append(scores)
+            function = evaluator.function(network)
+            if function is not None:
+                self.functions.append(function)
+
+
+@dataclass
+class Checkpoint:
+    """Everything that the rest of a run depends on, at the end of a task."""
+
+    phases_done: int
+    network: dict[str, Tensor]
+    learner: Any
+    state: State
+    record: Record
+
+
+def build_network(cell: Cell, stream: Stream, phase: int = 0) -> Network:
+    """Build the cell's networks; a later phase gives other, independent initial weights."""
+    problem = Problem(stream.inputs, stream.outputs, stream.seeds, stream.low, stream.high, phase, getattr(torch, cell.dtype))
+    return options.build(architectures.get(cell.architecture.name), cell.architecture, problem=problem)
+
+
+def run_cell(
+    cell: Cell,
+    stream: Stream,
+    resume: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> Result:
+    """Train one cell on its stream of tasks and return what was measured.
+
+    Args:
+        cell: the configuration.
+        stream: the cell's scenario, stacked over the cell's seeds.
+        resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
+        save: called at the end of every task.
+        tell: called with the progress.
+    """
+    strategy: Strategy = options.build(strategies.get(cell.strategy.name), cell.strategy)
+    evaluator, tasks = Evaluator(stream), len(stream.train)
+    step_counts = [cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train]
+    network, record, first, saved_learner = build_network(cell, stream), Record(), 0, None
+    state = strategy.start(network, stream)
+    if resume is not None:
+        network.load_state_dict(resume.network)
+        state, record, first, saved_learner = resume.state, resume.record, resume.phases_done, resume.learner
+    began, before = time.perf_counter(), record.seconds
+    if not record.place:
+        record.measure(evaluator, network, 0, 0, end=True)
+
+    learner: Learner | None = None
+    for phase in range(first, tasks):
+        if strategy.starts_anew(phase):
+            network, learner, saved_learner = build_network(cell, stream, phase), None, None
+        samples = union([stream.train[number] for number in strategy.data_of(phase, tasks)])
+        network.begin_task(samples.x)
+        if learner is None or cell.policy.state == "reset":
+            learner = make_learner(network, cell.policy, stream_loss(stream), strategy, state)
+            if saved_learner is not None and cell.policy.state == "keep":
+                learner.load_state_dict(saved_learner)
+        source = batches(stream, samples, cell.policy.batch_size, phase)
+        done, steps = 0, step_counts[phase]
+        evaluations = set(evaluation_steps(steps, cell.evaluations))
+        for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
+            learner.take_steps(source, stop - done)
+            record.steps += stop - done
+            done = stop
+            if stop in evaluations:
+                record.measure(evaluator, network, phase + 1, stop, end=stop == steps)
+            tell(Progress(phase + 1, tasks, record.steps, sum(step_counts)))
+        state = strategy.end_task(state, network, samples, phase)
+        learner.state = state
+        record.seconds = before + time.perf_counter() - began
+        save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record))
+    return _result(record, stream, parameters_per_seed(network))
+
+
+def stream_loss(stream: Stream) -> Callable[[Tensor, Batch], Tensor]:
+    """Return the scenario's loss of outputs on a batch, one value per seed."""
+    return lambda outputs, batch: stream.objective.loss(outputs, batch.y, batch.mask)
+
+
+def _result(record: Record, stream: Stream, parameters: int) -> Result:
+    def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}
+
+    assert record.diverged_at is not None
+    place = np.array(record.place, dtype=np.int64)
+    plots = stream.plot_x is not None and stream.plot_target is not None
+    return Result(
+        seeds=stream.seeds,
+        tasks=stream.names,
+        higher_is_better={name: score.higher_is_better for name, score in stream.objective.scores.items()},
+        R=gathered(record.rows),
+        null={name: values.numpy() for name, values in stream.null.items()},
+        curves=gathered(record.curve),
+        curve_task=place[:, 0],
+        curve_step=place[:, 1],
+        diverged_at=record.diverged_at,
+        parameters=parameters,
+        seconds=record.seconds,
+        steps=record.steps,
+        functions=np.stack(record.functions, 1) if plots else None,
+        plot_x=stream.plot_x.numpy() if plots and stream.plot_x is not None else None,
+        plot_target=stream.plot_target.numpy() if plots and stream.plot_target is not None else None,
+    )

@@ -1,0 +1,109 @@
+"""Tell the author of a scenario everything that is wrong with it, at once."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from kancl.errors import InputError
+from scenarios.objectives import OBJECTIVES
+from scenarios.task import Scenario, Task
+
+
+def check_scenario(scenario: object, name: str = "scenario") -> Scenario:
+    """Return ``scenario`` if it can be run.
+
+    Raises:
+        InputError: listing every fault: shapes, types, NaN, labels out of range, test samples among the training samples.
+    """
+    if not isinstance(scenario, Scenario):
+        raise InputError(f"{name} must return a scenarios.Scenario, got {type(scenario).__name__}")
+    faults = list(_faults(scenario))
+    if faults:
+        listed = "".join(f"\n  - {fault}" for fault in faults)
+        raise InputError(f"{name} cannot be run:{listed}")
+    return scenario
+
+
+def _faults(scenario: Scenario) -> Iterator[str]:
+    if scenario.loss not in OBJECTIVES:
+        yield f"loss must be one of {', '.join(OBJECTIVES)}, got {scenario.loss!r}"
+        return
+    if scenario.setting not in ("domain", "class", "task"):
+        yield f"setting must be domain, class or task, got {scenario.setting!r}"
+    if not scenario.tasks:
+        yield "it has no task; give at least one"
+        return
+    strangers = [type(task).__name__ for task in scenario.tasks if not isinstance(task, Task)]
+    if strangers:
+        yield f"tasks must be scenarios.Task objects, got {', '.join(strangers)}"
+        return
+    names = [task.name for task in scenario.tasks]
+    if len(set(names)) < len(names):
+        yield f"task names must differ, got {names}"
+    shapes = list(_shape_faults(scenario))
+    yield from shapes
+    if shapes:
+        return
+    for task in scenario.tasks:
+        yield from _value_faults(scenario, task)
+    if scenario.domain is not None and len(scenario.domain) != scenario.inputs:
+        yield f"domain has {len(scenario.domain)} ranges for {scenario.inputs} inputs; give one (low, high) per input"
+    elif scenario.domain is not None and any(not low < high for low, high in scenario.domain):
+        yield f"domain needs low < high for every input, got {scenario.domain}"
+
+
+def _shape_faults(scenario: Scenario) -> Iterator[str]:
+    classes = scenario.loss == "cross-entropy"
+    inputs = scenario.tasks[0].train[0].shape[-1]
+    for task in scenario.tasks:
+        for part in ("train", "test"):
+            x, y = getattr(task, part)
+            where = f"task {task.name!r}, {part}"
+            if x.ndim != 2 or not x.is_floating_point():
+                yield f"{where}: inputs must be real numbers of shape (N, I), got {_describe(x)}"
+            elif len(x) == 0:
+                yield f"{where}: there are no samples"
+            elif x.shape[1] != inputs:
+                yield f"{where}: inputs have {x.shape[1]} columns, those of the first task {inputs}"
+            if classes and (y.ndim != 1 or y.is_floating_point()):
+                yield f"{where}: targets must be class numbers of shape (N,), got {_describe(y)}"
+            elif not classes and (y.ndim != 2 or not y.is_floating_point() or y.shape[1] != scenario.outputs):
+                yield f"{where}: targets must be real numbers of shape (N, {scenario.outputs}), got {_describe(y)}"
+            if len(x) != len(y):
+                yield f"{where}: {len(x)} inputs but {len(y)} targets"
+
+
+def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
+    outputs = scenario.outputs or 0
+    active = tuple(range(outputs)) if task.active is None else task.active
+    if not active or len(set(active)) < len(active) or not set(active) <= set(range(outputs)):
+        yield f"task {task.name!r}: active must name different output units below {outputs}, got {task.active}"
+        return
+    for part in ("train", "test"):
+        x, y = getattr(task, part)
+        where = f"task {task.name!r}, {part}"
+        if not bool(x.isfinite().all()):
+            yield f"{where}: inputs hold NaN or infinity in {int((~x.isfinite()).any(1).sum())} of {len(x)} samples"
+        if scenario.loss == "mse":
+            if not bool(y.isfinite().all()):
+                yield f"{where}: targets hold NaN or infinity in {int((~y.isfinite()).any(1).sum())} of {len(y)} samples"
+        elif not set(y.unique().tolist()) <= set(active):
+            wrong = sorted(set(y.unique().tolist()) - set(active))
+            yield f"{where}: labels {wrong} are not among the active output units {list(active)}"
+    if not scenario.test_is_train:
+        shared = _shared_rows(task.train[0], task.test[0])
+        if shared:
+            yield (
+                f"task {task.name!r}: {shared} of {len(task.test[0])} test samples are also training samples; "
+                "separate them, or say test_is_train=True"
+            )
+
+
+def _shared_rows(train: Tensor, test: Tensor) -> int:
+    known = {row.tobytes() for row in train.to(torch.float64).numpy()}
+    return sum(row.tobytes() in known for row in test.to(torch.float64).numpy())
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"

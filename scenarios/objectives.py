@@ -1,0 +1,83 @@
+"""Losses and scores: how predictions are judged, per seed.
+
+A mask (S, B, O) of active output units serves scenarios whose tasks have heads of their own: inactive units count neither in
+the loss nor in a score. None means that all units are active.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+Outputs = Float[Tensor, "S B O"]
+Targets = Shaped[Tensor, "S B ..."]
+Mask = Bool[Tensor, "S B O"] | None
+PerSeed = Float[Tensor, "S"]
+
+
+def mean_squared_error(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
+    """Mean of (y - t)^2 over samples and active units."""
+    squares = (outputs - targets).square()
+    if mask is None:
+        return squares.mean((1, 2))
+    return squares.where(mask, 0.0).sum((1, 2)) / mask.sum((1, 2))
+
+
+def cross_entropy(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
+    """Mean over samples of -log softmax(y)_t, in nats, the softmax taken over the active units."""
+    logits = outputs if mask is None else outputs.masked_fill(~mask, -torch.inf)
+    losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view(targets.shape).mean(1)
+
+
+def root_mean_squared_error(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
+    """Square root of the mean squared error."""
+    return mean_squared_error(outputs, targets, mask).sqrt()
+
+
+def accuracy(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
+    """Share of samples whose largest active output is the target's; NaN where an output is NaN, not the class it points at."""
+    logits = outputs if mask is None else outputs.masked_fill(~mask, -torch.inf)
+    hits = (logits.argmax(-1) == targets).to(outputs.dtype).mean(1)
+    return hits.masked_fill(outputs.isnan().any(-1).any(-1), torch.nan)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score: its function, its direction, and the constant predictor that it is compared with."""
+
+    compute: Callable[[Outputs, Targets, Mask], PerSeed]
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a scenario's loss name stands for: the loss, and the scores it reports, the main one first."""
+
+    loss: Callable[[Outputs, Targets, Mask], PerSeed]
+    scores: dict[str, Score]
+
+
+OBJECTIVES = {
+    "mse": Objective(mean_squared_error, {"rmse": Score(root_mean_squared_error, higher_is_better=False)}),
+    "cross-entropy": Objective(
+        cross_entropy,
+        {"accuracy": Score(accuracy, higher_is_better=True), "cross-entropy": Score(cross_entropy, higher_is_better=False)},
+    ),
+}
+"""Objectives by the name of the loss."""
+
+
+def best_constant(loss: str, targets: Shaped[Tensor, "N ..."], outputs: int) -> Float[Tensor, "1 1 O"]:
+    """Return the outputs of the constant predictor fitted to training targets: their mean, or the log of the class shares.
+
+    The largest of the log shares is the majority class, so the same constant serves accuracy and cross-entropy. One is added
+    to each count (Laplace), so that a class seen only in the test set costs much but not infinitely much.
+    """
+    if loss == "mse":
+        return targets.mean(0).view(1, 1, -1)
+    counts = torch.bincount(targets, minlength=outputs).double() + 1
+    return (counts / counts.sum()).log().view(1, 1, -1)

@@ -1,0 +1,115 @@
+"""What a scenario is: an ordered sequence of tasks with its loss, its scores and its incremental setting."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from kancl.errors import InputError
+
+Loss = Literal["mse", "cross-entropy"]
+Setting = Literal["domain", "class", "task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """The unit that is learned and then forgotten.
+
+    Args:
+        name: unique in its scenario.
+        train: the training samples, inputs (N, I) and targets: (N, O) numbers for regression, (N,) class numbers for
+            classification. Tensors, arrays and nested lists are accepted; numbers become float32 and classes int64.
+        test: the test samples, of the same form.
+        active: the output units in use while this task is trained and tested (a head of its own); None for all. Targets are
+            counted over all output units, not within the head.
+    """
+
+    name: str
+    train: tuple[Any, Any]
+    test: tuple[Any, Any]
+    active: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            pair = getattr(self, part)
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise InputError(f"task {self.name!r}: {part} must be a pair (inputs, targets), got {type(pair).__name__}")
+            object.__setattr__(self, part, tuple(_tensor(value, self.name, part) for value in pair))
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What suits a scenario where the user says nothing; all of it is stored with the results and can be overridden.
+
+    Args:
+        architectures: options by architecture name, e.g. ``{"kan": {"hidden": (16,)}}``.
+        optimizers: the optimiser by architecture name; Adam for the others.
+        policies: numbers by optimiser name, e.g. ``{"adam": {"lr": 1e-3, "epochs": 10}}``.
+    """
+
+    architectures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    optimizers: Mapping[str, str] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """An ordered sequence of tasks.
+
+    Args:
+        tasks: in the order in which they are learned.
+        loss: ``mse`` for regression (scored by RMSE) or ``cross-entropy`` for classification (scored by accuracy).
+        outputs: output units of the network; taken from the tasks if not given.
+        setting: what changes from task to task: the inputs (domain), the set of classes (class), or the head (task).
+        domain: the range (low, high) of every input, for grids; taken from the training inputs of all tasks if not given.
+        test_is_train: says that the test samples are the training samples on purpose.
+        target: the noiseless function (N, 1) -> (N, O) of a one-dimensional regression, for figures.
+        advice: what suits this scenario.
+    """
+
+    tasks: tuple[Task, ...]
+    loss: Loss
+    outputs: int | None = None
+    setting: Setting = "domain"
+    domain: tuple[tuple[float, float], ...] | None = None
+    test_is_train: bool = False
+    target: Callable[[Tensor], Tensor] | None = None
+    advice: Advice = Advice()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        if self.outputs is None and self.tasks and all(isinstance(task, Task) for task in self.tasks):
+            object.__setattr__(self, "outputs", self._outputs_of_tasks())
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return self.tasks[0].train[0].shape[1]
+
+    def input_range(self) -> tuple[Tensor, Tensor]:
+        """Return the low and the high end of every input, (I,) each; a constant input gets a range around its value."""
+        if self.domain is not None:
+            low, high = torch.tensor(self.domain, dtype=torch.float64).unbind(1)
+        else:
+            everything = torch.cat([task.train[0] for task in self.tasks]).double()
+            low, high = everything.amin(0), everything.amax(0)
+        flat = low == high
+        return torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
+
+    def _outputs_of_tasks(self) -> int:
+        targets = [y for task in self.tasks for _, y in (task.train, task.test)]
+        if self.loss == "cross-entropy":
+            return 1 + max((int(y.max()) for y in targets if y.numel()), default=0)
+        return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)
+
+
+def _tensor(value: Any, name: str, part: str) -> Tensor:
+    try:
+        tensor = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"task {name!r}: {part} cannot be read as numbers: {error}") from error
+    if tensor.is_floating_point():
+        return tensor.float() if tensor.dtype != torch.float64 else tensor
+    return tensor.long()
