@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 RETENTION_FLOOR = 0.0
-LEARNED_MARGIN = 0.1
+LEARNED_MARGIN = 0.5
 
 Matrix = Float[np.ndarray, "S T1 T"]
 PerSeed = Float[np.ndarray, "S"]

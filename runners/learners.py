@@ -17,6 +17,10 @@ from runners.strategies import State, Strategy
 
 Loss = Callable[[Tensor, Batch], Tensor]
 
+LINE_SEARCH = 25
+"""Evaluations that one line search may take. torch's default bounds them by the iterations asked for, so that one iteration
+at a time would have no line search at all: the step would stay at 0 for good as soon as the first trial is not accepted."""
+
 
 class Learner(Protocol):
     """Takes steps, and can be saved between them; ``state`` is the strategy's, current for the task in training."""
@@ -86,8 +90,8 @@ class SeedwiseLearner:
         self.singles = [take_seed(network, s) for s in range(self.seeds)]
         self.optimizers = [
             LBFGS(
-                single.parameters(), lr=policy.lr, max_iter=1, history_size=10, line_search_fn="strong_wolfe",
-                tolerance_grad=0.0, tolerance_change=0.0,
+                single.parameters(), lr=policy.lr, max_iter=1, max_eval=1 + LINE_SEARCH, history_size=10,
+                line_search_fn="strong_wolfe", tolerance_grad=0.0, tolerance_change=0.0,
             )
             for single in self.singles
         ]  # fmt: skip
