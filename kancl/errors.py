@@ -1,8 +1,9 @@
-"""The one exception that means: the user's input cannot be used as it is."""
+"""Exceptions that are told to the user in one message: the command line prints no traceback and exits with 2."""
 
 
 class InputError(ValueError):
-    """Input that was refused; the message says what was expected, what came and what to do.
+    """Input that was refused; the message says what was expected, what came and what to do."""
 
-    The command line prints it without a traceback and exits with code 2.
-    """
+
+class StorageError(Exception):
+    """The disk did not take a file; what was stored before is untouched."""

@@ -107,7 +107,8 @@ def retention(
     kept = np.maximum((null - R[:, -1])[:, :-1] / gained, floor)
     count = known.sum(1)
     total = np.where(known, kept, 0.0).sum(1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    broken = np.isnan(right_after(R)[:, :-1] + R[:, -1, :-1]).any(1)
+    return np.where((count > 0) & ~broken, total / np.maximum(count, 1), np.nan)
 
 
 def learned_fraction(R: Matrix, null: Float[np.ndarray, "S T"], higher_is_better: bool) -> PerSeed:
@@ -159,16 +160,18 @@ def _largest_change(curves: Float[np.ndarray, "S E T"], window: int) -> PerSeed:
 
 def dead_units(activations: Float[np.ndarray, "S N H"], threshold: float = 0.0) -> PerSeed:
     """Share of hidden units whose activation is at most ``threshold`` in size on every sample (Dohare et al. 2024)."""
-    return (np.abs(activations).max(1) <= threshold).mean(1)
+    dead = (np.abs(activations).max(1) <= threshold).mean(1)
+    return np.where(np.isnan(activations).any((1, 2)), np.nan, dead)
 
 
 def effective_rank(activations: Float[np.ndarray, "S N H"]) -> PerSeed:
     """exp of the entropy of the normalised singular values of the hidden activations (Roy and Vetterli 2007; Dohare 2024)."""
-    sizes = np.linalg.svd(activations, compute_uv=False)
+    broken = np.isnan(activations).any((1, 2))
+    sizes = np.linalg.svd(np.where(broken[:, None, None], 0.0, activations), compute_uv=False)
     total = sizes.sum(1, keepdims=True)
     p = np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
     entropy = -(p * np.log(p, out=np.zeros_like(p), where=p > 0)).sum(1)
-    return np.where(total[:, 0] > 0, np.exp(entropy), 0.0)
+    return np.where(broken, np.nan, np.where(total[:, 0] > 0, np.exp(entropy), 0.0))
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,18 @@ what is missing is filled in from the defaults, so that a stored configuration n
 import difflib
 import inspect
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from kancl.errors import InputError
 from kancl.registry import Builder, Registry, place_of
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -39,7 +41,8 @@ class Spec:
 def parse_spec(text: str) -> Spec:
     """Read ``name``, ``name:key=value,...`` or ``path.py:name:key=value,...``.
 
-    A list is written ``hidden=12x13`` or ``hidden=[12,13]``; ``none``, ``true`` and ``false`` are what they say.
+    A list is written ``hidden=12x13`` or ``hidden=[12,13]``; ``none``, ``true`` and ``false`` are what they say; a text
+    that looks like one of these, or like a number, is put in quotes: ``title="1.10"``.
 
     >>> parse_spec("mlp:hidden=12x13,activation=tanh").options
     {'hidden': [12, 13], 'activation': 'tanh'}
@@ -70,6 +73,8 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
     Raises:
         InputError: an unknown option (with near misses), or a value that its annotation does not allow.
     """
+    from pydantic import TypeAdapter  # on use: slow to import, and the command line's help needs none of it
+
     parameters = schema(builder, reserved)
     for key in spec.options:
         if key not in parameters:
@@ -90,6 +95,8 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
 
 def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
     """Call a builder with resolved options and the reserved arguments; what it refuses becomes an :class:`InputError`."""
+    from pydantic import TypeAdapter
+
     options = resolve(builder, spec, tuple(reserved))
     parameters = schema(builder, tuple(reserved))
     typed = {key: TypeAdapter(parameters[key].annotation).validate_python(value) for key, value in options.items()}
@@ -98,7 +105,7 @@ def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
     except InputError as error:
         raise InputError(f"{spec.label}: {error}") from error
     except Exception as error:
-        raise InputError(f"{spec.label} failed with {type(error).__name__}: {error}{place_of(error)}") from error
+        raise InputError(f"{spec.label} failed with {type(error).__name__}: {error}{_place(error, builder)}") from error
 
 
 def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> Spec:
@@ -122,23 +129,47 @@ def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspec
     return options
 
 
-def _coerce(adapter: TypeAdapter[Any], spec: Spec, key: str, parameter: inspect.Parameter) -> Any:
+def _coerce(adapter: "TypeAdapter[Any]", spec: Spec, key: str, parameter: inspect.Parameter) -> Any:
+    from pydantic import ValidationError
+
     value = spec.options[key]
     candidates = [value]
     if isinstance(value, PLAIN) and value is not None:
-        candidates += [[value], str(value)]  # hidden=5 is a list of one; a text option may look like a number
+        candidates += [[value], _show(value)]  # hidden=5 is a list of one; a text option may look like a number
     for candidate in candidates:
         try:
-            return adapter.validate_python(candidate)
+            coerced = adapter.validate_python(candidate)
         except ValidationError:
             continue
+        if _is_plain(coerced) and not (isinstance(value, bool) and isinstance(coerced, int | float) and coerced is not value):
+            return coerced
     expected = re.sub(r"\b(typing|collections\.abc)\.", "", inspect.formatannotation(parameter.annotation))
     raise InputError(f"{spec.name}: option {key} expects {expected}, got {value!r}")
 
 
+def _is_plain(value: Any) -> bool:
+    """Tell whether every number in a value is finite; JSON knows no others."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _place(error: Exception, builder: Builder) -> str:
+    """Return where in the builder's own file an error came from, or else where it was raised."""
+    file = inspect.getsourcefile(inspect.unwrap(builder))
+    return (place_of(error, Path(file)) if file else "") or place_of(error)
+
+
 def _split(text: str) -> list[str]:
     """Split at the commas that are not inside brackets."""
-    return [part for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part for part in parts if part.strip()]
 
 
 def _read(text: str) -> Any:
@@ -160,6 +191,6 @@ def _show(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, list | tuple):
-        plain = len(value) > 1 and all(isinstance(item, int) for item in value)
+        plain = len(value) > 1 and all(type(item) is int and item >= 0 for item in value)
         return "x".join(map(str, value)) if plain else json.dumps(list(value), separators=(",", ":"))
     return str(value).lower() if isinstance(value, bool) else str(value)

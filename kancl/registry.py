@@ -11,12 +11,14 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kancl.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Builder = Callable[..., Any]
 F = TypeVar("F", bound=Builder)
@@ -60,13 +62,14 @@ class Registry:
             return self._entries[name]
         if ".py:" in name:
             return self._from_file(name)
-        for point in entry_points(group=self.group, name=name):
-            return self._from_entry_point(point)
+        for point in self._entry_points():
+            if point.name == name:
+                return self._from_entry_point(point)
         raise InputError(self._unknown(name))
 
     def names(self) -> list[str]:
         """Return every known name, those of installed packages included, in alphabetical order."""
-        return sorted({*self._entries, *self._builtin, *(point.name for point in entry_points(group=self.group))})
+        return sorted({*self._entries, *self._builtin, *(point.name for point in self._entry_points())})
 
     def available(self) -> dict[str, Builder]:
         """Return every builder that loads; one that does not is warned about by name and left out."""
@@ -78,10 +81,17 @@ class Registry:
                 warnings.warn(str(error), stacklevel=2)
         return found
 
-    def _from_entry_point(self, point: EntryPoint) -> Builder:
+    def _entry_points(self) -> "list[EntryPoint]":
+        from importlib.metadata import entry_points  # on use: slow to import
+
+        return list(entry_points(group=self.group))
+
+    def _from_entry_point(self, point: "EntryPoint") -> Builder:
         try:
             builder = point.load()
-        except Exception as error:
+            if not callable(builder):
+                raise TypeError(f"expected a function, found {builder!r}")
+        except (Exception, SystemExit) as error:
             package = point.dist.name if point.dist else "an installed package"
             raise InputError(
                 f"{self.kind} {point.name!r} of {package} cannot be loaded: {type(error).__name__}: {error}"
@@ -91,8 +101,16 @@ class Registry:
 
     def _from_file(self, name: str) -> Builder:
         file, _, attribute = name.rpartition(":")
-        module = _load_file(Path(file), self.kind)
-        builder = getattr(module, attribute, None) or self._entries.get(attribute)
+        before = dict(self._entries)
+        try:
+            module = _load_file(Path(file), self.kind)
+        except InputError:
+            self._entries = before  # what a broken file registered before it broke
+            raise
+        builder = getattr(module, attribute, None)
+        registered = self._entries.get(attribute)
+        if builder is None and registered is not None and registered.__module__ == module.__name__:
+            builder = registered
         if not callable(builder):
             functions = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
             raise InputError(f"{file} has no {self.kind} {attribute!r}; it defines: {', '.join(functions) or 'no function'}")
@@ -126,8 +144,8 @@ def _load_file(path: Path, kind: str) -> ModuleType:
 
 
 def place_of(error: BaseException, path: Path | None = None) -> str:
-    """Return `` (file:line)`` of the innermost frame of an error, or of its innermost frame in ``path``."""
+    """Return `` (file:line)`` of the innermost frame of an error, or of its innermost frame in ``path`` if it has one there."""
     frames = list(traceback.extract_tb(error.__traceback__))
     if path is not None:
-        frames = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()] or frames
+        frames = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -18,5 +18,5 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     >>> bool(torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=generator(3, "batches"))))
     False
     """
-    digest = hashlib.blake2b(repr((seed, *purpose)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(repr((int(seed), *purpose)).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)

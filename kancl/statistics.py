@@ -17,7 +17,7 @@ class Interval(NamedTuple):
 
 
 def t_interval(values: Float[np.ndarray, "S"], confidence: float = 0.95) -> Interval:
-    """Return mean -+ t_{n-1} s / sqrt(n), Student's interval; seeds without a value (NaN) do not count.
+    """Return mean -+ t_{n-1} s / sqrt(n), Student's interval; seeds without a finite value do not count.
 
     >>> t_interval(np.array([1.0, 2.0, 3.0, float("nan")]))
     Interval(mean=2.0, low=-0.48413771175033027, high=4.48413771175033, n=3)

@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import tyro
 
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
@@ -19,6 +21,10 @@ FORMAT = 1
 """Number of the stored format; a change of what a configuration means gets a new one."""
 
 Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]
+
+T = TypeVar("T")
+Said = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]
+"""What the user may say or leave unsaid (None); the command line's help then shows no default."""
 
 
 @dataclass(frozen=True)
@@ -121,33 +127,33 @@ class Request:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    scenarios: tuple[str, ...] | None = None
+    scenarios: Said[tuple[str, ...]] = None
     """Scenarios, each NAME, NAME:option=value,... or path/to/file.py:function."""
-    architectures: tuple[str, ...] | None = None
+    architectures: Said[tuple[str, ...]] = None
     """Architectures, each NAME or NAME:option=value,...; kan and mlp if none is given."""
-    strategies: tuple[str, ...] | None = None
+    strategies: Said[tuple[str, ...]] = None
     """Strategies, each NAME or NAME:option=value,...; naive if none is given."""
-    seeds: int | str | None = None
+    seeds: Said[int | str] = None
     """How many seeds (8 is 0 to 7), a range (16-31) or a list (3,5,8); 8 if not given."""
-    optimizer: Optimizer | None = None
+    optimizer: Said[Optimizer] = None
     """The optimiser; the scenario's advice, else adam. lbfgs takes full batches, one iteration a step."""
-    lr: float | None = None
-    """Learning rate; the scenario's advice for that optimiser, else 1e-3."""
-    state: Literal["reset", "keep"] | None = None
+    lr: Said[float] = None
+    """Learning rate; the scenario's advice for that optimiser, else 0.001 (sgd 0.01, lbfgs 1)."""
+    state: Said[Literal["reset", "keep"]] = None
     """Drop the optimiser's state at every task (reset, the default) or carry it over (keep)."""
-    weight_decay: float | None = None
+    weight_decay: Said[float] = None
     """Weight decay: decoupled under adamw, otherwise part of the gradient; 0 if not given."""
-    momentum: float | None = None
-    """Momentum of sgd."""
-    steps: int | None = None
-    """Optimiser steps per task; the scenario's advice if neither this nor epochs is given."""
-    epochs: int | None = None
+    momentum: Said[float] = None
+    """Momentum of sgd; the scenario's advice, else 0.9."""
+    steps: Said[int] = None
+    """Optimiser steps per task; the scenario's advice, else 1000 (lbfgs 100)."""
+    epochs: Said[int] = None
     """Passes over each task's samples, instead of steps."""
-    batch_size: int | Literal["full"] | None = None
+    batch_size: Said[int | Literal["full"]] = None
     """Samples per step, or full."""
-    dtype: Literal["float32", "float64"] | None = None
+    dtype: Said[Literal["float32", "float64"]] = None
     """Number format; float32 if not given."""
-    evaluations: int | None = None
+    evaluations: Said[int] = None
     """Evaluations of all tasks during each task, at log-spaced steps; 12 if not given."""
 
     def over(self, other: "Request") -> "Request":
@@ -158,6 +164,14 @@ class Request:
         """Return what was said about the policy."""
         return {f.name: getattr(self, f.name) for f in fields(Policy) if getattr(self, f.name) is not None}
 
+
+POLICIES: Mapping[str, Mapping[str, Any]] = {
+    "adam": {"lr": 1e-3, "steps": 1000},
+    "adamw": {"lr": 1e-3, "steps": 1000},
+    "sgd": {"lr": 1e-2, "momentum": 0.9, "steps": 1000},
+    "lbfgs": {"lr": 1.0, "steps": 100},
+}
+"""Numbers by optimiser, for scenarios that advise none."""
 
 DEFAULTS = Request(
     architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12
@@ -186,13 +200,11 @@ def parse_seeds(text: int | str) -> tuple[int, ...]:
 def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:
     """Return the policy from what the user said, the scenario's numbers for that optimiser, and the defaults."""
     optimizer = said.get("optimizer") or advised_optimizer
-    values: dict[str, Any] = {"optimizer": optimizer, **advice.get(optimizer, {})}
+    values: dict[str, Any] = {"optimizer": optimizer, **(advice.get(optimizer) or POLICIES.get(optimizer, {}))}
     given = {key: value for key, value in said.items() if value is not None}
     if "steps" in given or "epochs" in given:
         values.pop("steps", None), values.pop("epochs", None)
     values |= given
-    if values.get("steps") is None and values.get("epochs") is None:
-        values["steps"] = 1000
     unknown = set(values) - {f.name for f in fields(Policy)}
     if unknown:
         raise InputError(f"unknown policy settings {sorted(unknown)}; known: {', '.join(f.name for f in fields(Policy))}")

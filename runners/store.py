@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from kancl.errors import InputError
+from kancl.errors import InputError, StorageError
 from runners.config import FORMAT, Cell, cell_from_json
 from runners.environment import environment
 from runners.result import Result
@@ -25,7 +25,11 @@ from runners.train import Checkpoint, Record
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all: temporary file, sync, rename, sync of the folder."""
+    """Write a file whole or not at all: temporary file, sync, rename, sync of the folder.
+
+    Raises:
+        StorageError: the disk is full, read-only or gone; no temporary file is left.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -33,13 +37,18 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise StorageError(f"{path} cannot be written: {reason}") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, value: object) -> None:
@@ -55,7 +64,10 @@ class CellStore:
 
     def begin(self, cell: Cell) -> None:
         """Make the folder and write down the configuration."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self.folder} cannot be made: {error.strerror}") from error
         write_json(self.folder / "config.json", cell.to_json())
 
     def save_status(self, state: str, **more: Any) -> None:

@@ -11,12 +11,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from kancl import options
-from kancl.errors import InputError
+from kancl.errors import InputError, StorageError
 from kancl.models import architectures, parameters_per_seed
 from kancl.options import Spec, parse_spec
 from runners.config import DEFAULTS, Cell, Request, parse_seeds, resolve_policy, with_advice
 from runners.result import Result
-from runners.store import Store
+from runners.store import CellStore, Store
 from runners.strategies import strategies
 from runners.stream import Stream, build_scenario, stack
 from runners.train import Progress, build_network, run_cell
@@ -156,8 +156,8 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener) -> Outcome:
                     latest = (wanted, stack(cell.scenario, cell.seeds, getattr(torch, cell.dtype)))
                 results[cell.key] = _run_one(cell, latest[1], files, listener.progress)
                 listener.end_cell(cell, "done")
-            except OSError:
-                raise  # the disk is full or gone: the other cells would fare no better
+            except StorageError:
+                raise  # the other cells would fare no better
             except Exception as error:
                 failures[cell.key] = f"{type(error).__name__}: {error}"
                 files.save_failure(error)
@@ -165,7 +165,7 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener) -> Outcome:
     return Outcome(results, failures)
 
 
-def _run_one(cell: Cell, stream: Stream, files: Any, tell: Callable[[Progress], None]) -> Result:
+def _run_one(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None]) -> Result:
     files.begin(cell)
     resume = files.load_checkpoint()
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)

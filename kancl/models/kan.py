@@ -18,7 +18,7 @@ from kancl.models.registry import architectures
 def kan(
     problem: Problem,
     *,
-    hidden: tuple[int, ...] = (),
+    hidden: tuple[int, ...] = (8,),
     intervals: int = 5,
     degree: int = 3,
     base: Literal["silu", "none"] = "silu",
@@ -34,7 +34,7 @@ def kan(
     """Kolmogorov-Arnold network: a sum of learnable B-splines per unit, local in each coordinate.
 
     Args:
-        hidden: widths of the hidden layers; none gives [inputs, outputs].
+        hidden: widths of the hidden layers; ``[]`` gives a network without any.
         intervals: G, the grid intervals of every spline.
         degree: K in 0..5.
         base: the branch w silu(x) beside each spline; global, hence not local.

@@ -54,8 +54,8 @@ class SplineLayer(nn.Module):
         dtype = low.dtype
         self.degree, self.intervals = degree, intervals
         grid = UniformGrid(low, high, intervals, degree)
-        self.register_buffer("low", low)
-        self.register_buffer("high", high)
+        self.register_buffer("low", low.clone())
+        self.register_buffer("high", high.clone())
         self.register_buffer("knots", grid.knots() if movable else None)
         self.low: Tensor
         self.high: Tensor
@@ -85,22 +85,27 @@ class SplineLayer(nn.Module):
         """Move the grid to the samples, as pykan's ``update_grid_from_samples`` does.
 
         The new knots are the quantiles of the samples mixed with a uniform grid over their range; the coefficients are then
-        fitted by least squares to the old spline at the samples, and only there: what it knew elsewhere is given up.
+        fitted by least squares to the old spline at the samples, and only there: what it knew elsewhere is given up. A seed
+        whose samples or outputs are not finite is left as it is.
         """
+        assert self.knots is not None, "refit_grid needs a layer made with movable=True"
+        old = basis_matrix(x, self.grid()).transpose(1, 2) @ self.coef  # (S, I, N, O): every edge's own spline
+        finite = (x.isfinite().flatten(1).all(1) & old.isfinite().flatten(1).all(1))[:, None, None]
+        x, old = x.where(finite, 0.0), old.where(finite[..., None], 0.0)
         ordered = x.sort(dim=1).values  # (S, N, I)
         place = torch.linspace(0, x.shape[1] - 1, self.intervals + 1, device=x.device).round().long()
         quantiles = ordered[:, place].transpose(1, 2)  # (S, I, G+1)
         first, last = quantiles[..., :1], quantiles[..., -1:]
-        width = (last - first).clamp_min(1e-6 * (1 + first.abs()))  # a constant input still needs increasing knots
+        # Knots must increase also where all samples, or many of them, are one number.
+        least = 4 * self.intervals * torch.finfo(x.dtype).eps / uniform_share
+        width = torch.maximum(last - first, least * (1 + first.abs()))
         even = first + width * torch.linspace(0, 1, self.intervals + 1, dtype=x.dtype, device=x.device)
         inner = uniform_share * even + (1 - uniform_share) * quantiles
         step = torch.arange(1, self.degree + 1, dtype=x.dtype, device=x.device) * (width / self.intervals)
         knots = torch.cat([inner[..., :1] - step.flip(-1), inner, inner[..., -1:] + step], dim=-1)
-        old = basis_matrix(x, self.grid()).transpose(1, 2) @ self.coef  # (S, I, N, O): every edge's own spline
         new = KnotGrid(knots, self.degree)
         basis = basis_matrix(x, new).transpose(1, 2)  # (S, I, N, C)
         # More coefficients than samples, or knots that no sample needs: the least-norm solution, in double for its rank.
         fit = torch.linalg.lstsq(basis.double(), old.double(), driver="gelsd" if x.device.type == "cpu" else None)
-        self.coef.copy_(fit.solution.to(x.dtype))
-        assert self.knots is not None, "refit_grid needs a layer made with movable=True"
-        self.knots.copy_(knots)
+        self.coef.copy_(fit.solution.to(x.dtype).where(finite[..., None], self.coef))
+        self.knots.copy_(knots.where(finite, self.knots))

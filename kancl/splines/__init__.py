@@ -69,6 +69,8 @@ def spline(
             f"expected x (S, B, I) and coef (S, I, C, O) with C = G + K = {grid.coefficients}, "
             f"got x {tuple(x.shape)} and coef {tuple(coef.shape)}"
         )
+    if not all(own in (1, size) for own, size in zip(grid.lanes, (x.shape[0], x.shape[2]), strict=True)):
+        raise InputError(f"the grid has knots for {grid.lanes[0]} seeds and {grid.lanes[1]} inputs, x is {tuple(x.shape)}")
     name = explain(x, coef, grid).backend if backend == "auto" else backend
     if name not in BACKENDS:
         raise InputError(f"unknown spline backend {backend!r}; expected auto, {', '.join(BACKENDS)}")

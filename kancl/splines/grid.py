@@ -33,8 +33,8 @@ class UniformGrid:
 
     def __post_init__(self) -> None:
         _check_sizes(self.intervals, self.degree)
-        if not bool((self.high > self.low).all()):
-            raise InputError(f"a grid needs low < high, got low {self.low.tolist()} and high {self.high.tolist()}")
+        if not bool(((self.high > self.low) & (self.high - self.low).isfinite()).all()):
+            raise InputError(f"a grid needs finite low < high, got low {self.low.tolist()} and high {self.high.tolist()}")
 
     @classmethod
     def over(cls, low: float, high: float, intervals: int, degree: int, dtype: torch.dtype | None = None) -> "UniformGrid":
@@ -46,10 +46,20 @@ class UniformGrid:
         """C = G + K, the number of basis functions per input."""
         return self.intervals + self.degree
 
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """Seeds and inputs that have knots of their own; 1 for shared ones."""
+        return self.low.shape[0], self.low.shape[1]
+
     def knots(self) -> Float[Tensor, "#S #I M"]:
         """Return the M = G + 2K + 1 extended knots."""
         steps = torch.arange(-self.degree, self.intervals + self.degree + 1, dtype=self.low.dtype, device=self.low.device)
-        return self.low[..., None] + steps * ((self.high - self.low) / self.intervals)[..., None]
+        low, high, step = self.low[..., None], self.high[..., None], self._step()[..., None]
+        # Counted from the nearer end, so that the knots at both ends of the range are exactly low and high.
+        return torch.where(2 * steps < self.intervals, low + steps * step, high + (steps - self.intervals) * step)
+
+    def _step(self) -> Float[Tensor, "#S #I"]:
+        return (self.high - self.low) / self.intervals
 
     def basis(self, x: Float[Tensor, "S B I"]) -> tuple[Int[Tensor, "S B I K1"], Float[Tensor, "S B I K1"]]:
         """Return the K + 1 candidate functions at each point: their numbers in 0..C-1, and their values.
@@ -58,9 +68,10 @@ class UniformGrid:
         de Boor for knots at distance 1, in the fraction of the cell alone:
         B^k_r = ((f + k - r) B^{k-1}_{r-1} + (r + 1 - f) B^{k-1}_r) / k.
         """
-        low, high = self.low[:, None], self.high[:, None]
-        u = (x - low) * (self.intervals / (high - low))
-        outside = (u < -self.degree) | (u > self.intervals + self.degree)  # false for NaN, which must go through
+        low, high, step = self.low[:, None], self.high[:, None], self._step()[:, None]
+        u = (x - low) / step
+        # Compared with the knots themselves, since u may round past the last one. False for NaN, which must go through.
+        outside = (x < low - self.degree * step) | (x > high + self.degree * step)
         cell = u.detach().floor().clamp(-self.degree, self.intervals + self.degree - 1)
         fraction = torch.where(outside, 0.5, u - cell)  # any finite number: keeps infinities out of the gradient
         values = [torch.ones_like(fraction) + 0 * fraction]  # not plain ones: NaN must show for degree 0 as well
@@ -85,8 +96,11 @@ class KnotGrid:
 
     def __post_init__(self) -> None:
         _check_sizes(self.intervals, self.degree)
-        if not bool((self.extended.diff(dim=-1) > 0).all()):
-            raise InputError("the knots of a grid must increase strictly; merge or spread those that coincide")
+        falls = ~(self.extended.diff(dim=-1) > 0)
+        if bool(falls.any()):
+            *lane, place = falls.nonzero()[0].tolist()
+            pair = self.extended[tuple(lane)][place : place + 2].tolist()
+            raise InputError(f"the knots of a grid must increase strictly, got {pair[0]} followed by {pair[1]}")
 
     @property
     def intervals(self) -> int:
@@ -97,6 +111,11 @@ class KnotGrid:
     def coefficients(self) -> int:
         """C = G + K, the number of basis functions per input."""
         return self.intervals + self.degree
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """Seeds and inputs that have knots of their own; 1 for shared ones."""
+        return self.extended.shape[0], self.extended.shape[1]
 
     def knots(self) -> Float[Tensor, "#S #I M"]:
         """Return the extended knots."""

@@ -15,8 +15,10 @@ def evaluate(x: Float[Tensor, "S B I"], coef: Float[Tensor, "S I C O"], grid: Gr
     outputs = coef.shape[-1]
     lanes = torch.arange(seeds * inputs, device=x.device).view(seeds, 1, inputs, 1)
     rows = lanes * grid.coefficients + index
-    if batch == 0 or outputs == 1:  # embedding_bag refuses an empty bag list and is slow for single numbers
-        return (coef.flatten()[rows] * values).sum((2, 3))[..., None] if outputs == 1 else x.new_zeros(seeds, 0, outputs)
+    if outputs == 1:  # embedding_bag is slow for rows of one number
+        return (coef.flatten()[rows] * values).sum((2, 3))[..., None]
+    if batch == 0:  # and refuses to sum nothing
+        return (coef.reshape(-1, outputs)[rows] * values[..., None]).sum((2, 3))
     shape = (seeds * batch, inputs * near)
     summed = functional.embedding_bag(
         rows.reshape(shape), coef.reshape(-1, outputs), mode="sum", per_sample_weights=values.reshape(shape)

@@ -7,6 +7,8 @@ from typing import Literal
 
 import tyro
 
+from runners.config import Said
+
 
 @dataclass(frozen=True)
 class Compare:
@@ -19,14 +21,14 @@ class Compare:
     """Folder that kancl run wrote."""
     format: Literal["table", "json", "csv", "markdown"] = "table"
     """How to print the comparison."""
-    figures: Path | None = None
+    figures: Said[Path] = None
     """Folder for the figures; OUT/figures if not given."""
 
     def execute(self) -> int:
         """Print, draw and return the exit code."""
         from rich.console import Console
 
-        from kancl.errors import InputError
+        from kancl.errors import InputError, StorageError
         from runners import tables
         from runners.cli.screen import make_console
         from runners.plots import draw_all
@@ -48,6 +50,10 @@ class Compare:
             notes.print(
                 f"left out, not finished: {', '.join(results.missing)} (repeat the kancl run to finish them)", style="yellow"
             )
-        for path in draw_all(results, self.figures or self.out / "figures"):
-            notes.print(f"wrote {path}")
+        folder = self.figures or self.out / "figures"
+        try:
+            for path in draw_all(results, folder):
+                notes.print(f"wrote {path}")
+        except OSError as error:
+            raise StorageError(f"figures cannot be written to {folder}: {error.strerror}") from error
         return 0

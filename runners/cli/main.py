@@ -19,27 +19,24 @@ Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Run ``kancl`` with these arguments (the process's own if None) and return the exit code.
 
-    0: all went well. 1: a cell failed. 2: the input cannot be used as it is. 130: interrupted.
+    0: all went well. 1: a cell failed. 2: the input or the disk cannot be used. 130: interrupted.
     """
-    from kancl.errors import InputError
+    from kancl.errors import InputError, StorageError
 
     command = tyro.cli(
         Command,
         prog="kancl",
         description="Does this network forget? Train KANs and their rivals on sequences of tasks, and measure what each keeps.",
         args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone),
     )
     try:
         return command.execute()
     except InputError as error:
         print(f"kancl: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"kancl: {error.strerror or error}{where}; what was finished is stored, the same command continues", file=sys.stderr
-        )
+    except StorageError as error:
+        print(f"kancl: {error}; what was finished is kept, and the same command goes on from there", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("kancl: interrupted; the same command continues after the last finished task", file=sys.stderr)

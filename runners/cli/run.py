@@ -4,11 +4,11 @@ import hashlib
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from runners.config import Request
+from runners.config import Request, Said
 
 if TYPE_CHECKING:
     from runners.config import Cell
@@ -22,23 +22,37 @@ class Run(Request):
     the scenario's advice, then from the defaults; kancl list shows the names and what each can be set to.
     """
 
-    scenarios: tyro.conf.Positional[tuple[str, ...]] = ()
+    scenarios: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENARIO ...", help_behavior_hint="")
+    ] = ()
     """Scenarios, each NAME, NAME:option=value,... or path/to/file.py:function."""
-    file: Path | None = None
+    file: Said[Path] = None
     """Experiment file: TOML with the names of these options, and [[block]] tables for variations."""
-    out: Path | None = None
+    out: Said[Path] = None
     """Folder for the results; runs/<scenarios>-<hash> if not given."""
+
+    threads: int = 1
+    """Threads of torch. Stacks of small networks gain little from more, and lose much where the cores are busy."""
+
+    def requests(self) -> list[Request]:
+        """Return what is asked for: the command line put over each block of the experiment file, if there is one."""
+        from runners.sweep import read_file
+
+        said = Request(**{f.name: getattr(self, f.name) for f in fields(Request)} | {"scenarios": self.scenarios or None})
+        return [said.over(request) for request in (read_file(self.file) if self.file else [Request()])]
 
     def execute(self) -> int:
         """Run and return the exit code."""
+        import torch
+
         from runners.cli.screen import Screen
         from runners.results import load
         from runners.store import Store
-        from runners.sweep import expand, read_file, run
+        from runners.sweep import expand, run
         from runners.tables import summary_tables
 
-        said = Request(**{f.name: getattr(self, f.name) or None for f in fields(Request)})
-        cells = expand([said.over(request) for request in (read_file(self.file) if self.file else [Request()])])
+        torch.set_num_threads(max(1, self.threads))
+        cells = expand(self.requests())
         out = self.out or _default_out(cells)
         screen = Screen()
         with screen:

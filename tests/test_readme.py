@@ -1,0 +1,72 @@
+"""What the README tells a newcomer to type works as it stands there."""
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import tyro
+
+from runners.cli.main import Command, main
+from runners.cli.run import Run
+from runners.config import Request
+from runners.sweep import expand, read_file
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def block_after(marker: str) -> str:
+    match = re.search(rf"<!-- test: {re.escape(marker)} -->\n```\w*\n(.*?)```", README, re.DOTALL)
+    assert match is not None, f"the README has no block marked {marker}"
+    return match[1]
+
+
+def test_the_plug_in_of_the_readme_runs_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = block_after("my_tasks.py")
+    (tmp_path / "my_tasks.py").write_text(source)
+    body = [line for line in source.splitlines() if line.strip()]
+    assert len(body) <= 15
+    command = shlex.split(block_after("command"))
+    assert command[0] == "kancl"
+    assert main([*command[1:], "--seeds", "2", "--steps", "30", "--out", "out"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "out", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["architecture"] for row in rows} == {"kan", "mlp"}
+    assert {row["scenario"] for row in rows} == {"my_tasks.py:two_moons"}
+    learned = [row["mean"] for row in rows if row["metric"] == "learning_score"]
+    assert all(0.3 < value <= 1.0 for value in learned)
+
+
+def readme_runs() -> list[str]:
+    lines = re.findall(r"^kancl run .*$", README, re.MULTILINE)
+    return [line.partition("  #")[0].strip() for line in lines if "my_tasks" not in line]
+
+
+@pytest.mark.parametrize("line", readme_runs())
+def test_every_run_command_of_the_readme_can_be_expanded(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+    command = tyro.cli(Command, args=shlex.split(line)[1:], config=config)
+    assert isinstance(command, Run)
+    assert expand(command.requests())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+def test_every_experiment_file_can_be_expanded(path: Path) -> None:
+    blocks = tomllib.loads(path.read_text()).get("block", [{}])
+    requests = read_file(path)
+    assert len(requests) == len(blocks)
+    assert expand([Request(seeds=1).over(request) for request in requests])
+
+
+def test_the_makefile_runs_the_demo_that_the_readme_shows() -> None:
+    shown = re.search(r"^kancl run .*--out runs/demo$", README, re.MULTILINE)
+    assert shown is not None
+    assert shown[0].removeprefix("kancl ") in (ROOT / "Makefile").read_text()
