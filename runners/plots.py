@@ -64,7 +64,7 @@ def curves_figure(scenario: str, entries: list[Entry]) -> Figure:
         ax.set_ylabel(_score_label(entries[0]))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), title="test score on task")
-    figure.suptitle(f"{scenario}: every task while the next ones are learned\n{_seeds(entries)}; {_band()}")
+    figure.suptitle(f"{scenario}: every task while the next ones are learned\n{_seeds(entries)}; {_band_label()}")
     return figure
 
 
@@ -73,7 +73,7 @@ def _curves_panel(ax: Axes, entry: Entry, logarithmic: bool) -> None:
     curve = _living(entry, result.curves[result.score])
     position = _position(entry)
     for number, colour in enumerate(_colours(len(result.tasks))):
-        low, middle, high = np.nanquantile(curve[:, :, number], (BAND[0], 0.5, BAND[1]), axis=0)
+        low, middle, high = _band(curve[:, :, number])
         ax.fill_between(position, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(position, middle, color=colour, label=_short(result.tasks[number]), linewidth=1.4)
     for number in range(1, len(result.tasks)):
@@ -82,6 +82,8 @@ def _curves_panel(ax: Axes, entry: Entry, logarithmic: bool) -> None:
     ax.axhline(null, color="0.35", linewidth=0.8, linestyle=":", zorder=0)
     ends: dict[str, Any] = {"xytext": (-2, 2), "textcoords": "offset points", "ha": "right"}
     ax.annotate("best constant", (len(result.tasks), null), fontsize=7, color="0.35", **ends)
+    if not entry.alive.any():
+        ax.text(0.5, 0.5, "every seed diverged", ha="center", transform=ax.transAxes)
     if logarithmic:
         ax.set_yscale("log")
     ax.set_xlim(0, len(result.tasks))
@@ -100,9 +102,10 @@ def matrix_figure(scenario: str, entries: list[Entry]) -> Figure:
     figure = Figure(figsize=(size * columns + 1.2, (size + 0.8) * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     up = result.higher_is_better[result.score]
-    medians = [np.nanmedian(_living(entry, entry.result.R[result.score]), 0) for entry in entries]
+    medians = [_band(_living(entry, entry.result.R[result.score]))[1] for entry in entries]
     shades = [median if up else np.log10(np.maximum(median, 1e-12)) for median in medians]
-    finite = np.concatenate([shade[np.isfinite(shade)] for shade in shades] or [np.zeros(1)])
+    finite = np.concatenate([shade[np.isfinite(shade)] for shade in shades])
+    finite = finite if finite.size else np.zeros(1)
     low, high = (0.0, 1.0) if up and result.score == "accuracy" else (float(finite.min()), float(finite.max()))
     image = None
     for entry, median, shade, ax in zip(entries, medians, shades, axes.flat, strict=False):
@@ -152,7 +155,7 @@ def function_figure(scenario: str, entries: list[Entry]) -> Figure:
         learned = _living(entry, result.functions[..., 0])
         span = float(np.ptp(target)) or 1.0
         for number, ax in enumerate(row):
-            low, middle, high = np.nanquantile(learned[:, number + 1], (BAND[0], 0.5, BAND[1]), axis=0)
+            low, middle, high = _band(learned[:, number + 1])
             ax.plot(x, target, color="0.65", linewidth=2.5, label="target")
             ax.fill_between(x, low, high, color="C0", alpha=0.3, linewidth=0)
             ax.plot(x, middle, color="C0", linewidth=1.1, label="learned (median and band)")
@@ -162,7 +165,7 @@ def function_figure(scenario: str, entries: list[Entry]) -> Figure:
         ax.set_title(f"after task {number + 1}\n{_short(entries[0].result.tasks[number])}")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    figure.suptitle(f"{scenario}: the learned function after every task\n{_seeds(entries)}; {_band()}")
+    figure.suptitle(f"{scenario}: the learned function after every task\n{_seeds(entries)}; {_band_label()}")
     return figure
 
 
@@ -209,7 +212,12 @@ def _seeds(entries: list[Entry]) -> str:
     return f"{text}, {lost} diverged and left out" if lost else text
 
 
-def _band() -> str:
+def _band(values: np.ndarray) -> np.ndarray:
+    """Return the low end of the band, the median and the high end over the first axis."""
+    return np.quantile(values, (BAND[0], 0.5, BAND[1]), axis=0)
+
+
+def _band_label() -> str:
     return f"line: median, band: {BAND[0]:.0%} to {BAND[1]:.0%} of seeds"
 
 
