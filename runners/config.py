@@ -6,11 +6,12 @@ a stored configuration is complete. Precedence: default < advice of the scenario
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import tyro
 
@@ -59,9 +60,9 @@ class Policy:
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
-        if not self.lr > 0 or self.weight_decay < 0 or not 0 <= self.momentum < 1:
+        if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf or not 0 <= self.momentum < 1:
             raise InputError(
-                f"needs lr > 0, weight_decay >= 0 and 0 <= momentum < 1, got {self.lr}, {self.weight_decay}, {self.momentum}"
+                f"needs a finite lr > 0, a finite weight_decay >= 0 and 0 <= momentum < 1, got {self.lr}, {self.weight_decay}, {self.momentum}"
             )
         if self.optimizer == "lbfgs" and (self.batch_size != "full" or self.weight_decay):
             raise InputError("lbfgs works on the full batch and without weight decay; choose another optimizer for either")
@@ -199,15 +200,25 @@ def parse_seeds(text: int | str) -> tuple[int, ...]:
 
 def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:
     """Return the policy from what the user said, the scenario's numbers for that optimiser, and the defaults."""
+    from pydantic import TypeAdapter, ValidationError  # on use: slow to import
+
     optimizer = said.get("optimizer") or advised_optimizer
-    values: dict[str, Any] = {"optimizer": optimizer, **(advice.get(optimizer) or POLICIES.get(optimizer, {}))}
-    given = {key: value for key, value in said.items() if value is not None}
-    if "steps" in given or "epochs" in given:
-        values.pop("steps", None), values.pop("epochs", None)
-    values |= given
-    unknown = set(values) - {f.name for f in fields(Policy)}
-    if unknown:
-        raise InputError(f"unknown policy settings {sorted(unknown)}; known: {', '.join(f.name for f in fields(Policy))}")
+    if optimizer not in POLICIES:
+        raise InputError(f"unknown optimizer {optimizer!r}; known: {', '.join(POLICIES)}")
+    values: dict[str, Any] = {"optimizer": optimizer}
+    for source in (POLICIES[optimizer], advice.get(optimizer, {}), said):
+        given = {key: value for key, value in source.items() if value is not None}
+        if "steps" in given or "epochs" in given:  # two ways to say the same thing: the later word counts
+            values = {key: value for key, value in values.items() if key not in ("steps", "epochs")}
+        values |= given
+    types = get_type_hints(Policy)
+    for key, value in values.items():
+        if key not in types:
+            raise InputError(f"unknown policy setting {key!r}; known: {', '.join(types)}")
+        try:
+            values[key] = TypeAdapter(types[key]).validate_python(value)
+        except ValidationError as error:
+            raise InputError(f"policy setting {key}={value!r}: {error.errors()[0]['msg']}") from error
     return Policy(**values)
 
 

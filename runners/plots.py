@@ -121,7 +121,7 @@ def matrix_figure(scenario: str, entries: list[Entry]) -> Figure:
         ax.remove()
     if image is not None:
         label = _score_label(entries[0]) if up else f"log10 of {result.score}, lower is better"
-        figure.colorbar(image, ax=axes, label=label, shrink=0.8)
+        figure.colorbar(image, ax=list(axes.flat[: len(entries)]), label=label, shrink=0.8)
     figure.suptitle(f"{scenario}: {result.score} after each task, median of {_seeds(entries)}")
     return figure
 

@@ -8,7 +8,9 @@ is synced, and takes its name by ``os.replace``, so a file is either whole or ab
 import fcntl
 import json
 import os
+import pickle
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,22 +98,23 @@ class CellStore:
 
     def load_checkpoint(self) -> Checkpoint | None:
         """Return the state at the end of the last finished task, or None if there is none that can be read."""
+        path = self.folder / "checkpoint.pt"
         try:
-            content = torch.load(self.folder / "checkpoint.pt", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError):  # absent, or not whole
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is not None:  # torch does not verify the checksums that it writes
+                    return None
+            return _read_checkpoint(torch.load(path, weights_only=True))
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            pickle.UnpicklingError,
+            RuntimeError,
+            EOFError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ):
             return None
-        if content.get("format") != FORMAT:
-            return None
-        record = Record(
-            rows=[_to_arrays(row) for row in content["rows"]],
-            curve=[_to_arrays(row) for row in content["curve"]],
-            place=[tuple(place) for place in content["place"]],
-            functions=[values.numpy() for values in content["functions"]],
-            diverged_at=content["diverged_at"].numpy(),
-            seconds=content["seconds"],
-            steps=content["steps"],
-        )
-        return Checkpoint(content["phases_done"], content["network"], content["learner"], content["state"], record)
 
     def save_result(self, result: Result) -> None:
         """Write the result; its presence is what makes a cell done."""
@@ -120,7 +123,7 @@ class CellStore:
     def load_result(self) -> Result | None:
         """Return the result, or None if there is none that can be read."""
         try:
-            with np.load(self.folder / "arrays.npz", allow_pickle=False) as arrays:
+            with (self.folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return Result.from_arrays(dict(arrays))
         except Exception:
             return None
@@ -129,7 +132,7 @@ class CellStore:
         """Return the configuration, or None if it cannot be read."""
         try:
             return cell_from_json(json.loads((self.folder / "config.json").read_text()))
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def load_status(self) -> dict[str, Any]:
@@ -216,6 +219,21 @@ def describe(cell: Cell) -> str:
     """Return a cell in words."""
     asked = [cell.asked.get(part, "") for part in ("scenario", "architecture", "strategy")]
     return f"{' / '.join(asked)} / {cell.policy.label} / {len(cell.seeds)} seeds"
+
+
+def _read_checkpoint(content: Any) -> Checkpoint | None:
+    if content["format"] != FORMAT:
+        return None
+    record = Record(
+        rows=[_to_arrays(row) for row in content["rows"]],
+        curve=[_to_arrays(row) for row in content["curve"]],
+        place=[tuple(place) for place in content["place"]],
+        functions=[values.numpy() for values in content["functions"]],
+        diverged_at=content["diverged_at"].numpy(),
+        seconds=content["seconds"],
+        steps=content["steps"],
+    )
+    return Checkpoint(content["phases_done"], content["network"], content["learner"], content["state"], record)
 
 
 def _to_tensors(row: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:

@@ -91,6 +91,9 @@ def _cells_of(request: Request) -> list[Cell]:
     assert request.evaluations is not None
     if request.evaluations < 2:
         raise InputError(f"evaluations must be at least 2, got {request.evaluations}")
+    for what in ("architectures", "strategies"):
+        if not getattr(request, what):
+            raise InputError(f"{what} is an empty list; name at least one (see kancl list {what})")
     seeds, cells = parse_seeds(request.seeds), []
     for scenario_text in request.scenarios or ():
         asked = parse_spec(scenario_text)
@@ -147,6 +150,8 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener) -> Outcome:
             stored = files.load_result()
             listener.begin_cell(cell, number, len(cells))
             if stored is not None:
+                if files.load_cell() is None:
+                    files.begin(cell)
                 results[cell.key] = stored
                 listener.end_cell(cell, "stored")
                 continue

@@ -1,5 +1,6 @@
 """Tell the author of a scenario everything that is wrong with it, at once."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -49,17 +50,20 @@ def _faults(scenario: Scenario) -> Iterator[str]:
         yield from _value_faults(scenario, task)
     if scenario.domain is not None and len(scenario.domain) != scenario.inputs:
         yield f"domain has {len(scenario.domain)} ranges for {scenario.inputs} inputs; give one (low, high) per input"
-    elif scenario.domain is not None and any(not low < high for low, high in scenario.domain):
-        yield f"domain needs low < high for every input, got {scenario.domain}"
+    elif scenario.domain is not None and any(not -math.inf < low < high < math.inf for low, high in scenario.domain):
+        yield f"domain needs finite low < high for every input, got {scenario.domain}"
 
 
 def _shape_faults(scenario: Scenario) -> Iterator[str]:
     classes = scenario.loss == "cross-entropy"
-    inputs = scenario.tasks[0].train[0].shape[-1]
+    inputs = (*scenario.tasks[0].train[0].shape, 0)[1]
     for task in scenario.tasks:
         for part in ("train", "test"):
             x, y = getattr(task, part)
             where = f"task {task.name!r}, {part}"
+            if x.ndim == 0 or y.ndim == 0:
+                yield f"{where}: expected arrays of samples, got single numbers"
+                continue
             if x.ndim != 2 or not x.is_floating_point():
                 yield f"{where}: inputs must be real numbers of shape (N, I), got {_describe(x)}"
             elif len(x) == 0:

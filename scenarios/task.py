@@ -101,7 +101,7 @@ class Scenario:
     def _outputs_of_tasks(self) -> int:
         targets = [y for task in self.tasks for _, y in (task.train, task.test)]
         if self.loss == "cross-entropy":
-            return 1 + max((int(y.max()) for y in targets if y.numel()), default=0)
+            return 1 + max((int(y.max()) for y in targets if y.numel() and not y.is_floating_point()), default=0)
         return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)
 
 

@@ -1,0 +1,220 @@
+"""Guards check_scenario: each fault an author can make is named, and several are listed at once."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kancl.errors import InputError
+from scenarios import Scenario, Task, check_scenario
+
+Pair = tuple[Any, Any]
+
+
+def numbers(samples: int = 6, inputs: int = 2, outputs: int = 1, start: int = 0) -> Pair:
+    """Regression samples, all different."""
+    x = torch.arange(start, start + samples * inputs, dtype=torch.float32).view(samples, inputs)
+    return x, torch.ones(samples, outputs)
+
+
+def classes(labels: list[int], start: int = 0) -> Pair:
+    return numbers(len(labels), start=start)[0], torch.tensor(labels)
+
+
+def regression(*tasks: Task, **more: Any) -> Scenario:
+    return Scenario(tasks or (good("a"),), "mse", **more)
+
+
+def classification(*tasks: Task, **more: Any) -> Scenario:
+    return Scenario(tasks, "cross-entropy", **more)
+
+
+def good(name: str, **changed: Any) -> Task:
+    return Task(name, **{"train": numbers(), "test": numbers(start=100), **changed})
+
+
+def poisoned(value: float, side: int, start: int = 0) -> Pair:
+    pair = [tensor.clone() for tensor in numbers(start=start)]
+    pair[side][2, 0] = value
+    return pair[0], pair[1]
+
+
+def labelled(labels: list[int], test: list[int] | None = None, **more: Any) -> Task:
+    return Task("digits", classes(labels), classes(test or [0, 1], start=100), **more)
+
+
+FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
+    "unknown loss": (lambda: Scenario((good("a"),), "hinge"), r"loss must be one of mse, cross-entropy, got 'hinge'"),
+    "unknown setting": (lambda: regression(setting="online"), r"setting must be domain, class or task, got 'online'"),
+    "no task": (lambda: Scenario((), "mse"), r"no task"),
+    "a task of another type": (lambda: Scenario((good("a"), "task two"), "mse", outputs=1), r"Task objects, got str"),
+    "equal names": (lambda: regression(good("a"), good("a")), r"names must differ"),
+    "one-dimensional inputs": (
+        lambda: regression(good("a", train=(torch.ones(6), torch.ones(6, 1)))),
+        r"task 'a', train: inputs must be real numbers of shape \(N, I\), got float32 of shape \(6,\)",
+    ),
+    "a single number": (lambda: regression(good("a", train=(1.0, 2.0))), r"task 'a', train: inputs must .* shape \(\)"),
+    "whole-number inputs": (
+        lambda: regression(good("a", train=(torch.ones(6, 2, dtype=torch.long), torch.ones(6, 1)))),
+        r"task 'a', train: inputs must be real numbers .* got int64",
+    ),
+    "no samples": (
+        lambda: regression(good("a", test=(torch.ones(0, 2), torch.ones(0, 1)))),
+        r"task 'a', test: there are no samples",
+    ),
+    "other columns": (
+        lambda: regression(good("a"), good("b", test=numbers(inputs=3))),
+        r"task 'b', test: inputs have 3 columns, those of the first task 2",
+    ),
+    "targets without a column": (
+        lambda: regression(good("a", train=(torch.ones(6, 2), torch.ones(6)))),
+        r"task 'a', train: targets must be real numbers of shape \(N, 1\), got float32 of shape \(6,\)",
+    ),
+    "whole-number targets": (
+        lambda: regression(good("a", train=(torch.ones(6, 2), torch.ones(6, 1, dtype=torch.long)))),
+        r"task 'a', train: targets must be real numbers",
+    ),
+    "other outputs": (
+        lambda: regression(good("a"), good("b", train=numbers(outputs=2)), outputs=1),
+        r"task 'b', train: targets must be real numbers of shape \(N, 1\), got float32 of shape \(6, 2\)",
+    ),
+    "real class numbers": (
+        lambda: classification(Task("a", (numbers()[0], torch.ones(6)), classes([0, 1], 100)), outputs=2),
+        r"task 'a', train: targets must be class numbers of shape \(N,\), got float32",
+    ),
+    "one-hot classes": (
+        lambda: classification(Task("a", (numbers()[0], torch.ones(6, 2).long()), classes([0, 1], 100)), outputs=2),
+        r"task 'a', train: targets must be class numbers of shape \(N,\), got int64 of shape \(6, 2\)",
+    ),
+    "other lengths": (
+        lambda: regression(good("a", train=(torch.ones(6, 2), torch.ones(5, 1)))),
+        r"task 'a', train: 6 inputs but 5 targets",
+    ),
+    "NaN inputs": (
+        lambda: regression(good("a", train=poisoned(np.nan, 0))),
+        r"task 'a', train: inputs hold NaN or infinity in 1 of 6 samples",
+    ),
+    "infinite inputs": (
+        lambda: regression(good("a", test=poisoned(np.inf, 0))),
+        r"task 'a', test: inputs hold NaN or infinity in 1 of 6",
+    ),
+    "NaN targets": (
+        lambda: regression(good("a", train=poisoned(np.nan, 1))),
+        r"task 'a', train: targets hold NaN or infinity in 1 of 6",
+    ),
+    "labels above the outputs": (
+        lambda: classification(labelled([0, 1, 7]), outputs=2),
+        r"task 'digits', train: labels \[7\] are not among the active output units \[0, 1\]",
+    ),
+    "negative labels": (lambda: classification(labelled([0, -1])), r"train: labels \[-1\] are not among"),
+    "labels outside the head": (
+        lambda: classification(labelled([2, 3], test=[2, 0], active=(2, 3)), outputs=4),
+        r"task 'digits', test: labels \[0\] are not among the active output units \[2, 3\]",
+    ),
+    "no active unit": (lambda: classification(labelled([0, 1], active=()), outputs=2), r"active must name"),
+    "an active unit twice": (
+        lambda: classification(labelled([0, 1], active=(0, 0, 1)), outputs=2),
+        r"active must name different",
+    ),
+    "an active unit that is not there": (
+        lambda: classification(labelled([0, 1], active=(0, 1, 2)), outputs=2),
+        r"active must name different output units below 2, got \(0, 1, 2\)",
+    ),
+    "test samples among the training samples": (
+        lambda: regression(good("a", test=numbers())),
+        r"task 'a': 6 of 6 test samples are also training samples",
+    ),
+    "too few ranges": (lambda: regression(domain=((0.0, 1.0),)), r"domain has 1 ranges for 2 inputs"),
+    "an empty range": (lambda: regression(domain=((0.0, 1.0), (2.0, 2.0))), r"domain needs low < high"),
+    "a NaN range": (lambda: regression(domain=((0.0, 1.0), (np.nan, 2.0))), r"domain needs low < high"),
+    "an infinite range": (lambda: regression(domain=((0.0, 1.0), (-np.inf, 2.0))), r"domain needs"),
+}
+
+
+def test_what_is_right_passes() -> None:
+    for scenario in (
+        regression(good("a"), good("b")),
+        regression(domain=((0.0, 1.0), (-1.0, 2.0))),
+        regression(good("a", test=numbers()), test_is_train=True),
+        classification(labelled([2, 3], test=[3, 2], active=(2, 3)), outputs=4, setting="task"),
+    ):
+        assert check_scenario(scenario) is scenario
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_named(fault: str) -> None:
+    build, message = FAULTS[fault]
+    with pytest.raises(InputError, match=message) as caught:
+        check_scenario(build(), "my_tasks")
+    assert str(caught.value).startswith("my_tasks cannot be run")
+
+
+@pytest.mark.parametrize("returned", [None, [], "gaussian-peaks"])
+def test_a_builder_must_return_a_scenario(returned: object) -> None:
+    with pytest.raises(InputError, match=rf"my_tasks must return a scenarios.Scenario, got {type(returned).__name__}"):
+        check_scenario(returned, "my_tasks")
+
+
+def test_several_faults_are_listed_at_once() -> None:
+    scenario = regression(
+        good("a", train=poisoned(np.nan, 0)),
+        good("a", test=poisoned(np.inf, 1, start=100)),
+        good("c", test=numbers()),
+        setting="online",
+        domain=((0.0, 1.0),),
+    )
+    with pytest.raises(InputError) as caught:
+        check_scenario(scenario)
+    listed = re.findall(r"^  - (.*)$", str(caught.value), re.MULTILINE)
+    for part in (
+        "setting",
+        "names must differ",
+        "'a', train: inputs hold NaN",
+        "'a', test: targets hold",
+        "'c': 6 of 6",
+        "domain",
+    ):
+        assert [line for line in listed if part in line], f"{part} is missing in {listed}"
+    assert len(listed) == 6
+
+
+def test_all_misshapen_parts_are_listed_at_once() -> None:
+    scenario = regression(
+        good("a", train=(torch.ones(6, 2), torch.ones(5, 1))),
+        good("b", train=numbers(inputs=3), test=(torch.ones(0, 2), torch.ones(0, 1))),
+    )
+    with pytest.raises(InputError) as caught:
+        check_scenario(scenario)
+    for part in ("'a', train: 6 inputs but 5", "'b', train: inputs have 3 columns", "'b', test: there are no samples"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (None, "train must be a pair"),
+        ((torch.ones(3, 1),), "train must be a pair"),
+        ((["a", "b"], [0, 1]), "train cannot be read as numbers"),
+        (([[1.0, 2.0], [3.0]], [[0.0], [1.0]]), "train cannot be read as numbers"),
+        ((object(), [0, 1]), "train cannot be read as numbers"),
+    ],
+)
+def test_a_task_refuses_what_is_no_pair_of_numbers(train: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"task 'a': {message}"):
+        Task("a", train, numbers())
+
+
+@pytest.mark.parametrize("make", [np.array, list, torch.tensor])
+def test_arrays_and_lists_become_tensors(make: Callable[[Any], Any]) -> None:
+    task = Task("a", (make([[0.5], [1.5]]), make([0, 1])), (make([[2.5]]), make([1])))
+    assert task.train[0].is_floating_point()
+    assert task.train[1].dtype == torch.int64
+    assert task.train[0].tolist() == [[0.5], [1.5]]
+
+
+def test_outputs_are_taken_from_the_tasks() -> None:
+    assert regression(good("a", train=numbers(outputs=3), test=numbers(outputs=3, start=100))).outputs == 3
+    assert classification(labelled([0, 1], test=[4])).outputs == 5
