@@ -61,9 +61,8 @@ class Policy:
             if isinstance(value, int) and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
         if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf or not 0 <= self.momentum < 1:
-            raise InputError(
-                f"needs a finite lr > 0, a finite weight_decay >= 0 and 0 <= momentum < 1, got {self.lr}, {self.weight_decay}, {self.momentum}"
-            )
+            got = f"got {self.lr}, {self.weight_decay} and {self.momentum}"
+            raise InputError(f"needs finite lr > 0, finite weight_decay >= 0 and 0 <= momentum < 1, {got}")
         if self.optimizer == "lbfgs" and (self.batch_size != "full" or self.weight_decay):
             raise InputError("lbfgs works on the full batch and without weight decay; choose another optimizer for either")
         if self.momentum and self.optimizer != "sgd":

@@ -150,7 +150,7 @@ def test_advice_is_that_of_the_optimiser_in_use() -> None:
 
 
 def test_unknown_advice_is_refused() -> None:
-    with pytest.raises(InputError, match=r"unknown policy settings \['learning_rate'\]"):
+    with pytest.raises(InputError, match=r"unknown policy setting 'learning_rate'"):
         resolve_policy({"adam": {"learning_rate": 1}}, "adam", {})
 
 

@@ -128,8 +128,8 @@ FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
         r"task 'a': 6 of 6 test samples are also training samples",
     ),
     "too few ranges": (lambda: regression(domain=((0.0, 1.0),)), r"domain has 1 ranges for 2 inputs"),
-    "an empty range": (lambda: regression(domain=((0.0, 1.0), (2.0, 2.0))), r"domain needs low < high"),
-    "a NaN range": (lambda: regression(domain=((0.0, 1.0), (np.nan, 2.0))), r"domain needs low < high"),
+    "an empty range": (lambda: regression(domain=((0.0, 1.0), (2.0, 2.0))), r"domain needs finite low < high"),
+    "a NaN range": (lambda: regression(domain=((0.0, 1.0), (np.nan, 2.0))), r"domain needs finite low < high"),
     "an infinite range": (lambda: regression(domain=((0.0, 1.0), (-np.inf, 2.0))), r"domain needs"),
 }
 
