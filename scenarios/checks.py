@@ -56,7 +56,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
 
 def _shape_faults(scenario: Scenario) -> Iterator[str]:
     classes = scenario.loss == "cross-entropy"
-    inputs = (*scenario.tasks[0].train[0].shape, 0, 0)[1]
+    inputs = next((task.train[0].shape[1] for task in scenario.tasks if task.train[0].ndim == 2), 0)
     for task in scenario.tasks:
         for part in ("train", "test"):
             x, y = getattr(task, part)

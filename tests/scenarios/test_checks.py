@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
         lambda: regression(good("a", train=(torch.ones(6), torch.ones(6, 1)))),
         r"task 'a', train: inputs must be real numbers of shape \(N, I\), got float32 of shape \(6,\)",
     ),
-    "a single number": (lambda: regression(good("a", train=(1.0, 2.0))), r"task 'a', train: inputs must .* shape \(\)"),
+    "a single number": (lambda: regression(good("a", train=(1.0, 2.0))), r"task 'a', train: expected arrays of samples, got single numbers"),
     "whole-number inputs": (
         lambda: regression(good("a", train=(torch.ones(6, 2, dtype=torch.long), torch.ones(6, 1)))),
         r"task 'a', train: inputs must be real numbers .* got int64",
