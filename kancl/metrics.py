@@ -175,42 +175,79 @@ def effective_rank(activations: Float[np.ndarray, "S N H"]) -> PerSeed:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a run measured of one score: the retention matrix, the null scores, and the dense curves with their tasks."""
+
+    R: Matrix
+    null: Float[np.ndarray, "S T"]
+    curves: Float[np.ndarray, "S E T"]
+    curve_task: Int[np.ndarray, "E"]
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
 class Metric:
-    """A metric of a whole run as tables show it: a title, the formula, and a function of (R, null, higher_is_better)."""
+    """A metric of a whole run as tables and frames show it: a title, the formula, and the function."""
 
     title: str
     formula: str
-    compute: Callable[[Matrix, Float[np.ndarray, "S T"], bool], PerSeed]
+    compute: Callable[[Measured], PerSeed]
 
+
+WINDOW = 10
+"""Evaluations in the window of windowed forgetting and plasticity."""
 
 METRICS = {
-    "learning_score": Metric("learning {score}", "mean_j R[j,j] (Riemer 2019)", lambda R, null, up: learning_score(R)),
-    "final_score": Metric("final {score}", "mean_j R[T,j] (Lopez-Paz & Ranzato 2017)", lambda R, null, up: average_score(R)),
+    "learning_score": Metric("learning {score}", "mean_j R[j,j] (Riemer 2019)", lambda m: learning_score(m.R)),
+    "final_score": Metric("final {score}", "mean_j R[T,j] (Lopez-Paz & Ranzato 2017)", lambda m: average_score(m.R)),
     "forgetting": Metric(
         "forgetting",
         "mean_{j<T} max_{j<=i<T} R[i,j] - R[T,j], sign flipped for errors: positive is a loss (Chaudhry 2018)",
-        lambda R, null, up: forgetting(R, up),
+        lambda m: forgetting(m.R, m.higher_is_better),
     ),
     "backward_transfer": Metric(
         "BWT",
         "mean_{j<T} R[T,j] - R[j,j], sign flipped for errors: negative is a loss (Lopez-Paz & Ranzato 2017)",
-        lambda R, null, up: backward_transfer(R, up),
+        lambda m: backward_transfer(m.R, m.higher_is_better),
     ),
     "forward_transfer": Metric(
         "FWT",
-        "mean_{j>=2} R[j-1,j] - R[0,j], sign flipped for errors (Lopez-Paz & Ranzato 2017)",
-        lambda R, null, up: forward_transfer(R, up),
+        "mean_{j>=2} R[j-1,j] - R[0,j], sign flipped for errors: positive is a gain (Lopez-Paz & Ranzato 2017)",
+        lambda m: forward_transfer(m.R, m.higher_is_better),
     ),
     "retention": Metric(
         "retention",
         f"mean_{{j<T, learned}} (null - R[T,j]) / (null - R[j,j]), floored at {RETENTION_FLOOR:g}; null is the best constant"
         " predictor (kancl)",
-        retention,
+        lambda m: retention(m.R, m.null, m.higher_is_better),
     ),
     "learned": Metric(
         "learned",
         f"share of tasks with |R[j,j] - null| >= {LEARNED_MARGIN:g} |perfect - null| on the good side (kancl)",
-        learned_fraction,
+        lambda m: learned_fraction(m.R, m.null, m.higher_is_better),
+    ),
+    "min_score": Metric(
+        "min {score}",
+        "mean_{j<T} worst score on task j at any evaluation after task j (De Lange 2023)",
+        lambda m: min_score(m.curves, m.curve_task, m.higher_is_better),
+    ),
+    "worst_case_score": Metric(
+        "worst-case {score}",
+        "R[T,T] / T + (1 - 1/T) min score (De Lange 2023)",
+        lambda m: worst_case_score(m.curves, m.curve_task, m.higher_is_better),
+    ),
+    "windowed_forgetting": Metric(
+        "windowed forgetting",
+        f"mean_j largest loss on task j within {WINDOW} evaluations (De Lange 2023)",
+        lambda m: windowed_forgetting(m.curves, WINDOW, m.higher_is_better),
+    ),
+    "windowed_plasticity": Metric(
+        "windowed plasticity",
+        f"mean_j largest gain on task j within {WINDOW} evaluations (De Lange 2023)",
+        lambda m: windowed_plasticity(m.curves, WINDOW, m.higher_is_better),
     ),
 }
-"""The metrics that tables and frames report, in their order."""
+"""The metrics of a single run that frames report; tables show the first few."""
+
+INTRANSIGENCE = "mean_j R_joint[T,j] - R[j,j], sign flipped for errors: positive is a loss (Chaudhry 2018)"
+"""The formula of the one metric that needs a second run."""

@@ -32,8 +32,8 @@ class Spec:
 
     @property
     def label(self) -> str:
-        """The text that :func:`parse_spec` reads back, e.g. ``kan:base=silu,hidden=5``; a file's folder is left out."""
-        name = Path(self.name).name if ".py:" in self.name else self.name
+        """The text that :func:`parse_spec` reads back, e.g. ``kan:base=silu,hidden=5``."""
+        name = self.name.removeprefix("./")
         given = ",".join(f"{key}={_show(value)}" for key, value in self.options.items())
         return f"{name}:{given}" if given else name
 
@@ -73,8 +73,6 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
     Raises:
         InputError: an unknown option (with near misses), or a value that its annotation does not allow.
     """
-    from pydantic import TypeAdapter  # on use: slow to import, and the command line's help needs none of it
-
     parameters = schema(builder, reserved)
     for key in spec.options:
         if key not in parameters:
@@ -83,7 +81,7 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
             raise InputError(f"{spec.name} has no option {key!r}; {hint}")
     resolved = {}
     for key, parameter in parameters.items():
-        adapter = TypeAdapter(parameter.annotation)
+        adapter = _adapter(spec.name, key, parameter)
         value = parameter.default
         if key in spec.options:
             value = _coerce(adapter, spec, key, parameter)
@@ -95,17 +93,15 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
 
 def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
     """Call a builder with resolved options and the reserved arguments; what it refuses becomes an :class:`InputError`."""
-    from pydantic import TypeAdapter
-
     options = resolve(builder, spec, tuple(reserved))
     parameters = schema(builder, tuple(reserved))
-    typed = {key: TypeAdapter(parameters[key].annotation).validate_python(value) for key, value in options.items()}
+    typed = {key: _adapter(spec.name, key, parameters[key]).validate_python(value) for key, value in options.items()}
     try:
         return builder(**reserved, **typed)
     except InputError as error:
-        raise InputError(f"{spec.label}: {error}") from error
+        raise InputError(f"{spec.name}: {error}") from error
     except Exception as error:
-        raise InputError(f"{spec.label} failed with {type(error).__name__}: {error}{_place(error, builder)}") from error
+        raise InputError(f"{spec.name} failed with {type(error).__name__}: {error}{_place(error, builder)}") from error
 
 
 def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> Spec:
@@ -115,8 +111,11 @@ def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> 
 
 def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
     """Return the parameters of a builder that are options, by name."""
-    parameters = inspect.signature(builder).parameters
     name = getattr(builder, "__name__", repr(builder))
+    try:
+        parameters = inspect.signature(builder, eval_str=True).parameters
+    except Exception as error:  # evaluating a textual annotation runs the user's text
+        raise InputError(f"the signature of {name} cannot be read: {type(error).__name__}: {error}") from error
     for required in reserved:
         if required not in parameters:
             raise InputError(f"{name} must take the argument {required!r}; its signature is {inspect.signature(builder)}")
@@ -127,6 +126,19 @@ def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspec
         if parameter.annotation is inspect.Parameter.empty:
             raise InputError(f"option {key!r} of {name} has no type annotation; write e.g. {key}: int = 3")
     return options
+
+
+def _adapter(name: str, key: str, parameter: inspect.Parameter) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter  # on use: slow to import, and the command line's help needs none of it
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return TypeAdapter(parameter.annotation)
+    except PydanticUserError as error:
+        shown = inspect.formatannotation(parameter.annotation)
+        raise InputError(
+            f"option {key!r} of {name} has the type {shown}; options are numbers, texts, and tuples of them"
+        ) from error
 
 
 def _coerce(adapter: "TypeAdapter[Any]", spec: Spec, key: str, parameter: inspect.Parameter) -> Any:

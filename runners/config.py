@@ -112,8 +112,10 @@ class Cell:
     @property
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
-        config = json.dumps(_without(self.to_json(), "asked"), sort_keys=True)
-        digest = hashlib.sha256(config.encode()).hexdigest()[:10]
+        config = _without(self.to_json(), "asked")
+        for part in ("scenario", "architecture", "strategy"):  # a file counts by its contents, not by its folder
+            config[part] = {**config[part], "name": Path(config[part]["name"]).name}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
         names = [Path(spec.name).name.split(":")[-1] for spec in (self.scenario, self.architecture, self.strategy)]
         return "--".join([*(re.sub(r"[^\w.-]", "_", name) for name in names), digest])
 
@@ -148,9 +150,9 @@ class Request:
     steps: Said[int] = None
     """Optimiser steps per task; the scenario's advice, else 1000 (lbfgs 100)."""
     epochs: Said[int] = None
-    """Passes over each task's samples, instead of steps."""
+    """Passes over each task's samples, instead of steps; in batches of 32 if no batch size is given or advised."""
     batch_size: Said[int | Literal["full"]] = None
-    """Samples per step, or full."""
+    """Samples per step, or full; the scenario's advice, else full."""
     dtype: Said[Literal["float32", "float64"]] = None
     """Number format; float32 if not given."""
     evaluations: Said[int] = None
@@ -158,7 +160,10 @@ class Request:
 
     def over(self, other: "Request") -> "Request":
         """Return this request with what it leaves unsaid taken from another one."""
-        return replace(other, **{key: value for key, value in vars(self).items() if value is not None})
+        said = {key: value for key, value in vars(self).items() if value is not None}
+        if "steps" in said or "epochs" in said:  # two ways to say the same thing: the stronger word counts
+            other = replace(other, steps=None, epochs=None)
+        return replace(other, **said)
 
     def policy(self) -> dict[str, Any]:
         """Return what was said about the policy."""
@@ -210,6 +215,8 @@ def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: s
         if "steps" in given or "epochs" in given:  # two ways to say the same thing: the later word counts
             values = {key: value for key, value in values.items() if key not in ("steps", "epochs")}
         values |= given
+    if "epochs" in values and "batch_size" not in values and optimizer != "lbfgs":
+        values["batch_size"] = 32  # an epoch of one full batch would be a single step
     types = get_type_hints(Policy)
     for key, value in values.items():
         if key not in types:

@@ -24,7 +24,9 @@ class Evaluator:
     @torch.no_grad()
     def scores(self, network: Network) -> dict[str, Float[np.ndarray, "S T"]]:
         """Return every score of every task, by name."""
+        network.eval()  # for third-party networks that behave differently in training
         outputs = torch.cat([network(part) for part in self.x.split(self.samples, dim=1)], dim=1)
+        network.train()
         sizes = [samples.x.shape[1] for samples in self.stream.test]
         columns: dict[str, list[Tensor]] = {name: [] for name in self.stream.objective.scores}
         for samples, part in zip(self.stream.test, outputs.split(sizes, dim=1), strict=True):
@@ -39,7 +41,10 @@ class Evaluator:
         x = self.stream.plot_x
         if x is None:
             return None
-        return network(x.expand(len(self.stream.seeds), -1, -1)).numpy()
+        network.eval()
+        outputs = network(x.expand(len(self.stream.seeds), -1, -1)).numpy()
+        network.train()
+        return outputs
 
 
 def evaluation_steps(steps: int, count: int) -> list[int]:

@@ -132,8 +132,10 @@ class SeedwiseLearner:
 
 
 def _stacked_optimizer(parameters: list[nn.Parameter], policy: Policy) -> Optimizer:
-    if policy.optimizer == "adam":
-        return Adam(parameters, lr=policy.lr, weight_decay=policy.weight_decay, fused=True)
-    if policy.optimizer == "adamw":
-        return AdamW(parameters, lr=policy.lr, weight_decay=policy.weight_decay, fused=True)
-    return SGD(parameters, lr=policy.lr, momentum=policy.momentum, weight_decay=policy.weight_decay, fused=True)
+    common: dict[str, Any] = {"lr": policy.lr, "weight_decay": policy.weight_decay, "fused": True}
+    make: dict[str, Callable[[], Optimizer]] = {
+        "adam": lambda: Adam(parameters, **common),
+        "adamw": lambda: AdamW(parameters, **common),
+        "sgd": lambda: SGD(parameters, momentum=policy.momentum, **common),
+    }
+    return make[policy.optimizer]()

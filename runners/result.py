@@ -12,6 +12,8 @@ class Result:
 
     Args:
         seeds, tasks: the seeds and the names of the tasks, the axes of what follows.
+        setting: the scenario's incremental setting.
+        metrics: the names of the metrics that mean something under the strategy.
         higher_is_better: direction by score name; the first score is the main one.
         R: the retention matrix by score name, R[s, i, j] after training task i, row 0 before any training.
         null: by score name, what each task's best constant predictor reaches.
@@ -25,6 +27,8 @@ class Result:
 
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
+    setting: str
+    metrics: tuple[str, ...]
     higher_is_better: dict[str, bool]
     R: dict[str, Float[np.ndarray, "S T1 T"]]
     null: dict[str, Float[np.ndarray, "S T"]]
@@ -49,6 +53,8 @@ class Result:
         arrays: dict[str, np.ndarray] = {
             "seeds": np.array(self.seeds, dtype=np.int64),
             "tasks": np.array(self.tasks, dtype=str),
+            "setting": np.array(self.setting),
+            "metrics": np.array(self.metrics, dtype=str),
             "scores": np.array(list(self.higher_is_better), dtype=str),
             "higher_is_better": np.array(list(self.higher_is_better.values()), dtype=bool),
             "curve_task": self.curve_task,
@@ -71,6 +77,8 @@ class Result:
         return cls(
             seeds=tuple(int(seed) for seed in arrays["seeds"]),
             tasks=tuple(str(name) for name in arrays["tasks"]),
+            setting=str(arrays["setting"]),
+            metrics=tuple(str(name) for name in arrays["metrics"]),
             higher_is_better=dict(zip(scores, map(bool, arrays["higher_is_better"]), strict=True)),
             R={name: arrays[f"R/{name}"] for name in scores},
             null={name: arrays[f"null/{name}"] for name in scores},

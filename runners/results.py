@@ -1,6 +1,6 @@
 """Stored results as tidy pandas frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -8,28 +8,22 @@ import numpy as np
 import pandas as pd
 
 from kancl.errors import InputError
-from kancl.metrics import METRICS
-from kancl.options import build
+from kancl.metrics import INTRANSIGENCE, METRICS, Measured, intransigence
 from kancl.statistics import t_interval
 from runners.config import Cell
 from runners.result import Result
 from runners.store import Store
-from runners.strategies import strategies
 
 LABELS = ["scenario", "architecture", "strategy", "policy"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished cell with its result."""
+    """A finished cell with its result; ``labels`` tell it from every other cell of its experiment."""
 
     cell: Cell
     result: Result
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What identifies the cell in every frame, table and figure."""
-        return {**self.cell.asked, "policy": self.cell.policy.label}
+    labels: dict[str, str]
 
     @property
     def alive(self) -> np.ndarray:
@@ -37,12 +31,13 @@ class Entry:
         return self.result.diverged_at < 0
 
     def metrics(self, score: str | None = None) -> dict[str, np.ndarray]:
-        """Return every metric that means something under the cell's strategy, one value per seed; NaN for diverged seeds."""
-        name = score or self.result.score
-        R, null, up = self.result.R[name], self.result.null[name], self.result.higher_is_better[name]
-        meaningful = build(strategies.get(self.cell.strategy.name), self.cell.strategy).metrics or tuple(METRICS)
-        nothing = np.full(len(R), np.nan)
-        values = {key: m.compute(R, null, up) if key in meaningful else nothing for key, m in METRICS.items()}
+        """Return every metric, one value per seed; NaN for diverged seeds, and where the strategy gives it no meaning."""
+        result, name = self.result, score or self.result.score
+        measured = Measured(
+            result.R[name], result.null[name], result.curves[name], result.curve_task, result.higher_is_better[name]
+        )
+        nothing = np.full(len(result.seeds), np.nan)
+        values = {key: m.compute(measured) if key in result.metrics else nothing for key, m in METRICS.items()}
         return {key: np.where(self.alive, v, np.nan) for key, v in values.items()}
 
 
@@ -56,7 +51,7 @@ class Results:
 
     @cached_property
     def retention(self) -> pd.DataFrame:
-        """R in rows: scenario, architecture, strategy, policy, seed, after_task, task, task_name, score, value.
+        """R in rows: scenario, architecture, strategy, policy, seed, after_task, task, task_name, score, value, cell.
 
         ``after_task`` counts from 0 (before any training), ``task`` from 1.
         """
@@ -81,22 +76,34 @@ class Results:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per cell and metric: mean, low, high (95 % t-interval over seeds), median, n, diverged, score.
+        """One row per cell and metric: mean, low, high (95 % t-interval over seeds), median, n, diverged, score, formula, cell.
 
         Diverged seeds are left out of the mean and counted in ``diverged``; ``n`` is the number of seeds that have a value.
-        Metrics that mean nothing under a strategy are left out.
+        Metrics that mean nothing under a strategy are left out. Intransigence is there where the joint strategy was run beside.
         """
         rows = []
         for entry in self.entries:
             result = entry.result
             fixed = {"score": result.score, "parameters": result.parameters, "diverged": int((~entry.alive).sum())}
-            for key, values in entry.metrics().items():
-                interval = t_interval(values)
-                finite = values[np.isfinite(values)]
-                if len(finite) or not entry.alive.any():
-                    median = float(np.median(finite)) if len(finite) else np.nan
-                    rows.append({**entry.labels, "metric": key, **interval._asdict(), "median": median, **fixed})
+            values = {key: (v, METRICS[key].formula) for key, v in entry.metrics().items() if key in result.metrics}
+            joint = self._joint_beside(entry)
+            if joint is not None:
+                values["intransigence"] = (_intransigence(entry, joint), INTRANSIGENCE)
+            for key, (per_seed, formula) in values.items():
+                finite = per_seed[np.isfinite(per_seed)]
+                median = float(np.median(finite)) if len(finite) else np.nan
+                numbers = {**t_interval(per_seed)._asdict(), "median": median}
+                rows.append({**entry.labels, "metric": key, **numbers, **fixed, "formula": formula, "cell": entry.cell.key})
         return pd.DataFrame(rows)
+
+    def _joint_beside(self, entry: Entry) -> Entry | None:
+        """Return the run of the joint strategy that is otherwise like an entry of a sequential one."""
+        if entry.cell.strategy.name == "joint":
+            return None
+        for other in self.entries:
+            if other.cell.strategy.name == "joint" and replace(other.cell, strategy=entry.cell.strategy).key == entry.cell.key:
+                return other
+        return None
 
 
 def load(path: str | Path) -> Results:
@@ -111,14 +118,35 @@ def load(path: str | Path) -> Results:
     keys = store.keys()
     if not keys:
         raise InputError(f"{path} holds no kancl experiment; expected a folder written by kancl run --out")
-    entries, missing = [], []
+    found: list[tuple[Cell, Result]] = []
+    missing = []
     for key in keys:
         cell, result = store.cell(key).load_cell(), store.cell(key).load_result()
         if cell is None or result is None:
             missing.append(key)
         else:
-            entries.append(Entry(cell, result))
-    return Results(Path(path), tuple(entries), tuple(missing))
+            found.append((cell, result))
+    labels = _labels([cell for cell, _ in found])
+    entries = tuple(Entry(cell, result, label) for (cell, result), label in zip(found, labels, strict=True))
+    return Results(Path(path), entries, tuple(missing))
+
+
+def _labels(cells: list[Cell]) -> list[dict[str, str]]:
+    """Name every cell by what was asked for and its policy; where two would be alike, add what else may tell them apart."""
+    plain = [{**cell.asked, "policy": cell.policy.label} for cell in cells]
+    labels = []
+    for cell, label in zip(cells, plain, strict=True):
+        if plain.count(label) > 1:
+            seeds = ",".join(map(str, cell.seeds))
+            label = {**label, "policy": f"{label['policy']} {cell.dtype} seeds={seeds} #{cell.key[-4:]}"}
+        labels.append(label)
+    return labels
+
+
+def _intransigence(entry: Entry, joint: Entry) -> np.ndarray:
+    name = entry.result.score
+    values = intransigence(entry.result.R[name], joint.result.R[name][:, -1], entry.result.higher_is_better[name])
+    return np.where(entry.alive & joint.alive, values, np.nan)
 
 
 def _frame(
@@ -137,6 +165,7 @@ def _frame(
     )
     for place, (label, text) in enumerate(entry.labels.items()):
         frame.insert(place, label, text)
+    frame["cell"] = entry.cell.key
     return frame
 
 

@@ -183,6 +183,7 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise InputError(f"another kancl run is writing to {self.out}; wait for it or choose another --out") from error
+            self._refuse_other(cells)  # again, now that nobody else can write
             if not self.keys():
                 labels = {cell.key: describe(cell) for cell in cells}
                 write_json(self.out / "experiment.json", {"format": FORMAT, "cells": labels})

@@ -10,7 +10,7 @@ from torch import Tensor
 from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec
-from scenarios import Scenario, check_scenario, scenarios
+from scenarios import Advice, Scenario, check_scenario, scenarios
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
 
 PLOT_POINTS = 500
@@ -46,6 +46,7 @@ class Stream:
     null: dict[str, Float[Tensor, "S T"]]
     plot_x: Float[Tensor, "P 1"] | None
     plot_target: Float[Tensor, "P O"] | None
+    advice: Advice
 
     @property
     def inputs(self) -> int:
@@ -66,11 +67,15 @@ def build_scenario(spec: Spec, seed: int) -> Scenario:
 def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Stream:
     """Build the scenario for every seed and stack the seeds.
 
+    The first seed is built a second time, to see that its seed determines it.
+
     Raises:
         InputError: a scenario that cannot be run, or seeds whose tasks differ in more than their values.
     """
     built = [build_scenario(spec, seed) for seed in seeds]
     first = built[0]
+    if not _equal(first, build_scenario(spec, seeds[0])):
+        raise InputError(f"{spec.label}: seed {seeds[0]} gave other data when built again; draw every number from the seed")
     for seed, other in zip(seeds[1:], built[1:], strict=True):
         ours, theirs = _form(first), _form(other)
         if ours != theirs:
@@ -87,7 +92,7 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
     same_names = all([t.name for t in s.tasks] == [t.name for t in first.tasks] for s in built)
     names = tuple(t.name for t in first.tasks) if same_names else tuple(f"task {number + 1}" for number in count)
     heads = _heads(first)
-    x = _plot_points(first, dtype)
+    plot_x, plot_target = _plot(built, dtype)
     return Stream(
         seeds=seeds,
         names=names,
@@ -100,9 +105,17 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
         test=test,
         heads=heads,
         null=_null_scores(built, test, heads, objective, dtype),
-        plot_x=x,
-        plot_target=None if x is None or first.target is None else first.target(x).to(dtype),
+        plot_x=plot_x,
+        plot_target=plot_target,
+        advice=first.advice,
     )
+
+
+def _equal(one: Scenario, other: Scenario) -> bool:
+    def tensors(scenario: Scenario) -> list[Tensor]:
+        return [tensor for task in scenario.tasks for tensor in (*task.train, *task.test)]
+
+    return _form(one) == _form(other) and all(map(torch.equal, tensors(one), tensors(other)))
 
 
 def _form(scenario: Scenario) -> tuple[object, ...]:
@@ -149,8 +162,16 @@ def _null_scores(
     return null
 
 
-def _plot_points(scenario: Scenario, dtype: torch.dtype) -> Tensor | None:
-    if scenario.target is None or scenario.inputs != 1:
-        return None
-    low, high = scenario.input_range()
-    return torch.linspace(low.item(), high.item(), PLOT_POINTS, dtype=dtype)[:, None]
+def _plot(built: list[Scenario], dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
+    """Return points and target of the function figure; nothing where there is no target, or another one for each seed."""
+    curves = []
+    for scenario in built:
+        if scenario.target is None or scenario.inputs != 1:
+            return None, None
+        low, high = scenario.input_range()
+        x = torch.linspace(low.item(), high.item(), PLOT_POINTS, dtype=dtype)[:, None]
+        curves.append((x, scenario.target(x).to(dtype)))
+    x, y = curves[0]
+    if all(torch.equal(x, other_x) and torch.equal(y, other_y) for other_x, other_y in curves[1:]):
+        return x, y
+    return None, None

@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,14 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from kancl import options
 from kancl.errors import InputError, StorageError
-from kancl.models import architectures, parameters_per_seed
+from kancl.models import architectures, check_architecture
 from kancl.options import Spec, parse_spec
-from runners.config import DEFAULTS, Cell, Request, parse_seeds, resolve_policy, with_advice
+from runners.config import DEFAULTS, Cell, Policy, Request, parse_seeds, resolve_policy, with_advice
 from runners.result import Result
 from runners.store import CellStore, Store
-from runners.strategies import strategies
-from runners.stream import Stream, build_scenario, stack
-from runners.train import Progress, build_network, run_cell
+from runners.strategies import Strategy, strategies
+from runners.stream import Stream, stack
+from runners.train import Progress, problem_of, run_cell
 from scenarios import scenarios
 
 
@@ -63,6 +63,8 @@ def read_file(path: Path) -> list[Request]:
 
 
 def _read_request(table: dict[str, Any], where: str) -> Request:
+    if isinstance(table.get("seeds"), list):
+        table = {**table, "seeds": ",".join(map(str, table["seeds"])) + ","}
     try:
         return TypeAdapter(Request).validate_python({key.replace("-", "_"): value for key, value in table.items()})
     except ValidationError as error:
@@ -95,25 +97,17 @@ def _cells_of(request: Request) -> list[Cell]:
         if not getattr(request, what):
             raise InputError(f"{what} is an empty list; name at least one (see kancl list {what})")
     seeds, cells = parse_seeds(request.seeds), []
+    policy_strategies = [_strategy(text) for text in request.strategies or ()]
     for scenario_text in request.scenarios or ():
-        asked = parse_spec(scenario_text)
-        scenario = options.complete(scenarios, asked, ("seed",))
+        scenario = options.complete(scenarios, parse_spec(scenario_text), ("seed",))
         stream = stack(scenario, seeds, getattr(torch, request.dtype))
-        advice = build_scenario(scenario, seeds[0]).advice
         for architecture_text in request.architectures or ():
-            asked_architecture = parse_spec(architecture_text)
-            advised = with_advice(architecture_text, advice.architectures)
-            architecture = options.complete(architectures, advised, ("problem",))
-            optimizer = advice.optimizers.get(architecture.name, "adam")
-            policy = resolve_policy(advice.policies, optimizer, request.policy())
-            for strategy_text in request.strategies or ():
-                asked_strategy = parse_spec(strategy_text)
-                strategy = options.complete(strategies, asked_strategy)
-                options.build(strategies.get(strategy.name), strategy)
-                labels = {"scenario": asked, "architecture": asked_architecture, "strategy": asked_strategy}
+            architecture, policy = _advised(architecture_text, stream, request, scenario_text)
+            for strategy_text, strategy in policy_strategies:
+                asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
                 cell = Cell(
                     scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,
-                    asked={part: spec.label for part, spec in labels.items()},
+                    asked={part: parse_spec(text).label for part, text in asked.items()},
                     sources=_sources(scenario, architecture, strategy),
                 )  # fmt: skip
                 cells.append(cell)
@@ -121,22 +115,45 @@ def _cells_of(request: Request) -> list[Cell]:
     return cells
 
 
+def _strategy(text: str) -> tuple[str, Spec]:
+    spec = options.complete(strategies, parse_spec(text))
+    built = options.build(strategies.get(spec.name), spec)
+    if not isinstance(built, Strategy):
+        raise InputError(f"strategy {text} must be a runners.strategies.Strategy, got {type(built).__name__}")
+    return text, spec
+
+
+def _advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple[Spec, Policy]:
+    """Return an architecture with every option, and its policy, from what was said and what the scenario advises."""
+    advice = stream.advice
+    spec = options.complete(architectures, with_advice(text, advice.architectures), ("problem",))
+    optimizer = advice.optimizers.get(spec.name, "adam")
+    try:
+        return spec, resolve_policy(advice.policies, optimizer, request.policy())
+    except InputError as error:
+        chosen = (
+            "" if request.optimizer else f" (the optimizer {optimizer} is {scenario}'s advice; --optimizer chooses another)"
+        )
+        raise InputError(f"{scenario} / {text}: {error}{chosen}") from error
+
+
 def _check_network(cell: Cell, stream: Stream) -> None:
-    """Build the networks once and pass a few samples through, so that a misfit is met before anything runs."""
-    network = build_network(cell, stream)
-    with torch.no_grad():
-        y = network(stream.train[0].x[:, :2])
-    expected = (len(cell.seeds), min(2, stream.train[0].x.shape[1]), stream.outputs)
-    if tuple(y.shape) != expected:
-        raise InputError(f"architecture {cell.architecture.label} gave outputs of shape {tuple(y.shape)}, expected {expected}")
-    if not parameters_per_seed(network):
-        raise InputError(f"architecture {cell.architecture.label} has no parameters to train")
+    """Build the networks and pass a few samples through, so that a misfit is met before anything runs."""
+
+    problem = problem_of(cell, stream)
+
+    def build(seeds: tuple[int, ...]) -> object:
+        rows = [stream.seeds.index(seed) if seed in stream.seeds else 0 for seed in seeds]
+        own = replace(problem, seeds=seeds, low=problem.low[rows], high=problem.high[rows])
+        return options.build(architectures.get(cell.architecture.name), cell.architecture, problem=own)
+
+    check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, cell.asked["architecture"])
 
 
 def _sources(*specs: Spec) -> dict[str, str]:
     """Return the hash of every file that a spec names, so that an edited plug-in is a different experiment."""
     files = {spec.name.rpartition(":")[0] for spec in specs if ".py:" in spec.name}
-    return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
+    return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
 
 
 def run(cells: Sequence[Cell], store: Store, listener: Listener) -> Outcome:

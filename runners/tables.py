@@ -14,45 +14,51 @@ from kancl.statistics import t_interval
 from runners.results import LABELS, Entry, Results
 
 SHOWN = ("learning_score", "final_score", "forgetting", "backward_transfer", "retention", "learned")
+WIDE = 140
+"""Columns from which one table holds everything; on a narrower terminal it is split in two, so that no number is cut."""
 
 
-def summary_tables(results: Results) -> Iterator[RenderableType]:
-    """Yield one table per scenario, then the formulas."""
+def summary_tables(results: Results, width: int = WIDE) -> Iterator[RenderableType]:
+    """Yield the tables of each scenario, then the formulas."""
     for scenario in dict.fromkeys(entry.cell.asked["scenario"] for entry in results.entries):
         entries = [entry for entry in results.entries if entry.cell.asked["scenario"] == scenario]
-        yield Group(_table(scenario, entries), *_notes(entries), Text())
+        title = _title(scenario, entries)
+        if width >= WIDE:
+            yield _table(title, entries, ("policy", "parameters"), SHOWN)
+        else:
+            yield _table(title, entries, ("policy", "parameters"), SHOWN[:2])
+            yield _table("", entries, (), SHOWN[2:])
+        yield Group(*_notes(entries), Text())
     yield Text("\n".join(formulas()), style="dim")
 
 
 def formulas() -> list[str]:
     """Return the definition of every column."""
     return [
-        "mean ± half of the 95 % t-interval over seeds. R[i,j]: score on task j after training task i of T.",
+        "mean ± half of the 95 % t-interval over seeds (n= where some seeds lack a value). R[i,j]: score on task j after"
+        " training task i of T.",
         *(f"{METRICS[key].title.format(score='score')}: {METRICS[key].formula}" for key in SHOWN),
     ]
 
 
-def _table(scenario: str, entries: list[Entry]) -> Table:
+def _title(scenario: str, entries: list[Entry]) -> str:
     first = entries[0].result
     direction = "higher is better" if first.higher_is_better[first.score] else "lower is better"
-    seeds = sorted({len(entry.cell.seeds) for entry in entries})
-    table = Table(
-        title=f"{scenario}   {len(first.tasks)} tasks, {first.score} ({direction}), {' or '.join(map(str, seeds))} seeds",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for label in ("architecture", "strategy", "policy"):
-        table.add_column(label, overflow="fold")
-    table.add_column("parameters", justify="right")
-    for key in SHOWN:
-        table.add_column(METRICS[key].title.format(score=first.score), justify="right")
+    seeds = " or ".join(map(str, sorted({len(entry.cell.seeds) for entry in entries})))
+    return f"{scenario}   {len(first.tasks)} tasks, {first.setting}-incremental, {first.score} ({direction}), {seeds} seeds"
+
+
+def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    score = entries[0].result.score
+    for label in ("architecture", "strategy", *facts):
+        table.add_column(label, overflow="fold", justify="right" if label == "parameters" else "left")
+    for key in metrics:
+        table.add_column(METRICS[key].title.format(score=score), justify="right", overflow="fold")
     for entry in entries:
-        values = entry.metrics()
-        cells = [_number(values[key]) for key in SHOWN]
-        labels = entry.labels
-        table.add_row(labels["architecture"], labels["strategy"], labels["policy"], f"{entry.result.parameters:,}", *cells)
+        values, known = entry.metrics(), {**entry.labels, "parameters": f"{entry.result.parameters:,}"}
+        numbers = [_number(values[key]) for key in metrics]
+        table.add_row(*(known[label] for label in ("architecture", "strategy", *facts)), *numbers)
     return table
 
 
@@ -74,7 +80,8 @@ def _number(values: np.ndarray) -> str:
     interval = t_interval(values)
     if interval.n == 0:
         return "–"
-    return with_error(interval.mean, None if interval.n == 1 else interval.high - interval.mean)
+    text = with_error(interval.mean, None if interval.n == 1 else interval.high - interval.mean)
+    return text if interval.n == len(values) else f"{text} (n={interval.n})"
 
 
 def with_error(mean: float, half: float | None) -> str:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from kancl import options
+from kancl.errors import InputError
+from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures, parameters_per_seed
 from runners.batches import Batch, batches, union
 from runners.config import Cell
@@ -75,9 +77,14 @@ class Checkpoint:
     record: Record
 
 
+def problem_of(cell: Cell, stream: Stream, phase: int = 0) -> Problem:
+    """Return what the cell's networks are built for; a later phase gives other, independent initial weights."""
+    return Problem(stream.inputs, stream.outputs, stream.seeds, stream.low, stream.high, phase, getattr(torch, cell.dtype))
+
+
 def build_network(cell: Cell, stream: Stream, phase: int = 0) -> Network:
-    """Build the cell's networks; a later phase gives other, independent initial weights."""
-    problem = Problem(stream.inputs, stream.outputs, stream.seeds, stream.low, stream.high, phase, getattr(torch, cell.dtype))
+    """Build the cell's networks."""
+    problem = problem_of(cell, stream, phase)
     return options.build(architectures.get(cell.architecture.name), cell.architecture, problem=problem)
 
 
@@ -101,7 +108,7 @@ def run_cell(
     evaluator, tasks = Evaluator(stream), len(stream.train)
     step_counts = [cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train]
     network, record, first, saved_learner = build_network(cell, stream), Record(), 0, None
-    state = strategy.start(network, stream)
+    state = _checked(strategy.start(network, stream), stream)
     if resume is not None:
         network.load_state_dict(resume.network)
         state, record, first, saved_learner = resume.state, resume.record, resume.phases_done, resume.learner
@@ -110,14 +117,16 @@ def run_cell(
         record.measure(evaluator, network, 0, 0, end=True)
 
     learner: Learner | None = None
+    keeps = cell.policy.state == "keep" or not strategy.boundaries
     for phase in range(first, tasks):
         if strategy.starts_anew(phase):
             network, learner, saved_learner = build_network(cell, stream, phase), None, None
         samples = union([stream.train[number] for number in strategy.data_of(phase, tasks)])
-        network.begin_task(samples.x)
-        if learner is None or cell.policy.state == "reset":
+        if strategy.boundaries or phase == 0:
+            network.begin_task(samples.x)
+        if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream_loss(stream), strategy, state)
-            if saved_learner is not None and cell.policy.state == "keep":
+            if saved_learner is not None and keeps:
                 learner.load_state_dict(saved_learner)
         source = batches(stream, samples, cell.policy.batch_size, phase)
         done, steps = 0, step_counts[phase]
@@ -129,11 +138,11 @@ def run_cell(
             if stop in evaluations:
                 record.measure(evaluator, network, phase + 1, stop, end=stop == steps)
             tell(Progress(phase + 1, tasks, record.steps, sum(step_counts)))
-        state = strategy.end_task(state, network, samples, phase)
+        state = _checked(strategy.end_task(state, network, samples, phase), stream)
         learner.state = state
         record.seconds = before + time.perf_counter() - began
         save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record))
-    return _result(record, stream, parameters_per_seed(network))
+    return _result(record, stream, strategy, parameters_per_seed(network))
 
 
 def stream_loss(stream: Stream) -> Callable[[Tensor, Batch], Tensor]:
@@ -141,16 +150,25 @@ def stream_loss(stream: Stream) -> Callable[[Tensor, Batch], Tensor]:
     return lambda outputs, batch: stream.objective.loss(outputs, batch.y, batch.mask)
 
 
-def _result(record: Record, stream: Stream, parameters: int) -> Result:
+def _checked(state: State, stream: Stream) -> State:
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != len(stream.seeds):
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(f"strategy state {name!r} must be a tensor with {len(stream.seeds)} seeds first, got {shape}")
+    return state
+
+
+def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int) -> Result:
     def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}
 
     assert record.diverged_at is not None
     place = np.array(record.place, dtype=np.int64)
-    plots = stream.plot_x is not None and stream.plot_target is not None
     return Result(
         seeds=stream.seeds,
         tasks=stream.names,
+        setting=stream.setting,
+        metrics=tuple(METRICS) if strategy.metrics is None else strategy.metrics,
         higher_is_better={name: score.higher_is_better for name, score in stream.objective.scores.items()},
         R=gathered(record.rows),
         null={name: values.numpy() for name, values in stream.null.items()},
@@ -161,7 +179,7 @@ def _result(record: Record, stream: Stream, parameters: int) -> Result:
         parameters=parameters,
         seconds=record.seconds,
         steps=record.steps,
-        functions=np.stack(record.functions, 1) if plots else None,
-        plot_x=stream.plot_x.numpy() if plots and stream.plot_x is not None else None,
-        plot_target=stream.plot_target.numpy() if plots and stream.plot_target is not None else None,
+        functions=np.stack(record.functions, 1) if record.functions else None,
+        plot_x=None if stream.plot_x is None else stream.plot_x.numpy(),
+        plot_target=None if stream.plot_target is None else stream.plot_target.numpy(),
     )

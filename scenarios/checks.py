@@ -46,12 +46,68 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     yield from shapes
     if shapes:
         return
+    yield from _heads_faults(scenario)
     for task in scenario.tasks:
         yield from _value_faults(scenario, task)
-    if scenario.domain is not None and len(scenario.domain) != scenario.inputs:
-        yield f"domain has {len(scenario.domain)} ranges for {scenario.inputs} inputs; give one (low, high) per input"
-    elif scenario.domain is not None and any(not -math.inf < low < high < math.inf for low, high in scenario.domain):
+    if not scenario.test_is_train:
+        yield from _leaks(scenario)
+    yield from _domain_faults(scenario)
+    yield from _target_faults(scenario)
+
+
+def _heads_faults(scenario: Scenario) -> Iterator[str]:
+    named = [task.name for task in scenario.tasks if task.active is not None]
+    if scenario.setting == "task" and len(named) < len(scenario.tasks):
+        yield "setting='task' means that each task has outputs of its own: give active=(...) to every task"
+    if scenario.setting != "task" and named:
+        yield "tasks name their active outputs, which gives the task away at test time: say setting='task'"
+
+
+def _domain_faults(scenario: Scenario) -> Iterator[str]:
+    if scenario.domain is None:
+        return
+    try:
+        ranges = [(float(low), float(high)) for low, high in scenario.domain]
+    except (TypeError, ValueError):
+        yield f"domain must be one (low, high) per input, got {scenario.domain!r}"
+        return
+    if len(ranges) != scenario.inputs:
+        yield f"domain has {len(ranges)} ranges for {scenario.inputs} inputs; give one (low, high) per input"
+    elif any(not -math.inf < low < high < math.inf for low, high in ranges):
         yield f"domain needs finite low < high for every input, got {scenario.domain}"
+    else:
+        low, high = torch.tensor(ranges, dtype=torch.float64).unbind(1)
+        slack = 1e-6 * (high - low)
+        for task in scenario.tasks:
+            x = torch.cat([task.train[0], task.test[0]]).double()
+            outside = int(((x < low - slack) | (x > high + slack)).any(1).sum())
+            if outside:
+                yield f"task {task.name!r}: {outside} of {len(x)} samples lie outside the domain; widen it, or leave it out"
+
+
+def _target_faults(scenario: Scenario) -> Iterator[str]:
+    if scenario.target is None or scenario.inputs != 1:
+        return
+    x = scenario.tasks[0].train[0][:3]
+    try:
+        y = scenario.target(x)
+    except Exception as error:  # the user's own code
+        yield f"target failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {error}"
+        return
+    if not isinstance(y, Tensor) or tuple(y.shape) != (len(x), scenario.outputs):
+        shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+        yield f"target must return a tensor of shape {(len(x), scenario.outputs)} for inputs {tuple(x.shape)}, got {shape}"
+
+
+def _leaks(scenario: Scenario) -> Iterator[str]:
+    known = {row for task in scenario.tasks for row in _rows(task.train[0])}
+    for task in scenario.tasks:
+        shared = sum(row in known for row in _rows(task.test[0]))
+        if shared:
+            yield (
+                f"task {task.name!r}: {shared} of {len(task.test[0])} test samples are also training samples, of this task or "
+                "another; separate them, or say test_is_train=True"
+            )
 
 
 def _shape_faults(scenario: Scenario) -> Iterator[str]:
@@ -95,18 +151,10 @@ def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
         elif not set(y.unique().tolist()) <= set(active):
             wrong = sorted(set(y.unique().tolist()) - set(active))
             yield f"{where}: labels {wrong} are not among the active output units {list(active)}"
-    if not scenario.test_is_train:
-        shared = _shared_rows(task.train[0], task.test[0])
-        if shared:
-            yield (
-                f"task {task.name!r}: {shared} of {len(task.test[0])} test samples are also training samples; "
-                "separate them, or say test_is_train=True"
-            )
 
 
-def _shared_rows(train: Tensor, test: Tensor) -> int:
-    known = {row.tobytes() for row in train.to(torch.float64).numpy()}
-    return sum(row.tobytes() in known for row in test.to(torch.float64).numpy())
+def _rows(x: Tensor) -> list[bytes]:
+    return [row.tobytes() for row in x.to(torch.float64).numpy()]
 
 
 def _describe(tensor: Tensor) -> str:

@@ -41,7 +41,7 @@ def gaussian_peaks(
         samples: training points per task, evenly spaced for one dimension, uniform at random for more.
         width: half the width of the interval that a task sees.
         slope: of a line added to the target, so that it does not vanish between the peaks.
-        shift: of all intervals to the right, away from their peaks' centres.
+        shift: of all intervals to the right, away from their peaks' centres; the domain reaches as far as they do.
         noise: standard deviation of Gaussian noise on the training targets.
         dims: input dimensions.
         order: of the tasks; ``random`` draws one per seed.
@@ -85,11 +85,19 @@ def gaussian_peaks(
     return Scenario(
         tasks=tuple(task(centres[number].item()) for number in in_order),
         loss="mse",
-        domain=((-1.0, 1.0),) * dims,
+        domain=_domain(centres + shift, width, dims),
         test_is_train=test == "train",
         target=target if dims == 1 else None,
         advice=_advice(dims),
     )
+
+
+def _domain(middles: Tensor, width: float, dims: int) -> tuple[tuple[float, float], ...]:
+    """[-1, 1], widened where an interval reaches further: a grid that ends before the data would be a confound."""
+    slack = 1e-9  # of rounding in centre - width
+    low, high = middles.min().item() - width, middles.max().item() + width
+    first = (low if low < -1 - slack else -1.0, high if high > 1 + slack else 1.0)
+    return (first, *((-max(1.0, width), max(1.0, width)),) * (dims - 1))
 
 
 def _advice(dims: int) -> Advice:

@@ -20,7 +20,7 @@ class Task:
     Args:
         name: unique in its scenario.
         train: the training samples, inputs (N, I) and targets: (N, O) numbers for regression, (N,) class numbers for
-            classification. Tensors, arrays and nested lists are accepted; numbers become float32 and classes int64.
+            classification. Tensors, arrays and nested lists are accepted; whole numbers become int64.
         test: the test samples, of the same form.
         active: the output units in use while this task is trained and tested (a head of its own); None for all. Targets are
             counted over all output units, not within the head.
@@ -62,10 +62,12 @@ class Scenario:
         tasks: in the order in which they are learned.
         loss: ``mse`` for regression (scored by RMSE) or ``cross-entropy`` for classification (scored by accuracy).
         outputs: output units of the network; taken from the tasks if not given.
-        setting: what changes from task to task: the inputs (domain), the set of classes (class), or the head (task).
-        domain: the range (low, high) of every input, for grids; taken from the training inputs of all tasks if not given.
+        setting: what changes from task to task: the inputs (domain), the set of classes (class), or the head (task). Tasks
+            name their ``active`` outputs in the last setting and only there: knowing them at test time gives the task away.
+        domain: the range (low, high) of every input, for grids; taken from the inputs of all tasks if not given.
         test_is_train: says that the test samples are the training samples on purpose.
-        target: the noiseless function (N, 1) -> (N, O) of a one-dimensional regression, for figures.
+        target: the noiseless function (N, 1) -> (N, O) of a one-dimensional regression, for figures; where it depends on the
+            seed no figure of it is drawn.
         advice: what suits this scenario.
     """
 
@@ -93,7 +95,7 @@ class Scenario:
         if self.domain is not None:
             low, high = torch.tensor(self.domain, dtype=torch.float64).unbind(1)
         else:
-            everything = torch.cat([task.train[0] for task in self.tasks]).double()
+            everything = torch.cat([x for task in self.tasks for x, _ in (task.train, task.test)]).double()
             low, high = everything.amin(0), everything.amax(0)
         flat = low == high
         return torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)

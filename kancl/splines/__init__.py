@@ -46,8 +46,8 @@ def spline(
     """Evaluate y[s,b,o] = sum_i sum_c coef[s,i,c,o] B_c(x[s,b,i]).
 
     B_c are the B-splines of degree K on the extended knots of ``grid`` (Cox-de Boor; de Boor 1978, chapter IX). Points
-    beyond the extended knots give 0, as in pykan and efficient-kan. At a knot the cell to its right owns the point; the
-    last extended knot belongs to the last cell. NaN in x gives NaN.
+    beyond the extended knots give 0, as in pykan and efficient-kan. Exactly one cell owns a point; at a knot it is the one
+    to the right, up to rounding of (x - low) / step, and the last extended knot belongs to the last cell. NaN in x gives NaN.
 
     Args:
         x: the points, one batch per seed.
@@ -79,10 +79,11 @@ def spline(
 
 def explain(x: Tensor, coef: Tensor, grid: Grid) -> Choice:
     """Tell which backend ``auto`` takes for these shapes, and why; see ``docs/architecture.md`` for the measurements."""
-    outputs, work = coef.shape[-1], x.numel() * grid.coefficients
+    # Per seed, so that a network takes the same backend alone and in a stack.
+    outputs, work = coef.shape[-1], x.shape[1] * x.shape[2] * grid.coefficients
     if outputs == 1:
         return Choice("local", "one output: gathering single numbers beats filling and multiplying a basis matrix")
-    if grid.coefficients >= 96 and work > 50_000:
+    if grid.coefficients >= 96 and work > 10_000:
         return Choice("local", f"{grid.coefficients} coefficients per edge, of which only {grid.degree + 1} matter at a point")
     return Choice(
         "dense", f"{grid.coefficients} coefficients per edge and {work:,} basis values: one matrix product is fastest"

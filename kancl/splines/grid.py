@@ -33,8 +33,10 @@ class UniformGrid:
 
     def __post_init__(self) -> None:
         _check_sizes(self.intervals, self.degree)
-        if not bool(((self.high > self.low) & (self.high - self.low).isfinite()).all()):
-            raise InputError(f"a grid needs finite low < high, got low {self.low.tolist()} and high {self.high.tolist()}")
+        wrong = ~((self.high > self.low) & (self.high - self.low).isfinite())
+        if bool(wrong.any()):
+            low, high = (end.expand(wrong.shape)[wrong][0].item() for end in (self.low, self.high))
+            raise InputError(f"a grid needs finite low < high, got low {low:g} and high {high:g}")
 
     @classmethod
     def over(cls, low: float, high: float, intervals: int, degree: int, dtype: torch.dtype | None = None) -> "UniformGrid":

@@ -23,12 +23,14 @@ class Compare:
     """How to print the comparison."""
     figures: Said[Path] = None
     """Folder for the figures; OUT/figures if not given."""
+    no_figures: bool = False
+    """Draw nothing."""
 
     def execute(self) -> int:
         """Print, draw and return the exit code."""
         from rich.console import Console
 
-        from kancl.errors import InputError, StorageError
+        from kancl.errors import InputError
         from runners import tables
         from runners.cli.screen import make_console
         from runners.plots import draw_all
@@ -40,7 +42,7 @@ class Compare:
         notes = Console(stderr=True, highlight=False, soft_wrap=True)
         if self.format == "table":
             console = make_console()
-            for table in tables.summary_tables(results):
+            for table in tables.summary_tables(results, console.width):
                 console.print(table)
         else:
             text = {"json": tables.as_json, "csv": tables.as_csv, "markdown": tables.as_markdown}[self.format](results)
@@ -50,10 +52,14 @@ class Compare:
             notes.print(
                 f"left out, not finished: {', '.join(results.missing)} (repeat the kancl run to finish them)", style="yellow"
             )
+        if self.no_figures:
+            return 0
         folder = self.figures or self.out / "figures"
         try:
             for path in draw_all(results, folder):
                 notes.print(f"wrote {path}")
         except OSError as error:
-            raise StorageError(f"figures cannot be written to {folder}: {error.strerror}") from error
+            raise InputError(
+                f"figures cannot be written to {folder}: {error.strerror}; choose another with --figures"
+            ) from error
         return 0

@@ -25,9 +25,9 @@ class Run(Request):
     scenarios: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENARIO ...", help_behavior_hint="")
     ] = ()
-    """Scenarios, each NAME, NAME:option=value,... or path/to/file.py:function."""
+    """Scenarios, before the options, each NAME, NAME:option=value,... or path/to/file.py:function."""
     file: Said[Path] = None
-    """Experiment file: TOML with the names of these options, and [[block]] tables for variations."""
+    """Experiment file: TOML with the names of these options but file, out and threads; [[block]] tables are variations."""
     out: Said[Path] = None
     """Folder for the results; runs/<scenarios>-<hash> if not given."""
 
@@ -45,13 +45,16 @@ class Run(Request):
         """Run and return the exit code."""
         import torch
 
+        from kancl.errors import InputError
         from runners.cli.screen import Screen
         from runners.results import load
         from runners.store import Store
         from runners.sweep import expand, run
         from runners.tables import summary_tables
 
-        torch.set_num_threads(max(1, self.threads))
+        if self.threads < 1:
+            raise InputError(f"--threads must be at least 1, got {self.threads}")
+        torch.set_num_threads(self.threads)
         cells = expand(self.requests())
         out = self.out or _default_out(cells)
         screen = Screen()
@@ -59,10 +62,13 @@ class Run(Request):
             outcome = run(cells, Store(out), screen)
         if outcome.results:
             results = load(out)
-            for table in summary_tables(results):
+            for table in summary_tables(results, screen.console.width):
                 screen.console.print(table)
+        screen.console.print(f"\nWrote {out / 'experiment.json'} and, for each cell, config, status, checkpoint and arrays:")
+        for cell in cells:
+            screen.console.print(f"  {out / 'cells' / cell.key}")
         screen.console.print(
-            f"\nResults: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
+            f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
         )
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")

@@ -11,11 +11,13 @@ from runners.strategies.strategy import Strategy
 class Joint(Strategy):
     """Train on the samples of all tasks together in every phase (upper bound).
 
-    Phases, steps per phase and batch size are those of the sequential strategies, so that over the whole run every sample is
-    seen equally often. There is no order of tasks, so only final scores are reported.
+    Steps and batch size are those of the sequential strategies, so a run takes as many optimiser steps; with mini-batches it
+    sees each sample as often as they do, with full batches, which hold all tasks, T times as often. There are no task
+    boundaries: the optimiser's state is never reset. There is no order of tasks either, so only final scores are reported.
     """
 
     metrics = ("final_score",)
+    boundaries = False
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return all tasks."""

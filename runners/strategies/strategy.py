@@ -19,6 +19,9 @@ class Strategy:
     metrics: tuple[str, ...] | None = None
     """The metrics that mean something under this strategy; None for all."""
 
+    boundaries: bool = True
+    """Whether phases are tasks: only then is the optimiser reset, and the network told, when a phase begins."""
+
     def data_of(self, phase: int, tasks: int) -> range:
         """Return the tasks, from 0, whose training samples are seen in a phase."""
         return range(phase, phase + 1)

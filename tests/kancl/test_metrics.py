@@ -248,6 +248,7 @@ def test_one_task_has_no_past(name: str, up: bool) -> None:
 @pytest.mark.parametrize("name", metrics.METRICS)
 def test_the_table_of_metrics_names_the_functions(name: str, up: bool) -> None:
     R, null = matrix(3), np.full((4, 3), 0.4)
+    curves, task_of = np.repeat(R, 5, axis=1), np.repeat(np.arange(4), 5)
     metric = metrics.METRICS[name]
     expected = {
         "learning_score": metrics.learning_score(R),
@@ -257,8 +258,13 @@ def test_the_table_of_metrics_names_the_functions(name: str, up: bool) -> None:
         "forward_transfer": metrics.forward_transfer(R, up),
         "retention": metrics.retention(R, null, up),
         "learned": metrics.learned_fraction(R, null, up),
+        "min_score": metrics.min_score(curves, task_of, up),
+        "worst_case_score": metrics.worst_case_score(curves, task_of, up),
+        "windowed_forgetting": metrics.windowed_forgetting(curves, 10, up),
+        "windowed_plasticity": metrics.windowed_plasticity(curves, 10, up),
     }
-    np.testing.assert_array_equal(metric.compute(R, null, up), expected[name])
+    measured = metrics.Measured(R, null, curves, task_of, up)
+    np.testing.assert_array_equal(metric.compute(measured), expected[name])
     assert metric.title
     assert metric.formula
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import runners
-from kancl.metrics import METRICS
+from kancl.metrics import METRICS, Measured, intransigence
 from kancl.models import architectures
 from kancl.statistics import t_interval
 from runners.evaluate import Evaluator, evaluation_steps
@@ -337,14 +337,19 @@ def expected_rows(results: Any) -> dict[tuple[str, ...], np.ndarray]:
     """The values over seeds that every row of a comparison stands for, from the stored arrays and the metrics' functions."""
     rows = {}
     for entry in results.entries:
-        R, null = entry.result.R[entry.result.score], entry.result.null[entry.result.score]
-        up = entry.result.higher_is_better[entry.result.score]
+        result = entry.result
+        R, null, curves = (table[result.score] for table in (result.R, result.null, result.curves))
+        up = result.higher_is_better[result.score]
+        measured = Measured(R, null, curves, result.curve_task, up)
         strategy = entry.cell.asked["strategy"]
+        place = tuple(entry.cell.asked[part] for part in ("scenario", "architecture", "strategy"))
         shown = {"joint": ["final_score"], "independent": ["learning_score", "learned"]}.get(strategy, list(METRICS))
         for metric in shown:
-            values = METRICS[metric].compute(R, null, up)
-            if np.isfinite(values).any():
-                rows[(*(entry.cell.asked[part] for part in ("scenario", "architecture", "strategy")), metric)] = values
+            rows[(*place, metric)] = METRICS[metric].compute(measured)
+        joint = {other.cell.asked["scenario"] + other.cell.asked["architecture"]: other for other in results.entries
+                 if other.cell.asked["strategy"] == "joint"}[place[0] + place[1]].result  # fmt: skip
+        if strategy != "joint":
+            rows[(*place, "intransigence")] = intransigence(R, joint.R[result.score][:, -1], up)
     return rows
 
 
@@ -477,7 +482,7 @@ def rows_of(frame: pd.DataFrame, entry: Any) -> pd.DataFrame:
 
 def test_the_retention_frame_holds_the_stored_matrices(experiment: Path, results: Any) -> None:
     frame = results.retention
-    assert list(frame.columns) == [*LABELS, "seed", "after_task", "task", "task_name", "score", "value"]
+    assert list(frame.columns) == [*LABELS, "seed", "after_task", "task", "task_name", "score", "value", "cell"]
     assert len(results.entries) == CELLS
     for entry in results.entries:
         arrays, chosen = arrays_of(experiment, entry.cell), rows_of(frame, entry)
@@ -496,7 +501,7 @@ def test_the_retention_frame_holds_the_stored_matrices(experiment: Path, results
 
 def test_the_curves_frame_holds_the_stored_curves(experiment: Path, results: Any) -> None:
     frame = results.curves
-    assert list(frame.columns) == [*LABELS, "seed", "training_task", "step", "task", "task_name", "score", "value"]
+    assert list(frame.columns) == [*LABELS, "seed", "training_task", "step", "task", "task_name", "score", "value", "cell"]
     for entry in results.entries:
         arrays, chosen = arrays_of(experiment, entry.cell), rows_of(frame, entry)
         for score in arrays["scores"]:
@@ -519,7 +524,7 @@ def test_the_curves_pass_through_the_retention_matrix(experiment: Path, results:
 
 def test_the_summary_frame_holds_the_metrics(results: Any) -> None:
     frame = results.summary
-    columns = [*LABELS, "metric", "mean", "low", "high", "n", "median", "score", "parameters", "diverged"]
+    columns = [*LABELS, "metric", "mean", "low", "high", "n", "median", "score", "parameters", "diverged", "formula", "cell"]
     assert list(frame.columns) == columns
     assert_rows(frame.to_dict("records"), results)
     assert set(frame["diverged"]) == {0}

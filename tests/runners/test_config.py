@@ -111,7 +111,9 @@ def test_every_optimiser_has_defaults_and_advice_replaces_them_one_by_one(optimi
     assert resolve_policy({}, optimizer, {}) == policy
     assert resolve_policy({optimizer: {"lr": 0.5}}, optimizer, {}) == replace(policy, lr=0.5)
     assert resolve_policy({optimizer: {"steps": 7}}, optimizer, {}) == replace(policy, steps=7)
-    assert resolve_policy({optimizer: {"epochs": 7}}, optimizer, {}) == replace(policy, steps=None, epochs=7)
+    assert resolve_policy({optimizer: {"epochs": 7}}, optimizer, {}) == replace(
+        policy, steps=None, epochs=7, batch_size="full" if optimizer == "lbfgs" else 32
+    )
 
 
 def test_adam_unless_something_else_is_advised(plug_in: str) -> None:
@@ -397,4 +399,4 @@ def test_the_key_changes_with_the_contents_of_a_plug_in_file(plug_in: str) -> No
     path.write_text(path.read_text() + "# changed\n")
     after = one_cell(scenarios=(plug_in,))
     assert before.key != after.key
-    assert before.sources.keys() == after.sources.keys() == {str(path)}
+    assert before.sources.keys() == after.sources.keys() == {path.name}

@@ -109,8 +109,8 @@ def test_a_broken_seed_breaks_no_other(tools: Any, enrol: Callable[..., None], o
     for name, R in result.R.items():
         np.testing.assert_allclose(R[[0, 2]], expected.R[name][[0, 2]], rtol=1e-5)
         assert np.isnan(R[1]).all()
-    alive = Entry(sound, expected).metrics()
-    for name, values in Entry(broken, result).metrics().items():
+    alive = Entry(sound, expected, {}).metrics()
+    for name, values in Entry(broken, result, {}).metrics().items():
         assert np.isnan(values[1]), name
         np.testing.assert_allclose(values[[0, 2]], alive[name][[0, 2]], rtol=1e-4, atol=1e-6)
 
@@ -123,7 +123,7 @@ def test_an_absurd_learning_rate_is_recorded_as_divergence(tools: Any, architect
     first = result.diverged_at[0]
     assert np.isfinite(result.curves["rmse"][0, :first]).all()
     assert not np.isfinite(result.curves["rmse"][0, first]).all()
-    for values in Entry(cell, result).metrics().values():
+    for values in Entry(cell, result, {}).metrics().values():
         assert np.isnan(values).all()
 
 
@@ -144,6 +144,6 @@ def test_only_the_seed_that_diverges_late_is_lost(tools: Any, enrol: Callable[..
     result = tools.train(cell).result
     assert (result.diverged_at >= 0).tolist() == [False, False, True, False]
     assert result.diverged_at[2] > 0
-    metrics = Entry(cell, result).metrics()
+    metrics = Entry(cell, result, {}).metrics()
     assert set(metrics) == set(METRICS)
     assert [np.isfinite(value) for value in metrics["final_score"]] == [True, True, False, True]

@@ -56,7 +56,10 @@ FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
         lambda: regression(good("a", train=(torch.ones(6), torch.ones(6, 1)))),
         r"task 'a', train: inputs must be real numbers of shape \(N, I\), got float32 of shape \(6,\)",
     ),
-    "a single number": (lambda: regression(good("a", train=(1.0, 2.0))), r"task 'a', train: expected arrays of samples, got single numbers"),
+    "a single number": (
+        lambda: regression(good("a", train=(1.0, 2.0))),
+        r"task 'a', train: expected arrays of samples, got single numbers",
+    ),
     "whole-number inputs": (
         lambda: regression(good("a", train=(torch.ones(6, 2, dtype=torch.long), torch.ones(6, 1)))),
         r"task 'a', train: inputs must be real numbers .* got int64",
@@ -137,7 +140,7 @@ FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
 def test_what_is_right_passes() -> None:
     for scenario in (
         regression(good("a"), good("b")),
-        regression(domain=((0.0, 1.0), (-1.0, 2.0))),
+        regression(domain=((-100.0, 200.0), (-100.0, 200.0))),
         regression(good("a", test=numbers()), test_is_train=True),
         classification(labelled([2, 3], test=[3, 2], active=(2, 3)), outputs=4, setting="task"),
     ):

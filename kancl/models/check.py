@@ -1,0 +1,71 @@
+"""Tell the author of an architecture what is wrong with it, before anything is trained."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kancl.errors import InputError
+from kancl.models.architecture import Network
+
+
+def check_architecture(
+    build: Callable[[tuple[int, ...]], object], seeds: tuple[int, ...], x: Float[Tensor, "S B I"], outputs: int, name: str
+) -> Network:
+    """Return the networks of these seeds if they keep the contract.
+
+    Checked are the type, the seed axis of every parameter and buffer, the shape of the outputs, and that a seed's initial
+    weights depend on that seed alone: the same when built again, and when built without the others.
+
+    Args:
+        build: makes the stack of networks of some seeds.
+        seeds: at least one.
+        x: a few inputs.
+        outputs: O.
+        name: for the message.
+
+    Raises:
+        InputError: what is wrong, and what to do.
+    """
+    # One seed alone would hide a missing seed axis.
+    asked = seeds if len(seeds) > 1 else (seeds[0], seeds[0] + 1)
+    stack = _network(build, asked, name)
+    state = stack.state_dict()
+    if not any(parameter.requires_grad for parameter in stack.parameters()):
+        raise InputError(f"architecture {name} has no parameters to train")
+    for key, tensor in state.items():
+        if tensor.ndim == 0 or len(tensor) != len(asked):
+            raise InputError(
+                f"architecture {name}: {key} has shape {tuple(tensor.shape)} for {len(asked)} seeds; "
+                "every parameter and buffer needs the seed axis first"
+            )
+    again, alone = _network(build, asked, name).state_dict(), _network(build, asked[-1:], name).state_dict()
+    for key, tensor in state.items():
+        if not _same(tensor, again[key]) or not _same(tensor[-1:], alone[key]):
+            raise InputError(
+                f"architecture {name}: the initial {key} of seed {asked[-1]} is not determined by that seed alone; "
+                "draw seed s's numbers from problem.generators()[s]"
+            )
+    network = stack if asked == seeds else _network(build, seeds, name)
+    try:
+        with torch.no_grad():
+            shape = tuple(network(x).shape)
+    except Exception as error:
+        raise InputError(
+            f"architecture {name} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {error}"
+        ) from error
+    if shape != (*x.shape[:2], outputs):
+        raise InputError(f"architecture {name} gave outputs of shape {shape}, expected {(*x.shape[:2], outputs)}")
+    return network
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _network(build: Callable[[tuple[int, ...]], object], seeds: tuple[int, ...], name: str) -> Network:
+    network = build(seeds)
+    if not isinstance(network, Network):
+        raise InputError(f"architecture {name} must return a kancl.models.Network, got {type(network).__name__}")
+    return network
