@@ -82,12 +82,10 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
     resolved = {}
     for key, parameter in parameters.items():
         adapter = _adapter(spec.name, key, parameter)
-        value = parameter.default
-        if key in spec.options:
-            value = _coerce(adapter, spec, key, parameter)
-        elif value is inspect.Parameter.empty:
+        if key not in spec.options and parameter.default is inspect.Parameter.empty:
             raise InputError(f"{spec.name} needs its option {key}: give {spec.name}:{key}=...")
-        resolved[key] = adapter.dump_python(value, mode="json")
+        value = spec.options.get(key, parameter.default)
+        resolved[key] = adapter.dump_python(_coerce(adapter, spec.name, key, value, parameter.annotation), mode="json")
     return resolved
 
 
@@ -133,7 +131,9 @@ def _adapter(name: str, key: str, parameter: inspect.Parameter) -> "TypeAdapter[
     from pydantic.errors import PydanticUserError
 
     try:
-        return TypeAdapter(parameter.annotation)
+        adapter: TypeAdapter[Any] = TypeAdapter(parameter.annotation)
+        adapter.json_schema()  # a type that JSON does not know could not be stored
+        return adapter
     except PydanticUserError as error:
         shown = inspect.formatannotation(parameter.annotation)
         raise InputError(
@@ -141,10 +141,9 @@ def _adapter(name: str, key: str, parameter: inspect.Parameter) -> "TypeAdapter[
         ) from error
 
 
-def _coerce(adapter: "TypeAdapter[Any]", spec: Spec, key: str, parameter: inspect.Parameter) -> Any:
+def _coerce(adapter: "TypeAdapter[Any]", name: str, key: str, value: Any, annotation: Any) -> Any:
     from pydantic import ValidationError
 
-    value = spec.options[key]
     candidates = [value]
     if isinstance(value, PLAIN) and value is not None:
         candidates += [[value], _show(value)]  # hidden=5 is a list of one; a text option may look like a number
@@ -155,8 +154,8 @@ def _coerce(adapter: "TypeAdapter[Any]", spec: Spec, key: str, parameter: inspec
             continue
         if _is_plain(coerced) and not (isinstance(value, bool) and isinstance(coerced, int | float) and coerced is not value):
             return coerced
-    expected = re.sub(r"\b(typing|collections\.abc)\.", "", inspect.formatannotation(parameter.annotation))
-    raise InputError(f"{spec.name}: option {key} expects {expected}, got {value!r}")
+    expected = re.sub(r"\b(typing|collections\.abc)\.", "", inspect.formatannotation(annotation))
+    raise InputError(f"{name}: option {key} expects {expected}, got {value!r}")
 
 
 def _is_plain(value: Any) -> bool:

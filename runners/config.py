@@ -189,14 +189,14 @@ def parse_seeds(text: int | str) -> tuple[int, ...]:
     >>> parse_seeds("3-5")
     (3, 4, 5)
     """
-    written = str(text).strip()
+    written = "" if isinstance(text, bool) else str(text).strip()
     if match := re.fullmatch(r"(\d+)-(\d+)", written):
         seeds = tuple(range(int(match[1]), int(match[2]) + 1))
     elif re.fullmatch(r"\d+(,\d+)*,?", written):
         numbers = tuple(int(part) for part in written.split(",") if part)
         seeds = numbers if "," in written else tuple(range(numbers[0]))
     else:
-        raise InputError(f"seeds must be a number (8), a range (16-31) or a list (3,5,8), got {written!r}")
+        raise InputError(f"seeds must be a number (8), a range (16-31) or a list (3,5,8), got {text!r}")
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"seeds must be at least one and all different, got {written!r}")
     return seeds

@@ -98,10 +98,11 @@ class Results:
 
     def _joint_beside(self, entry: Entry) -> Entry | None:
         """Return the run of the joint strategy that is otherwise like an entry of a sequential one."""
-        if entry.cell.strategy.name == "joint":
+        if "final_score" not in entry.result.metrics or entry.cell.strategy.name == "joint":
             return None
         for other in self.entries:
-            if other.cell.strategy.name == "joint" and replace(other.cell, strategy=entry.cell.strategy).key == entry.cell.key:
+            alike = replace(other.cell, strategy=entry.cell.strategy, sources=entry.cell.sources)
+            if other.cell.strategy.name == "joint" and alike.key == entry.cell.key:
                 return other
         return None
 

@@ -115,7 +115,8 @@ def _equal(one: Scenario, other: Scenario) -> bool:
     def tensors(scenario: Scenario) -> list[Tensor]:
         return [tensor for task in scenario.tasks for tensor in (*task.train, *task.test)]
 
-    return _form(one) == _form(other) and all(map(torch.equal, tensors(one), tensors(other)))
+    same_form = _form(one) == _form(other) and one.domain == other.domain
+    return same_form and all(map(torch.equal, tensors(one), tensors(other)))
 
 
 def _form(scenario: Scenario) -> tuple[object, ...]:
@@ -169,8 +170,16 @@ def _plot(built: list[Scenario], dtype: torch.dtype) -> tuple[Tensor | None, Ten
         if scenario.target is None or scenario.inputs != 1:
             return None, None
         low, high = scenario.input_range()
-        x = torch.linspace(low.item(), high.item(), PLOT_POINTS, dtype=dtype)[:, None]
-        curves.append((x, scenario.target(x).to(dtype)))
+        x = torch.linspace(low.item(), high.item(), PLOT_POINTS)[:, None]
+        try:
+            y = scenario.target(x)
+        except Exception as error:  # the user's own code
+            raise InputError(f"target failed on the domain: {type(error).__name__}: {error}") from error
+        if tuple(y.shape) != (PLOT_POINTS, scenario.outputs):
+            raise InputError(
+                f"target gave shape {tuple(y.shape)} for inputs {tuple(x.shape)}, expected (N, {scenario.outputs})"
+            )
+        curves.append((x.to(dtype), y.to(dtype)))
     x, y = curves[0]
     if all(torch.equal(x, other_x) and torch.equal(y, other_y) for other_x, other_y in curves[1:]):
         return x, y

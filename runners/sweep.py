@@ -63,6 +63,8 @@ def read_file(path: Path) -> list[Request]:
 
 
 def _read_request(table: dict[str, Any], where: str) -> Request:
+    if isinstance(table.get("seeds"), bool):
+        raise InputError(f"{where}: seeds must be a number, a range or a list, got {table['seeds']}")
     if isinstance(table.get("seeds"), list):
         table = {**table, "seeds": ",".join(map(str, table["seeds"])) + ","}
     try:

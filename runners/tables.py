@@ -27,7 +27,7 @@ def summary_tables(results: Results, width: int = WIDE) -> Iterator[RenderableTy
             yield _table(title, entries, ("policy", "parameters"), SHOWN)
         else:
             yield _table(title, entries, ("policy", "parameters"), SHOWN[:2])
-            yield _table("", entries, (), SHOWN[2:])
+            yield _table("", entries, ("policy",), SHOWN[2:])
         yield Group(*_notes(entries), Text())
     yield Text("\n".join(formulas()), style="dim")
 
@@ -52,9 +52,10 @@ def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tu
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     score = entries[0].result.score
     for label in ("architecture", "strategy", *facts):
-        table.add_column(label, overflow="fold", justify="right" if label == "parameters" else "left")
+        number = label == "parameters"
+        table.add_column(label, overflow="fold", no_wrap=number, justify="right" if number else "left")
     for key in metrics:
-        table.add_column(METRICS[key].title.format(score=score), justify="right", overflow="fold")
+        table.add_column(METRICS[key].title.format(score=score), justify="right", no_wrap=True)
     for entry in entries:
         values, known = entry.metrics(), {**entry.labels, "parameters": f"{entry.result.parameters:,}"}
         numbers = [_number(values[key]) for key in metrics]
@@ -64,7 +65,7 @@ def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tu
 
 def _notes(entries: list[Entry]) -> Iterator[Text]:
     for entry in entries:
-        name = " / ".join(entry.labels[label] for label in ("architecture", "strategy"))
+        name = " / ".join(entry.labels[label] for label in ("architecture", "strategy", "policy"))
         lost = [seed for seed, alive in zip(entry.cell.seeds, entry.alive, strict=True) if not alive]
         if lost:
             shown = ", ".join(map(str, lost[:8])) + (", ..." if len(lost) > 8 else "")
@@ -98,7 +99,7 @@ def with_error(mean: float, half: float | None) -> str:
     scale = 10.0**exponent if not -3 <= exponent <= 4 else 1.0
     finest = half_shown if half_shown > 1e-4 * largest else largest * 1e-2
     decimals = int(np.clip(1 - np.floor(np.log10(finest / scale)), 0, 4))
-    if half_shown == 0 and mean == round(mean):
+    if half_shown == 0 and mean / scale == round(mean / scale):
         decimals = 0
     text = f"{mean / scale:.{decimals}f}" + ("" if half is None else f" ± {half_shown / scale:.{decimals if half else 0}f}")
     if scale == 1.0:

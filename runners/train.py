@@ -151,6 +151,8 @@ def stream_loss(stream: Stream) -> Callable[[Tensor, Batch], Tensor]:
 
 
 def _checked(state: State, stream: Stream) -> State:
+    if not isinstance(state, dict):
+        raise InputError(f"a strategy's start and end_task must return its state, a dictionary, got {type(state).__name__}")
     for name, value in state.items():
         if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != len(stream.seeds):
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

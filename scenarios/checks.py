@@ -68,7 +68,9 @@ def _domain_faults(scenario: Scenario) -> Iterator[str]:
         return
     try:
         ranges = [(float(low), float(high)) for low, high in scenario.domain]
-    except (TypeError, ValueError):
+        if any(isinstance(end, str) for pair in scenario.domain for end in pair):
+            raise TypeError
+    except (TypeError, ValueError, OverflowError):
         yield f"domain must be one (low, high) per input, got {scenario.domain!r}"
         return
     if len(ranges) != scenario.inputs:
@@ -154,7 +156,7 @@ def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
 
 
 def _rows(x: Tensor) -> list[bytes]:
-    return [row.tobytes() for row in x.to(torch.float64).numpy()]
+    return [row.tobytes() for row in (x.detach().to(torch.float64) + 0.0).numpy()]  # + 0.0: -0.0 is 0.0
 
 
 def _describe(tensor: Tensor) -> str:

@@ -31,22 +31,22 @@ def check_architecture(
     # One seed alone would hide a missing seed axis.
     asked = seeds if len(seeds) > 1 else (seeds[0], seeds[0] + 1)
     stack = _network(build, asked, name)
-    state = stack.state_dict()
     if not any(parameter.requires_grad for parameter in stack.parameters()):
         raise InputError(f"architecture {name} has no parameters to train")
+    state, again = _tensors(stack), _tensors(_network(build, asked, name))
+    alone = [_tensors(_network(build, (seed,), name)) for seed in asked]
     for key, tensor in state.items():
-        if tensor.ndim == 0 or len(tensor) != len(asked):
+        if tensor.ndim == 0 or len(tensor) != len(asked) or alone[0][key].shape != (1, *tensor.shape[1:]):
             raise InputError(
                 f"architecture {name}: {key} has shape {tuple(tensor.shape)} for {len(asked)} seeds; "
                 "every parameter and buffer needs the seed axis first"
             )
-    again, alone = _network(build, asked, name).state_dict(), _network(build, asked[-1:], name).state_dict()
-    for key, tensor in state.items():
-        if not _same(tensor, again[key]) or not _same(tensor[-1:], alone[key]):
-            raise InputError(
-                f"architecture {name}: the initial {key} of seed {asked[-1]} is not determined by that seed alone; "
-                "draw seed s's numbers from problem.generators()[s]"
-            )
+        for s, seed in enumerate(asked):
+            if not _same(tensor, again[key]) or not _same(tensor[s : s + 1], alone[s][key]):
+                raise InputError(
+                    f"architecture {name}: the initial {key} of seed {seed} is not determined by that seed alone; "
+                    "draw seed s's numbers from problem.generators()[s]"
+                )
     network = stack if asked == seeds else _network(build, seeds, name)
     try:
         with torch.no_grad():
@@ -58,6 +58,10 @@ def check_architecture(
     if shape != (*x.shape[:2], outputs):
         raise InputError(f"architecture {name} gave outputs of shape {shape}, expected {(*x.shape[:2], outputs)}")
     return network
+
+
+def _tensors(network: Network) -> dict[str, Tensor]:
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

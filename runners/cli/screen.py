@@ -20,6 +20,10 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH, highlight=False)
 
 
+SILENCE = 30.0
+"""Seconds after which a long cell reports its progress where there is no terminal for a bar."""
+
+
 class Screen:
     """Draws the progress of a sweep; see :class:`runners.sweep.Listener`."""
 
@@ -28,15 +32,17 @@ class Screen:
         self.bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=24),
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
         )
+        self.whole: TaskID | None = None
         self.bar: TaskID | None = None
         self.title = ""
-        self.began = 0.0
+        self.number = 0
+        self.began = self.spoke = 0.0
         self.first_steps: int | None = None
 
     def __enter__(self) -> "Screen":
@@ -47,24 +53,39 @@ class Screen:
         self.bars.stop()
 
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
-        """Start a bar."""
-        self.title = f"[{number}/{count}] {describe(cell)}"
-        self.began, self.first_steps = time.perf_counter(), None
+        """Start the cell's bar under the one of the whole sweep."""
+        if self.whole is None and count > 1:
+            self.whole = self.bars.add_task("all cells", total=count, state="")
+        self.title, self.number = f"[{number}/{count}] {describe(cell)}", number
+        self.began = self.spoke = time.perf_counter()
+        self.first_steps = None
         self.bar = self.bars.add_task(self.title.replace("[", r"\["), total=None, state="")
+        self._move_whole(number - 1)
 
     def progress(self, progress: CellProgress) -> None:
-        """Move the bar."""
+        """Move the bars; without a terminal, say a word now and then."""
         assert self.bar is not None
+        now = time.perf_counter()
         if self.first_steps is None:
-            self.first_steps, self.began = progress.steps, time.perf_counter()
-        seconds = time.perf_counter() - self.began
-        speed = f"{(progress.steps - self.first_steps) / seconds:,.0f} steps/s" if seconds > 0.2 else ""
-        state = f"task {progress.task}/{progress.tasks}  {speed}"
+            self.first_steps, self.began = progress.steps, now
+        seconds, steps = now - self.began, progress.steps - self.first_steps
+        speed = steps / seconds if seconds > 0.2 else 0.0
+        state = f"task {progress.task}/{progress.tasks}" + (f"  {speed:,.0f} steps/s" if speed else "")
         self.bars.update(self.bar, completed=progress.steps, total=progress.total_steps, state=state)
+        self._move_whole(self.number - 1 + progress.steps / progress.total_steps)
+        if not self.console.is_terminal and speed and now - self.spoke > SILENCE:
+            self.spoke = now
+            left = (progress.total_steps - progress.steps) / speed
+            self.console.print(f"{self.title}: {state}, about {left:.0f} s left", markup=False)
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
         """Replace the bar by a line."""
         assert self.bar is not None
         self.bars.remove_task(self.bar)
+        self._move_whole(self.number)
         took = f" in {time.perf_counter() - self.began:.1f} s" if outcome == "done" else ""
         self.console.print(f"{self.title}: {outcome}{took}", markup=False, style="" if outcome in ("done", "stored") else "red")
+
+    def _move_whole(self, cells: float) -> None:
+        if self.whole is not None:
+            self.bars.update(self.whole, completed=cells, state=f"{int(cells)} done")

@@ -348,7 +348,7 @@ def expected_rows(results: Any) -> dict[tuple[str, ...], np.ndarray]:
             rows[(*place, metric)] = METRICS[metric].compute(measured)
         joint = {other.cell.asked["scenario"] + other.cell.asked["architecture"]: other for other in results.entries
                  if other.cell.asked["strategy"] == "joint"}[place[0] + place[1]].result  # fmt: skip
-        if strategy != "joint":
+        if strategy == "naive":
             rows[(*place, "intransigence")] = intransigence(R, joint.R[result.score][:, -1], up)
     return rows
 
