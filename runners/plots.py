@@ -89,7 +89,7 @@ def _curves_panel(ax: Axes, entry: Entry, logarithmic: bool) -> None:
     ax.set_xlim(0, len(result.tasks))
     ax.set_xticks(np.arange(len(result.tasks)) + 0.5, [str(n + 1) for n in range(len(result.tasks))])
     ax.tick_params(axis="x", length=0)
-    ax.set_xlabel("task in training (log of the step within each)")
+    ax.set_xlabel("phase of training, one per task (log of the step within each)")
     ax.set_title(_panel_title(entry))
 
 
@@ -161,6 +161,8 @@ def function_figure(scenario: str, entries: list[Entry]) -> Figure:
             ax.plot(x, middle, color="C0", linewidth=1.1, label="learned (median and band)")
             ax.set_ylim(target.min() - 0.5 * span, target.max() + 0.5 * span)
         row[0].set_ylabel(_panel_title(entry), fontsize=7)
+    for ax in axes[-1]:
+        ax.set_xlabel("input x")
     for number, ax in enumerate(axes[0]):
         ax.set_title(f"after task {number + 1}\n{_short(entries[0].result.tasks[number])}")
     handles, labels = axes[0, 0].get_legend_handles_labels()
