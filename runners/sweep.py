@@ -85,7 +85,9 @@ def expand(requests: Sequence[Request]) -> list[Cell]:
         for cell in _cells_of(request.over(DEFAULTS)):
             cells.setdefault(cell.key, cell)
     if not cells:
-        raise InputError("nothing to run: name at least one scenario, e.g. kancl run gaussian-peaks (see kancl list)")
+        raise InputError(
+            "nothing to run: name a scenario before the options, e.g. kancl run gaussian-peaks --seeds 4 (see kancl list)"
+        )
     return list(cells.values())
 
 
@@ -99,13 +101,13 @@ def _cells_of(request: Request) -> list[Cell]:
         if not getattr(request, what):
             raise InputError(f"{what} is an empty list; name at least one (see kancl list {what})")
     seeds, cells = parse_seeds(request.seeds), []
-    policy_strategies = [_strategy(text) for text in request.strategies or ()]
+    chosen = [_strategy(text) for text in request.strategies or ()]
     for scenario_text in request.scenarios or ():
         scenario = options.complete(scenarios, parse_spec(scenario_text), ("seed",))
         stream = stack(scenario, seeds, getattr(torch, request.dtype))
         for architecture_text in request.architectures or ():
             architecture, policy = _advised(architecture_text, stream, request, scenario_text)
-            for strategy_text, strategy in policy_strategies:
+            for strategy_text, strategy in chosen:
                 asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
                 cell = Cell(
                     scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,

@@ -70,7 +70,7 @@ def uniform(*shape: int, bound: float, dtype: torch.dtype) -> Callable[[torch.Ge
 
 def parameters_per_seed(network: Network) -> int:
     """Return how many numbers one of the S networks trains."""
-    return sum(parameter[0].numel() for parameter in network.parameters())
+    return sum(parameter[0].numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def take_seed(network: Network, s: int) -> Network:
