@@ -61,11 +61,7 @@ class StackedLearner:
         for _ in range(count):
             batch = next(source)
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(network(batch.x), batch)
-            for extra in (network.penalty(), strategy.penalty(state, network)):
-                if extra is not None:
-                    loss = loss + extra
-            loss.sum().backward()
+            _total(self.loss, network, batch, strategy, state).backward()
             self.optimizer.step()
             strategy.after_step(state, network)
 
@@ -86,8 +82,7 @@ class SeedwiseLearner:
 
     def __init__(self, network: Network, policy: Policy, loss: Loss, strategy: Strategy, state: State) -> None:
         self.network, self.loss, self.strategy, self.state = network, loss, strategy, state
-        self.seeds = next(network.parameters()).shape[0]
-        self.singles = [take_seed(network, s) for s in range(self.seeds)]
+        self.singles = [take_seed(network, s) for s in range(len(next(network.parameters())))]
         self.optimizers = [
             LBFGS(
                 single.parameters(), lr=policy.lr, max_iter=1, max_eval=1 + LINE_SEARCH, history_size=10,
@@ -111,11 +106,7 @@ class SeedwiseLearner:
     def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(single(batch.x), batch)
-            for extra in (single.penalty(), self.strategy.penalty(state, single)):
-                if extra is not None:
-                    loss = loss + extra
-            total = loss.sum()
+            total = _total(self.loss, single, batch, self.strategy, state)
             total.backward()
             return total
 
@@ -129,6 +120,15 @@ class SeedwiseLearner:
         """Go on from saved histories."""
         for optimizer, saved in zip(self.optimizers, state, strict=True):
             optimizer.load_state_dict(saved)
+
+
+def _total(loss: Loss, network: Network, batch: Batch, strategy: Strategy, state: State) -> Tensor:
+    """Return the sum over seeds of loss and penalties: what is differentiated, each seed's part of it by that seed alone."""
+    losses = loss(network(batch.x), batch)
+    for extra in (network.penalty(), strategy.penalty(state, network)):
+        if extra is not None:
+            losses = losses + extra
+    return losses.sum()
 
 
 def _stacked_optimizer(parameters: list[nn.Parameter], policy: Policy) -> Optimizer:

@@ -30,9 +30,9 @@ class Entry:
         """Which seeds never gave a value that is not finite."""
         return self.result.diverged_at < 0
 
-    def metrics(self, score: str | None = None) -> dict[str, np.ndarray]:
-        """Return every metric, one value per seed; NaN for diverged seeds, and where the strategy gives it no meaning."""
-        result, name = self.result, score or self.result.score
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Return every metric of the main score, per seed; NaN for diverged seeds, and where the strategy gives it no meaning."""
+        result, name = self.result, self.result.score
         measured = Measured(
             result.R[name], result.null[name], result.curves[name], result.curve_task, result.higher_is_better[name]
         )

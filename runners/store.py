@@ -135,14 +135,6 @@ class CellStore:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def load_status(self) -> dict[str, Any]:
-        """Return the status; empty if it cannot be read."""
-        try:
-            status = json.loads((self.folder / "status.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
-
     def save_failure(self, error: Exception) -> None:
         """Write down why the cell failed."""
         self.save_status("failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exception(error))

@@ -41,12 +41,12 @@ def check_architecture(
                 f"architecture {name}: {key} has shape {tuple(tensor.shape)} for {len(asked)} seeds; "
                 "every parameter and buffer needs the seed axis first"
             )
-        for s, seed in enumerate(asked):
-            if not _same(tensor, again[key]) or not _same(tensor[s : s + 1], alone[s][key]):
-                raise InputError(
-                    f"architecture {name}: the initial {key} of seed {seed} is not determined by that seed alone; "
-                    "draw seed s's numbers from problem.generators()[s]"
-                )
+        strays = [seed for s, seed in enumerate(asked) if not _same(tensor[s : s + 1], alone[s][key])]
+        if strays or not _same(tensor, again[key]):
+            raise InputError(
+                f"architecture {name}: the initial {key} of seed {(strays or asked)[0]} is not determined by that seed alone; "
+                "draw seed s's numbers from problem.generators()[s]"
+            )
     network = stack if asked == seeds else _network(build, seeds, name)
     try:
         with torch.no_grad():
