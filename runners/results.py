@@ -31,7 +31,7 @@ class Entry:
         return self.result.diverged_at < 0
 
     def metrics(self) -> dict[str, np.ndarray]:
-        """Return every metric of the main score, per seed; NaN for diverged seeds, and where the strategy gives it no meaning."""
+        """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""
         result, name = self.result, self.result.score
         measured = Measured(
             result.R[name], result.null[name], result.curves[name], result.curve_task, result.higher_is_better[name]
