@@ -12,6 +12,7 @@ from kancl.errors import InputError
 from kancl.models.architecture import Network, Problem
 from kancl.models.layers import SplineLayer
 from kancl.models.registry import architectures
+from kancl.splines import Backend
 
 
 @architectures.register("kan")
@@ -30,6 +31,7 @@ def kan(
     grid: Literal["fixed", "each-task"] = "fixed",
     layernorm: bool = False,
     regularization: float = 0.0,
+    backend: Backend = "auto",
 ) -> Network:
     """Kolmogorov-Arnold network: a sum of learnable B-splines per unit, local in each coordinate.
 
@@ -46,6 +48,7 @@ def kan(
         grid: ``each-task`` moves every grid to the inputs of each new task, as pykan does on request.
         layernorm: standardise the inputs of every layer but the first.
         regularization: weight of the mean absolute spline coefficient, summed over the edges.
+        backend: what evaluates the splines; ``kancl bench --explain`` tells what ``auto`` takes. All agree up to rounding.
     """
     if any(width < 1 for width in hidden):
         raise InputError(f"hidden widths must be positive, got {list(hidden)}")
@@ -63,7 +66,7 @@ def kan(
             SplineLayer(
                 low, high, outputs, generators, intervals=intervals, degree=degree, noise=noise,
                 base=base == "silu", scales=scales == "trainable", bias=bias,
-                movable=grid == "each-task",
+                movable=grid == "each-task", backend=backend,
             )
         )  # fmt: skip
     return KAN(layers, follow_tasks=grid == "each-task", layernorm=layernorm, regularization=regularization)

@@ -1,12 +1,14 @@
 """The layers that architectures are made of, each for a stack of S networks."""
 
+import operator
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kancl.models.architecture import stacked, uniform
-from kancl.splines import Grid, KnotGrid, UniformGrid, basis_matrix, spline
+from kancl.splines import Backend, Grid, KnotGrid, UniformGrid, basis_matrix, spline
 
 
 class StackedLinear(nn.Module):
@@ -32,6 +34,7 @@ class SplineLayer(nn.Module):
     Args:
         low, high: the grid range per seed and input.
         movable: hold the knots one by one, so that :meth:`refit_grid` can move them.
+        backend: of :func:`kancl.splines.spline`.
     """
 
     def __init__(
@@ -48,37 +51,51 @@ class SplineLayer(nn.Module):
         scales: bool,
         bias: bool,
         movable: bool,
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         seeds, inputs = low.shape
         dtype = low.dtype
-        self.degree, self.intervals = degree, intervals
+        self.degree, self.intervals, self.backend = degree, intervals, backend
         grid = UniformGrid(low, high, intervals, degree)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("knots", grid.knots() if movable else None)
-        self.low: Tensor
-        self.high: Tensor
         self.knots: Tensor | None
+        self._grid: tuple[list[int], Sequence[Tensor], Grid] | None = None
         bound = noise / (2 * intervals)
         self.coef = stacked(generators, uniform(inputs, grid.coefficients, outputs, bound=bound, dtype=dtype))
-        self.base = stacked(generators, uniform(inputs, outputs, bound=inputs**-0.5, dtype=dtype)) if base else None
-        self.scale = nn.Parameter(torch.ones(seeds, inputs, outputs, dtype=dtype)) if scales else None
-        self.bias = nn.Parameter(torch.zeros(seeds, 1, outputs, dtype=dtype)) if bias else None
+        base_weights = stacked(generators, uniform(inputs, outputs, bound=inputs**-0.5, dtype=dtype)) if base else None
+        self.register_parameter("base", base_weights)
+        self.register_parameter("scale", nn.Parameter(torch.ones(seeds, inputs, outputs, dtype=dtype)) if scales else None)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(seeds, 1, outputs, dtype=dtype)) if bias else None)
 
     def grid(self) -> Grid:
-        """Return the grid in use."""
+        """Return the grid in use; made and checked anew only after a buffer has changed."""
+        low, high, knots = self._buffers["low"], self._buffers["high"], self._buffers["knots"]
+        assert low is not None
+        assert high is not None
+        buffers = (low, high) if knots is None else (knots,)
+        if torch.compiler.is_compiling():  # a compiler follows neither versions nor checks of values
+            return self._grid_of(buffers, check=False)
+        versions = [buffer._version for buffer in buffers]
+        if self._grid is None or self._grid[0] != versions or any(map(operator.is_not, self._grid[1], buffers)):
+            made = self._grid_of([buffer.clone() for buffer in buffers], check=True)
+            self._grid = (versions, buffers, made)
+        return self._grid[2]
+
+    def _grid_of(self, buffers: Sequence[Tensor], check: bool) -> Grid:
         if self.knots is not None:
-            return KnotGrid(self.knots, self.degree)
-        return UniformGrid(self.low, self.high, self.intervals, self.degree)
+            return KnotGrid(buffers[0], self.degree, check)
+        return UniformGrid(buffers[0], buffers[1], self.intervals, self.degree, check)
 
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
         """Apply layer s to batch s."""
-        coef = self.coef if self.scale is None else self.coef * self.scale[:, :, None]
-        y = spline(x, coef, self.grid())
-        if self.base is not None:
-            y = y + functional.silu(x) @ self.base
-        return y if self.bias is None else y + self.bias
+        own = self._parameters  # looking a parameter up as an attribute takes a tenth of a small layer's time
+        coef, scale, bias = own["coef"], own["scale"], own["bias"]
+        assert coef is not None
+        y = spline(x, coef if scale is None else coef * scale[:, :, None], self.grid(), self.backend, base=own["base"])
+        return y if bias is None else y + bias
 
     @torch.no_grad()
     def refit_grid(self, x: Float[Tensor, "S N I"], uniform_share: float = 0.02) -> None:

@@ -5,13 +5,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
 from kancl.errors import InputError
-from kancl.splines import dense, local
+from kancl.splines import build, dense, fused, local
 from kancl.splines.dense import basis_matrix
 from kancl.splines.grid import MAX_DEGREE, Grid, KnotGrid, UniformGrid
 
@@ -26,10 +28,16 @@ __all__ = [
     "basis_matrix",
     "explain",
     "spline",
+    "unavailable",
 ]
 
-Backend = Literal["auto", "dense", "local"]
-BACKENDS: dict[str, Callable[[Tensor, Tensor, Grid], Tensor]] = {"dense": dense.evaluate, "local": local.evaluate}
+Backend = Literal["auto", "dense", "local", "native", "triton"]
+BACKENDS: dict[str, Callable[[Tensor, Tensor, Grid, Tensor | None], Tensor]] = {
+    "dense": dense.evaluate,
+    "local": local.evaluate,
+    "native": fused.evaluate,
+    "triton": fused.evaluate,
+}
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,14 @@ class Choice:
 
 
 def spline(
-    x: Float[Tensor, "S B I"], coef: Float[Tensor, "S I C O"], grid: Grid, backend: Backend = "auto"
+    x: Float[Tensor, "S B I"],
+    coef: Float[Tensor, "S I C O"],
+    grid: Grid,
+    backend: Backend = "auto",
+    *,
+    base: Float[Tensor, "S I O"] | None = None,
 ) -> Float[Tensor, "S B O"]:
-    """Evaluate y[s,b,o] = sum_i sum_c coef[s,i,c,o] B_c(x[s,b,i]).
+    """Evaluate y[s,b,o] = sum_i ( sum_c coef[s,i,c,o] B_c(x[s,b,i]) + base[s,i,o] silu(x[s,b,i]) ).
 
     B_c are the B-splines of degree K on the extended knots of ``grid`` (Cox-de Boor; de Boor 1978, chapter IX). Points
     beyond the extended knots give 0, as in pykan and efficient-kan. Exactly one cell owns a point; at a knot it is the one
@@ -53,10 +66,12 @@ def spline(
         x: the points, one batch per seed.
         coef: the coefficients, C = G + K per edge.
         grid: the knots, shared or per seed and input.
-        backend: ``auto`` chooses by :func:`explain`; all backends agree up to rounding, gradients in x and coef included.
+        backend: ``auto`` chooses by :func:`explain`; all backends agree up to rounding, gradients included, and give the same
+            numbers from run to run. ``native`` and ``triton`` never make a tensor with an axis of C coefficients per point.
+        base: weights of the branch beside the splines (KAN paper, equation 2.10), or None for splines alone.
 
     Raises:
-        InputError: shapes that do not fit, or an unknown backend.
+        InputError: shapes, number types or devices that do not fit, or a backend that is unknown or not to be had.
 
     >>> import torch
     >>> grid = UniformGrid.over(-1.0, 1.0, intervals=5, degree=3)
@@ -64,27 +79,73 @@ def spline(
     >>> spline(x, torch.ones(1, 1, grid.coefficients, 1), grid).flatten()  # the basis sums to 1 on the range
     tensor([1., 1., 1., 1.])
     """
+    _check(x, coef, grid, base)
+    if backend == "auto":
+        name = _choose(x, coef, grid)
+    else:
+        name = backend
+        if (reason := unavailable(name, x, grid)) is not None:
+            raise InputError(f"the spline backend {name!r} cannot be used here: {reason}")
+    return BACKENDS[name](x, coef, grid, base)
+
+
+def _check(x: Tensor, coef: Tensor, grid: Grid, base: Tensor | None) -> None:
     if x.ndim != 3 or coef.ndim != 4 or coef.shape[:3] != (x.shape[0], x.shape[2], grid.coefficients):
         raise InputError(
             f"expected x (S, B, I) and coef (S, I, C, O) with C = G + K = {grid.coefficients}, "
             f"got x {tuple(x.shape)} and coef {tuple(coef.shape)}"
         )
-    if not all(own in (1, size) for own, size in zip(grid.lanes, (x.shape[0], x.shape[2]), strict=True)):
-        raise InputError(f"the grid has knots for {grid.lanes[0]} seeds and {grid.lanes[1]} inputs, x is {tuple(x.shape)}")
-    name = explain(x, coef, grid).backend if backend == "auto" else backend
-    if name not in BACKENDS:
+    if base is not None and base.shape != (*coef.shape[:2], coef.shape[3]):
+        raise InputError(f"expected base (S, I, O) beside coef {tuple(coef.shape)}, got {tuple(base.shape)}")
+    seeds, inputs = grid.lanes
+    if seeds not in (1, x.shape[0]) or inputs not in (1, x.shape[2]):
+        raise InputError(f"the grid has knots for {seeds} seeds and {inputs} inputs, x is {tuple(x.shape)}")
+    table = grid.table
+    for name, other in (("coef", coef), ("base", base), ("the grid", table)):
+        if other is not None and (other.dtype != x.dtype or other.device != x.device):
+            raise InputError(f"x is {x.dtype} on {x.device}, {name} is {other.dtype} on {other.device}: make them the same")
+
+
+def unavailable(backend: str, x: Tensor, grid: Grid) -> str | None:
+    """Return why a backend cannot evaluate a grid at points like x, in one line, or None if it can.
+
+    Raises:
+        InputError: no backend has this name.
+    """
+    if backend not in BACKENDS:
         raise InputError(f"unknown spline backend {backend!r}; expected auto, {', '.join(BACKENDS)}")
-    return BACKENDS[name](x, coef, grid)
+    if backend == "native":
+        return f"it runs on a CPU, and x is on {x.device}" if x.device.type != "cpu" else build.problem(x.dtype, grid.degree)
+    if backend == "triton":
+        if x.device.type != "cuda":
+            return f"it runs on a CUDA device, and x is on {x.device}"
+        return _without_triton()
+    return None
+
+
+@cache
+def _without_triton() -> str | None:
+    return None if find_spec("triton") else "the package triton is not installed"
+
+
+def _choose(x: Tensor, coef: Tensor, grid: Grid) -> str:
+    # Per seed, so that a network takes the same backend alone and in a stack.
+    fastest = "native" if x.device.type == "cpu" else "triton"
+    if unavailable(fastest, x, grid) is None:
+        return fastest
+    outputs, work = coef.shape[-1], x.shape[1] * x.shape[2] * grid.coefficients
+    return "local" if outputs == 1 or (grid.coefficients >= 96 and work > 10_000) else "dense"
 
 
 def explain(x: Tensor, coef: Tensor, grid: Grid) -> Choice:
-    """Tell which backend ``auto`` takes for these shapes, and why; see ``docs/architecture.md`` for the measurements."""
-    # Per seed, so that a network takes the same backend alone and in a stack.
-    outputs, work = coef.shape[-1], x.shape[1] * x.shape[2] * grid.coefficients
-    if outputs == 1:
-        return Choice("local", "one output: gathering single numbers beats filling and multiplying a basis matrix")
-    if grid.coefficients >= 96 and work > 10_000:
-        return Choice("local", f"{grid.coefficients} coefficients per edge, of which only {grid.degree + 1} matter at a point")
-    return Choice(
-        "dense", f"{grid.coefficients} coefficients per edge and {work:,} basis values: one matrix product is fastest"
-    )
+    """Tell which backend ``auto`` takes for these shapes, and why; see ``docs/performance.md`` for the measurements."""
+    name = _choose(x, coef, grid)
+    if name in ("native", "triton"):
+        return Choice(name, f"the fused kernel reads {grid.degree + 1} of {grid.coefficients} coefficients per point and edge")
+    fastest = "native" if x.device.type == "cpu" else "triton"
+    without = f"{fastest} cannot be used ({unavailable(fastest, x, grid)})"
+    if coef.shape[-1] == 1:
+        return Choice(name, f"{without}; one output: gathering single numbers beats filling and multiplying a basis matrix")
+    if name == "local":
+        return Choice(name, f"{without}; only {grid.degree + 1} of {grid.coefficients} coefficients matter at a point")
+    return Choice(name, f"{without}; {grid.coefficients} coefficients per edge are few enough for one matrix product")

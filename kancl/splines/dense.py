@@ -1,7 +1,8 @@
-"""The dense backend: the definition of kancl's spline, which every other backend has to agree with."""
+"""The dense backend: the definition of kancl's spline layer, which every other backend has to agree with."""
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from kancl.splines.grid import Grid
 
@@ -12,6 +13,12 @@ def basis_matrix(x: Float[Tensor, "S B I"], grid: Grid) -> Float[Tensor, "S B I 
     return values.new_zeros(*x.shape, grid.coefficients).scatter_add(-1, index, values)
 
 
-def evaluate(x: Float[Tensor, "S B I"], coef: Float[Tensor, "S I C O"], grid: Grid) -> Float[Tensor, "S B O"]:
-    """Return y[s,b,o] = sum over i and c of coef[s,i,c,o] B_c(x[s,b,i]), as one matrix product per seed."""
-    return basis_matrix(x, grid).flatten(2) @ coef.flatten(1, 2)
+def evaluate(
+    x: Float[Tensor, "S B I"], coef: Float[Tensor, "S I C O"], grid: Grid, base: Float[Tensor, "S I O"] | None = None
+) -> Float[Tensor, "S B O"]:
+    """Return y[s,b,o] = sum over i and c of coef[s,i,c,o] B_c(x[s,b,i]), as one matrix product per seed.
+
+    With ``base``, sum_i base[s,i,o] silu(x[s,b,i]) is added, as a second one.
+    """
+    y = basis_matrix(x, grid).flatten(2) @ coef.flatten(1, 2)
+    return y if base is None else y + functional.silu(x) @ base

@@ -5,7 +5,7 @@ lives on [t_{c-K}, t_{c+1}]. A point in the cell [t_e, t_{e+1}) sees only the K 
 outside 0 .. C - 1 do not exist (the point lies on the extension). Beyond the extended knots every function is 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -20,18 +20,34 @@ MAX_DEGREE = 5
 class UniformGrid:
     """Equal intervals between ``low`` and ``high``, extended by K intervals of the same length on both sides.
 
+    The tensors must not be changed afterwards: what the kernels read is prepared once.
+
     Args:
         low, high: the ends of the range, per seed and input or broadcasting to that.
         intervals: G >= 1.
         degree: K in 0..5.
+        check: look at the numbers; False only where they are known to make a grid.
     """
 
     low: Float[Tensor, "#S #I"]
     high: Float[Tensor, "#S #I"]
     intervals: int
     degree: int
+    check: InitVar[bool] = True
+    lanes: tuple[int, int] = field(init=False)
+    """Seeds and inputs that have knots of their own; 1 for shared ones."""
+    table: Float[Tensor, "#S #I 4"] = field(init=False)
+    """What the fused kernels read: low, step, and the first and the last extended knot."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check: bool) -> None:
+        if check:
+            self._check()
+        (low, high), step = torch.broadcast_tensors(self.low, self.high), self._step()
+        table = torch.stack([low, step, low - self.degree * step, high + self.degree * step], dim=-1)
+        object.__setattr__(self, "table", table)
+        object.__setattr__(self, "lanes", (table.shape[0], table.shape[1]))
+
+    def _check(self) -> None:
         _check_sizes(self.intervals, self.degree)
         wrong = ~((self.high > self.low) & (self.high - self.low).isfinite())
         if bool(wrong.any()):
@@ -47,11 +63,6 @@ class UniformGrid:
     def coefficients(self) -> int:
         """C = G + K, the number of basis functions per input."""
         return self.intervals + self.degree
-
-    @property
-    def lanes(self) -> tuple[int, int]:
-        """Seeds and inputs that have knots of their own; 1 for shared ones."""
-        return self.low.shape[0], self.low.shape[1]
 
     def knots(self) -> Float[Tensor, "#S #I M"]:
         """Return the M = G + 2K + 1 extended knots."""
@@ -86,17 +97,21 @@ class UniformGrid:
 
 @dataclass(frozen=True, eq=False)
 class KnotGrid:
-    """Any increasing knots, per seed and input.
+    """Any increasing knots, per seed and input. The tensor must not be changed afterwards.
 
     Args:
         extended: the M = G + 2K + 1 extended knots, strictly increasing.
         degree: K in 0..5.
+        check: look at the numbers; False only where they are known to make a grid.
     """
 
     extended: Float[Tensor, "#S #I M"]
     degree: int
+    check: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check: bool) -> None:
+        if not check:
+            return
         _check_sizes(self.intervals, self.degree)
         falls = ~(self.extended.diff(dim=-1) > 0)
         if bool(falls.any()):
@@ -118,6 +133,11 @@ class KnotGrid:
     def lanes(self) -> tuple[int, int]:
         """Seeds and inputs that have knots of their own; 1 for shared ones."""
         return self.extended.shape[0], self.extended.shape[1]
+
+    @property
+    def table(self) -> Float[Tensor, "#S #I M"]:
+        """What the fused kernels read: the extended knots."""
+        return self.extended
 
     def knots(self) -> Float[Tensor, "#S #I M"]:
         """Return the extended knots."""

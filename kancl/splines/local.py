@@ -8,8 +8,15 @@ from torch.nn import functional
 from kancl.splines.grid import Grid
 
 
-def evaluate(x: Float[Tensor, "S B I"], coef: Float[Tensor, "S I C O"], grid: Grid) -> Float[Tensor, "S B O"]:
+def evaluate(
+    x: Float[Tensor, "S B I"], coef: Float[Tensor, "S I C O"], grid: Grid, base: Float[Tensor, "S I O"] | None = None
+) -> Float[Tensor, "S B O"]:
     """Return the same as the dense backend: rows of the coefficients, gathered and summed with the basis values as weights."""
+    y = _gathered(x, coef, grid)
+    return y if base is None else y + functional.silu(x) @ base
+
+
+def _gathered(x: Tensor, coef: Tensor, grid: Grid) -> Tensor:
     index, values = grid.basis(x)  # (S, B, I, K+1)
     seeds, batch, inputs, near = index.shape
     outputs = coef.shape[-1]

@@ -1,0 +1,148 @@
+"""Compile native.c once for each number type and degree, and keep the result.
+
+The cache lies in ``$KANCL_CACHE``, else ``$XDG_CACHE_HOME/kancl``, else ``~/.cache/kancl``; a file's name holds a hash of all
+that its content depends on: source, compiler, flags, processor and OpenMP library. It may be deleted at any time.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+SOURCES = ("native.c", "native_tile.h")
+# Neither of the two changes a result: the kernel reads no errno and no floating-point exception flags. -ffast-math would.
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC", "-shared")
+PATIENCE = 300
+"""Seconds that the compiler may take."""
+
+
+class BuildError(Exception):
+    """The native kernel cannot be had on this machine; the message says why, in one line."""
+
+
+@cache
+def library(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
+    """Return the compiled kernel for numbers of this type and splines of this degree, compiling it if need be.
+
+    Raises:
+        BuildError: no compiler, no place to write, or a compilation that fails; the same again at every further call.
+    """
+    outcome = _attempt(dtype, degree)
+    if isinstance(outcome, BuildError):
+        raise outcome
+    return outcome
+
+
+def problem(dtype: torch.dtype, degree: int) -> str | None:
+    """Return why there is no native kernel for this type and degree, or None if there is one."""
+    outcome = _attempt(dtype, degree)
+    return str(outcome) if isinstance(outcome, BuildError) else None
+
+
+# What torch.compiler.assume_constant_result does, without importing the compiler.
+problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+@cache
+def _attempt(dtype: torch.dtype, degree: int) -> ctypes.CDLL | BuildError:
+    """Failures are remembered as well: a compiler that failed once is not asked again at every step."""
+    if dtype not in (torch.float32, torch.float64):
+        return BuildError(f"written for float32 and float64, not for {dtype}")
+    try:
+        return _load_or_build(dtype, degree)
+    except BuildError as error:
+        return error
+    except OSError as error:
+        return BuildError(f"{type(error).__name__}: {error}")
+
+
+def _load_or_build(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
+    cc = compiler()
+    openmp = _openmp()
+    flags = [*FLAGS, f"-DDEGREE={degree}", *(["-DDOUBLE"] if dtype == torch.float64 else []), *(["-fopenmp"] if openmp else [])]
+    here = Path(__file__).parent
+    stamp = cc.stat()
+    parts = [(here / name).read_text() for name in SOURCES]
+    parts += [str(cc.resolve()), str(stamp.st_size), str(stamp.st_mtime_ns), *flags, str(openmp), _processor()]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    path = cache_folder() / f"spline-{str(dtype).removeprefix('torch.')}-{degree}-{key}.so"
+    if path.exists():
+        try:
+            return _load(path, openmp)
+        except OSError:  # cut short by a crash of the machine, or made for another one: built anew below
+            pass
+    _build(cc, flags, here / SOURCES[0], path, f"{str(dtype).removeprefix('torch.')}, degree {degree}")
+    return _load(path, openmp)
+
+
+def _build(cc: Path, flags: list[str], source: Path, path: Path, what: str) -> None:
+    """Compile to a file of our own and move it into place: several processes may do this at once, the last one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(f"kancl: compiling the spline kernel for {what} (once on this machine)", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
+        target = Path(folder) / path.name
+        # OpenMP's functions are left open, to be found in torch's own library: hence no -fopenmp for the linker.
+        compiling = [str(cc), *(flag for flag in flags if flag != "-shared"), "-c", str(source), "-o", f"{target}.o"]
+        linking = [str(cc), "-shared", f"{target}.o", "-o", str(target), "-lm"]
+        for command in (compiling, linking):
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                raise BuildError(f"{cc} did not finish within {PATIENCE} s") from None
+            if done.returncode:
+                reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-200:])
+                raise BuildError(f"{cc} failed with exit code {done.returncode}: {reason or 'it printed nothing'}")
+        with open(target, "rb") as built:
+            os.fsync(built.fileno())
+        os.replace(target, path)
+
+
+def _load(path: Path, openmp: Path | None) -> ctypes.CDLL:
+    if openmp is not None:
+        # A second OpenMP library would bring threads of its own, which wait for torch's.
+        ctypes.CDLL(str(openmp), mode=ctypes.RTLD_GLOBAL)
+    return ctypes.CDLL(str(path))
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels."""
+    if own := os.environ.get("KANCL_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kancl"
+
+
+def compiler() -> Path:
+    """Return the C compiler: the one that the variable CC names, else cc, gcc or clang."""
+    wanted = os.environ.get("CC")
+    for name in (wanted,) if wanted else ("cc", "gcc", "clang"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise BuildError(f"no C compiler: {wanted or 'cc, gcc or clang'} not found; install one, or name it in the variable CC")
+
+
+def _openmp() -> Path | None:
+    """Return the OpenMP library that torch runs its threads with, or None: the kernel then runs on one thread."""
+    root = Path(torch.__file__).parent
+    for folder in (root / "lib", root.parent / "torch.libs"):
+        for pattern in ("libgomp*.so*", "libiomp5*.so*", "libomp*.so*"):
+            if found := sorted(folder.glob(pattern)):
+                return found[0]
+    return None
+
+
+def _processor() -> str:
+    """Return what tells processors apart that do not run each other's code."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(wanted)))
