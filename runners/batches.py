@@ -1,6 +1,6 @@
 """Batches for all seeds at once, each seed in its own order.
 
-A seed's order depends on its seed, the phase and the epoch alone: not on the stack it is in, and not on what ran before.
+A seed's order depends on its seed, the phase and the epoch alone: not on the stack it is in, and not on earlier phases.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from kancl.seeding import generator
@@ -48,17 +48,17 @@ def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase
         whole = Batch(samples.x, samples.y, None if mask is None else mask.expand(len(stream.seeds), -1, -1))
         while True:
             yield whole
-    epoch = 0
-    while True:
-        order = epoch_order(stream.seeds, count, phase, epoch)
-        rows = torch.arange(len(stream.seeds))[:, None]
+    rows = torch.arange(len(stream.seeds), device=stream.device)[:, None]
+    for drawn in epoch_orders(stream.seeds, count, phase):
+        order = drawn.to(stream.device)
         x, y, mask = samples.x[rows, order], samples.y[rows, order], stream.mask(samples.task[order])
         for start in range(0, count, size):
             part = slice(start, start + size)
             yield Batch(x[:, part], y[:, part], None if mask is None else mask[:, part])
-        epoch += 1
 
 
-def epoch_order(seeds: tuple[int, ...], count: int, phase: int, epoch: int) -> Tensor:
-    """Return the order in which each seed sees its samples in an epoch, (S, N)."""
-    return torch.stack([torch.randperm(count, generator=generator(seed, "batches", phase, epoch)) for seed in seeds])
+def epoch_orders(seeds: tuple[int, ...], count: int, phase: int) -> Iterator[Int[Tensor, "S N"]]:
+    """Yield the order in which each seed sees its samples, epoch after epoch of a phase."""
+    generators = [generator(seed, "batches", phase) for seed in seeds]
+    while True:
+        yield torch.stack([torch.randperm(count, generator=own) for own in generators])

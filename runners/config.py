@@ -18,7 +18,7 @@ import tyro
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 
-FORMAT = 1
+FORMAT = 2
 """Number of the stored format; a change of what a configuration means gets a new one."""
 
 Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import kancl
+from kancl.splines.build import BuildError, compiler
 
 
 @cache
@@ -25,7 +26,17 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "compiler": _compiler(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def _compiler() -> str | None:
+    """Return the compiler of the native kernel; without one the splines are evaluated by torch, with other rounding."""
+    try:
+        return str(compiler())
+    except BuildError:
+        return None
 
 
 def _commit() -> str | None:

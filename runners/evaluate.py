@@ -33,7 +33,7 @@ class Evaluator:
             mask = self.stream.mask(samples.task)
             for name, score in self.stream.objective.scores.items():
                 columns[name].append(score.compute(part, samples.y, None if mask is None else mask.expand_as(part)))
-        return {name: torch.stack(values, 1).double().numpy() for name, values in columns.items()}
+        return {name: torch.stack(values, 1).double().cpu().numpy() for name, values in columns.items()}
 
     @torch.no_grad()
     def function(self, network: Network) -> Float[np.ndarray, "S P O"] | None:
@@ -42,7 +42,7 @@ class Evaluator:
         if x is None:
             return None
         network.eval()
-        outputs = network(x.expand(len(self.stream.seeds), -1, -1)).numpy()
+        outputs = network(x.expand(len(self.stream.seeds), -1, -1)).cpu().numpy()
         network.train()
         return outputs
 

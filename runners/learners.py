@@ -7,15 +7,16 @@ another number of evaluations for every seed.
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from torch import Tensor, nn
-from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
+import torch
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
 
 from kancl.models import Network, copy_seed, take_seed
 from runners.batches import Batch
 from runners.config import Policy
+from runners.optimizers import make_optimizer
 from runners.strategies import State, Strategy
-
-Loss = Callable[[Tensor, Batch], Tensor]
+from scenarios.objectives import Objective
 
 LINE_SEARCH = 25
 """Evaluations that one line search may take. torch's default bounds them by the iterations asked for, so that one iteration
@@ -37,11 +38,16 @@ class Learner(Protocol):
         """Go on from a saved state."""
 
 
-def make_learner(network: Network, policy: Policy, loss: Loss, strategy: Strategy, state: State) -> Learner:
-    """Return a learner with fresh optimiser state; ``loss`` gives one value per seed."""
+def make_learner(network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> Learner:
+    """Return a learner with fresh optimiser state."""
     if policy.optimizer == "lbfgs":
-        return SeedwiseLearner(network, policy, loss, strategy, state)
-    return StackedLearner(network, policy, loss, strategy, state)
+        return SeedwiseLearner(network, policy, objective, strategy, state)
+    if next(network.parameters()).is_cuda:
+        from runners.graphs import GraphedLearner, can_be_recorded
+
+        if can_be_recorded(network, strategy):
+            return GraphedLearner(network, policy, objective, strategy, state)
+    return StackedLearner(network, policy, objective, strategy, state)
 
 
 class StackedLearner:
@@ -51,19 +57,21 @@ class StackedLearner:
     seed. These optimisers act on each number alone, so one optimiser serves all seeds.
     """
 
-    def __init__(self, network: Network, policy: Policy, loss: Loss, strategy: Strategy, state: State) -> None:
-        self.network, self.loss, self.strategy, self.state = network, loss, strategy, state
-        self.optimizer = _stacked_optimizer(list(network.parameters()), policy)
+    def __init__(self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> None:
+        self.network, self.objective, self.strategy, self.state = network, objective, strategy, state
+        self.optimizer = make_optimizer([p for p in network.parameters() if p.requires_grad], policy)
 
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take steps for all seeds at once."""
-        network, strategy, state = self.network, self.strategy, self.state
         for _ in range(count):
-            batch = next(source)
-            self.optimizer.zero_grad(set_to_none=True)
-            _total(self.loss, network, batch, strategy, state).backward()
-            self.optimizer.step()
-            strategy.after_step(state, network)
+            self.step(next(source))
+
+    def step(self, batch: Batch) -> None:
+        """Take one step."""
+        self.optimizer.zero_grad()
+        _differentiate(self.network, batch, self.objective, self.strategy, self.state)
+        self.optimizer.step()
+        self.strategy.after_step(self.state, self.network)
 
     def state_dict(self) -> Any:
         """Return torch's state of the optimiser."""
@@ -80,8 +88,8 @@ class SeedwiseLearner:
     torch's tolerances are switched off: they would end the toy's training at an RMSE of 4e-5, ten times the paper's.
     """
 
-    def __init__(self, network: Network, policy: Policy, loss: Loss, strategy: Strategy, state: State) -> None:
-        self.network, self.loss, self.strategy, self.state = network, loss, strategy, state
+    def __init__(self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> None:
+        self.network, self.objective, self.strategy, self.state = network, objective, strategy, state
         self.singles = [take_seed(network, s) for s in range(len(next(network.parameters())))]
         self.optimizers = [
             LBFGS(
@@ -106,9 +114,9 @@ class SeedwiseLearner:
     def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             optimizer.zero_grad(set_to_none=True)
-            total = _total(self.loss, single, batch, self.strategy, state)
-            total.backward()
-            return total
+            outputs, extra = _differentiate(single, batch, self.objective, self.strategy, state)
+            total = self.objective.loss(outputs, batch.y, batch.mask).sum()
+            return total if extra is None else total + extra
 
         return closure
 
@@ -122,20 +130,20 @@ class SeedwiseLearner:
             optimizer.load_state_dict(saved)
 
 
-def _total(loss: Loss, network: Network, batch: Batch, strategy: Strategy, state: State) -> Tensor:
-    """Return the sum over seeds of loss and penalties: what is differentiated, each seed's part of it by that seed alone."""
-    losses = loss(network(batch.x), batch)
-    for extra in (network.penalty(), strategy.penalty(state, network)):
-        if extra is not None:
-            losses = losses + extra
-    return losses.sum()
+def _differentiate(
+    network: Network, batch: Batch, objective: Objective, strategy: Strategy, state: State
+) -> tuple[Tensor, Tensor | None]:
+    """Add the gradient of the sum over seeds of loss and penalties, to each seed's part of which that seed alone contributes.
 
-
-def _stacked_optimizer(parameters: list[nn.Parameter], policy: Policy) -> Optimizer:
-    common: dict[str, Any] = {"lr": policy.lr, "weight_decay": policy.weight_decay, "fused": True}
-    make: dict[str, Callable[[], Optimizer]] = {
-        "adam": lambda: Adam(parameters, **common),
-        "adamw": lambda: AdamW(parameters, **common),
-        "sgd": lambda: SGD(parameters, momentum=policy.momentum, **common),
-    }
-    return make[policy.optimizer]()
+    Returns the outputs and the sum of the penalties, if there are any.
+    """
+    outputs = network(batch.x)
+    seen = outputs.detach()
+    roots, gradients = [outputs], [objective.gradient(seen, batch.y, batch.mask)]
+    penalties = [extra.sum() for extra in (network.penalty(), strategy.penalty(state, network)) if extra is not None]
+    for penalty in penalties:
+        if penalty.requires_grad:
+            roots.append(penalty)
+            gradients.append(torch.ones_like(penalty))
+    torch.autograd.backward(roots, gradients)
+    return seen, torch.stack(penalties).sum().detach() if penalties else None

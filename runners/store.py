@@ -103,7 +103,7 @@ class CellStore:
             with zipfile.ZipFile(path) as archive:
                 if archive.testzip() is not None:  # torch does not verify the checksums that it writes
                     return None
-            return _read_checkpoint(torch.load(path, weights_only=True))
+            return _read_checkpoint(torch.load(path, weights_only=True, map_location="cpu"))
         except (
             OSError,
             zipfile.BadZipFile,

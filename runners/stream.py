@@ -1,6 +1,6 @@
 """One scenario for many seeds: the tasks of all seeds stacked along a leading axis."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -53,9 +53,31 @@ class Stream:
         """The number of inputs."""
         return self.low.shape[1]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the samples are; networks are trained there."""
+        return self.train[0].x.device
+
+    def to(self, device: str) -> "Stream":
+        """Return the stream with everything that a network meets on another device."""
+        move = partial(_moved, device=device)
+        return replace(
+            self,
+            low=self.low.to(device),
+            high=self.high.to(device),
+            train=tuple(map(move, self.train)),
+            test=tuple(map(move, self.test)),
+            heads=None if self.heads is None else self.heads.to(device),
+            plot_x=None if self.plot_x is None else self.plot_x.to(device),
+        )
+
     def mask(self, task: Int[Tensor, "... N"]) -> Bool[Tensor, "... N O"] | None:
         """Return the active output units of samples of these tasks."""
         return None if self.heads is None else self.heads[task]
+
+
+def _moved(samples: Samples, device: str) -> Samples:
+    return Samples(samples.x.to(device), samples.y.to(device), samples.task.to(device))
 
 
 def build_scenario(spec: Spec, seed: int) -> Scenario:

@@ -160,7 +160,7 @@ def _sources(*specs: Spec) -> dict[str, str]:
     return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
 
 
-def run(cells: Sequence[Cell], store: Store, listener: Listener) -> Outcome:
+def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "cpu") -> Outcome:
     """Run the cells that the store does not hold yet; one that fails does not stop the others."""
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
@@ -179,7 +179,7 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener) -> Outcome:
             try:
                 wanted = (cell.scenario, cell.seeds, cell.dtype)
                 if latest is None or latest[0] != wanted:
-                    latest = (wanted, stack(cell.scenario, cell.seeds, getattr(torch, cell.dtype)))
+                    latest = (wanted, stack(cell.scenario, cell.seeds, getattr(torch, cell.dtype)).to(device))
                 results[cell.key] = _run_one(cell, latest[1], files, listener.progress)
                 listener.end_cell(cell, "done")
             except StorageError:

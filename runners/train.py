@@ -16,7 +16,7 @@ from kancl import options
 from kancl.errors import InputError
 from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures, parameters_per_seed
-from runners.batches import Batch, batches, union
+from runners.batches import batches, union
 from runners.config import Cell
 from runners.evaluate import Evaluator, evaluation_steps
 from runners.learners import Learner, make_learner
@@ -79,13 +79,15 @@ class Checkpoint:
 
 def problem_of(cell: Cell, stream: Stream, phase: int = 0) -> Problem:
     """Return what the cell's networks are built for; a later phase gives other, independent initial weights."""
-    return Problem(stream.inputs, stream.outputs, stream.seeds, stream.low, stream.high, phase, getattr(torch, cell.dtype))
+    # On the CPU, wherever they are trained: initial weights are the same everywhere.
+    low, high = stream.low.cpu(), stream.high.cpu()
+    return Problem(stream.inputs, stream.outputs, stream.seeds, low, high, phase, getattr(torch, cell.dtype))
 
 
 def build_network(cell: Cell, stream: Stream, phase: int = 0) -> Network:
-    """Build the cell's networks."""
+    """Build the cell's networks, where the stream's samples are."""
     problem = problem_of(cell, stream, phase)
-    return options.build(architectures.get(cell.architecture.name), cell.architecture, problem=problem)
+    return options.build(architectures.get(cell.architecture.name), cell.architecture, problem=problem).to(stream.device)
 
 
 def run_cell(
@@ -99,7 +101,7 @@ def run_cell(
 
     Args:
         cell: the configuration.
-        stream: the cell's scenario, stacked over the cell's seeds.
+        stream: the cell's scenario, stacked over the cell's seeds, on the device to train on.
         resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
         save: called at the end of every task.
         tell: called with the progress.
@@ -111,7 +113,8 @@ def run_cell(
     state = _checked(strategy.start(network, stream), stream)
     if resume is not None:
         network.load_state_dict(resume.network)
-        state, record, first, saved_learner = resume.state, resume.record, resume.phases_done, resume.learner
+        state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
+        record, first, saved_learner = resume.record, resume.phases_done, resume.learner
     began, before = time.perf_counter(), record.seconds
     if not record.place:
         record.measure(evaluator, network, 0, 0, end=True)
@@ -125,7 +128,7 @@ def run_cell(
         if strategy.boundaries or phase == 0:
             network.begin_task(samples.x)
         if learner is None or not keeps:
-            learner = make_learner(network, cell.policy, stream_loss(stream), strategy, state)
+            learner = make_learner(network, cell.policy, stream.objective, strategy, state)
             if saved_learner is not None and keeps:
                 learner.load_state_dict(saved_learner)
         source = batches(stream, samples, cell.policy.batch_size, phase)
@@ -143,11 +146,6 @@ def run_cell(
         record.seconds = before + time.perf_counter() - began
         save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record))
     return _result(record, stream, strategy, parameters_per_seed(network))
-
-
-def stream_loss(stream: Stream) -> Callable[[Tensor, Batch], Tensor]:
-    """Return the scenario's loss of outputs on a batch, one value per seed."""
-    return lambda outputs, batch: stream.objective.loss(outputs, batch.y, batch.mask)
 
 
 def _checked(state: State, stream: Stream) -> State:
@@ -182,6 +180,6 @@ def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int)
         seconds=record.seconds,
         steps=record.steps,
         functions=np.stack(record.functions, 1) if record.functions else None,
-        plot_x=None if stream.plot_x is None else stream.plot_x.numpy(),
+        plot_x=None if stream.plot_x is None else stream.plot_x.cpu().numpy(),
         plot_target=None if stream.plot_target is None else stream.plot_target.numpy(),
     )

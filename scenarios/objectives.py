@@ -33,9 +33,26 @@ def cross_entropy(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerS
     return losses.view(targets.shape).mean(1)
 
 
+def mean_squared_error_gradient(outputs: Outputs, targets: Targets, mask: Mask = None) -> Outputs:
+    """Gradient of each seed's mean squared error in its outputs: 2 (y - t) / count."""
+    differences = outputs - targets
+    if mask is None:
+        return differences.mul_(2 / max(1, outputs.shape[1] * outputs.shape[2]))
+    return differences.masked_fill_(~mask, 0.0).mul_(2).div_(mask.sum((1, 2), keepdim=True))
+
+
 def root_mean_squared_error(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
     """Square root of the mean squared error."""
     return mean_squared_error(outputs, targets, mask).sqrt()
+
+
+def cross_entropy_gradient(outputs: Outputs, targets: Targets, mask: Mask = None) -> Outputs:
+    """Gradient of each seed's cross-entropy in its outputs: (softmax(y) - one-hot(t)) / B."""
+    logits = outputs if mask is None else outputs.masked_fill(~mask, -torch.inf)
+    shares = logits.softmax(-1)
+    return shares.scatter_add_(-1, targets[..., None], shares.new_full((1,), -1.0).expand(*targets.shape, 1)).div_(
+        max(1, targets.shape[1])
+    )
 
 
 def accuracy(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
@@ -55,16 +72,26 @@ class Score:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a scenario's loss name stands for: the loss, and the scores it reports, the main one first."""
+    """What a scenario's loss name stands for: the loss, its gradient, and the scores it reports, the main one first.
+
+    The gradient is that of the sum over seeds of each seed's loss, in the outputs. It is written out since autograd takes
+    longer for it than for a small network.
+    """
 
     loss: Callable[[Outputs, Targets, Mask], PerSeed]
+    gradient: Callable[[Outputs, Targets, Mask], Outputs]
     scores: dict[str, Score]
 
 
 OBJECTIVES = {
-    "mse": Objective(mean_squared_error, {"rmse": Score(root_mean_squared_error, higher_is_better=False)}),
+    "mse": Objective(
+        mean_squared_error,
+        mean_squared_error_gradient,
+        {"rmse": Score(root_mean_squared_error, higher_is_better=False)},
+    ),
     "cross-entropy": Objective(
         cross_entropy,
+        cross_entropy_gradient,
         {"accuracy": Score(accuracy, higher_is_better=True), "cross-entropy": Score(cross_entropy, higher_is_better=False)},
     ),
 }

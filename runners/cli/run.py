@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -27,12 +27,15 @@ class Run(Request):
     ] = ()
     """Scenarios, before the options, each NAME, NAME:option=value,... or path/to/file.py:function."""
     file: Said[Path] = None
-    """Experiment file: TOML with the names of these options but file, out and threads; [[block]] tables are variations."""
+    """Experiment file: TOML with these options but file, out, threads and device; [[block]] tables are variations."""
     out: Said[Path] = None
     """Folder for the results; runs/<scenarios>-<hash> if not given."""
 
     threads: int = 1
     """Threads of torch. Stacks of small networks gain little from more, and lose much where the cores are busy."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to train. Data, initial weights and orders are the same on both; results agree up to rounding."""
 
     def requests(self) -> list[Request]:
         """Return what is asked for: the command line put over each block of the experiment file, if there is one."""
@@ -54,12 +57,14 @@ class Run(Request):
 
         if self.threads < 1:
             raise InputError(f"--threads must be at least 1, got {self.threads}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("--device cuda needs a CUDA device that torch can use, and there is none; leave the option out")
         torch.set_num_threads(self.threads)
         cells = expand(self.requests())
         out = self.out or _default_out(cells)
         screen = Screen()
         with screen:
-            outcome = run(cells, Store(out), screen)
+            outcome = run(cells, Store(out), screen, self.device)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):

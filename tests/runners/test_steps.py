@@ -1,0 +1,164 @@
+"""Guards the training step: gradients written out are autograd's, the short way to Adam and replayed steps change no bit."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW
+
+from runners.batches import Batch, batches, union
+from runners.config import Policy
+from runners.graphs import WARM_UP, GraphedLearner, can_be_recorded
+from runners.learners import StackedLearner, make_learner
+from runners.optimizers import DirectAdam, make_optimizer
+from runners.strategies import State, Strategy, strategies
+from runners.train import build_network
+from scenarios.objectives import OBJECTIVES
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["all-units", "heads"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("loss", OBJECTIVES)
+def test_the_gradient_written_out_is_autograds(loss: str, dtype: torch.dtype, masked: bool) -> None:
+    torch.manual_seed(0)
+    outputs = (3 * torch.randn(3, 7, 4, dtype=dtype)).requires_grad_()
+    targets = torch.randint(2, (3, 7)) if loss == "cross-entropy" else torch.randn(3, 7, 4, dtype=dtype)
+    mask = (torch.arange(4) < 2).expand(3, 7, 4) if masked else None
+    (expected,) = torch.autograd.grad(OBJECTIVES[loss].loss(outputs, targets, mask).sum(), outputs)
+    before = outputs.detach().clone()
+    gradient = OBJECTIVES[loss].gradient(outputs.detach(), targets, mask)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-7 if dtype == torch.float32 else 2e-16)
+    assert torch.equal(outputs.detach(), before)
+    if masked:
+        assert not gradient[..., 2:].any()
+
+
+def parameters_with_gradients() -> list[nn.Parameter]:
+    torch.manual_seed(0)
+    return [nn.Parameter(torch.randn(shape)) for shape in ((3, 5), (3, 1, 2), (3,))]
+
+
+@pytest.mark.parametrize("silent", [(), (4, 9)], ids=["always", "some-without"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_the_short_way_is_torchs_adam_to_the_bit(kind: Any, decay: float, silent: tuple[int, ...]) -> None:
+    ours, theirs = parameters_with_gradients(), parameters_with_gradients()
+    direct = DirectAdam(kind(ours, lr=3e-2, weight_decay=decay, fused=True))
+    plain = kind(theirs, lr=3e-2, weight_decay=decay, fused=True)
+    for step in range(12):
+        if step == 7:  # saved and read back in the middle
+            fresh = DirectAdam(kind(ours, lr=3e-2, weight_decay=decay, fused=True))
+            fresh.load_state_dict(direct.state_dict())
+            direct = fresh
+        generator = torch.Generator().manual_seed(step)
+        for place, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+            gradient = torch.randn(own.shape, generator=generator)
+            own.grad, other.grad = (None, None) if step in silent and place == 1 else (gradient, gradient.clone())
+        direct.step()
+        plain.step()
+        for own, other in zip(ours, theirs, strict=True):
+            assert torch.equal(own, other)
+    for own, other in zip(ours, theirs, strict=True):
+        assert torch.equal(direct.optimizer.state[own]["exp_avg_sq"], plain.state[other]["exp_avg_sq"])
+        assert direct.optimizer.state[own]["step"] == plain.state[other]["step"] == 12 - (len(silent) if own is ours[1] else 0)
+    direct.zero_grad()
+    assert all(own.grad is None for own in ours)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_the_short_way_is_taken_where_it_is_one(optimizer: Any) -> None:
+    made = make_optimizer(parameters_with_gradients(), Policy(optimizer=optimizer, lr=0.1, steps=1))
+    assert isinstance(made, DirectAdam) == (optimizer != "sgd")
+
+
+class Tape:
+    """Stands in for CUDA's graphs: repeats what was recorded on the tensors that it was recorded with."""
+
+    def __init__(self) -> None:
+        self.prepared = self.recorded = self.replayed = 0
+
+    def prepare(self, body: Callable[[], None]) -> None:
+        self.prepared += 1
+        body()
+
+    def record(self, body: Callable[[], None]) -> Callable[[], None]:
+        self.recorded += 1
+
+        def replay() -> None:
+            self.replayed += 1
+            body()
+
+        return replay
+
+
+@pytest.mark.parametrize(("size", "alike"), [("full", 11), (8, 9)])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_replayed_steps_are_the_plain_ones_to_the_bit(tools: Any, size: Any, alike: int, optimizer: Any) -> None:
+    cell = tools.make_cell("split-digits:setting=task", "kan", optimizer=optimizer, lr=1e-2, steps=1, seeds=3)
+    stream = tools.stream_of(cell)
+    samples = union([stream.train[1]])
+    few = type(samples)(samples.x[:, :44], samples.y[:, :44], samples.task[:44])  # five batches of 8 and one of 4
+    strategy, tape, trained = strategies.get("naive")(), Tape(), []
+    for kind, more in ((StackedLearner, {}), (GraphedLearner, {"recorder": tape})):
+        network = build_network(cell, stream)
+        learner = kind(network, cell.policy, stream.objective, strategy, {}, **more)
+        source = batches(stream, few, size, phase=1)
+        learner.take_steps(source, 5)
+        learner.take_steps(source, 6)
+        trained.append([parameter.detach() for parameter in network.parameters()])
+    assert (tape.prepared, tape.recorded) == (WARM_UP, 1)
+    assert tape.replayed == (alike if size == "full" else 10) - WARM_UP
+    for plain, replayed in zip(*trained, strict=True):
+        assert torch.equal(plain, replayed)
+
+
+def test_only_steps_without_hooks_on_a_gpu_are_recorded(tools: Any) -> None:
+    cell = tools.make_cell("gaussian-peaks", "kan", optimizer="adam", steps=1)
+    network = build_network(cell, tools.stream_of(cell))
+
+    class Gpu(nn.Module):
+        def parameters(self, recurse: bool = True) -> Iterator[Any]:
+            yield type("Parameter", (), {"is_cuda": True})
+
+    class Shrinks(Strategy):
+        def after_step(self, state: State, network: Any) -> None:
+            pass
+
+    class Pays(Strategy):
+        def penalty(self, state: State, network: Any) -> Tensor | None:
+            return None
+
+    naive = strategies.get("naive")()
+    assert not can_be_recorded(network, naive)
+    assert can_be_recorded(Gpu(), naive)  # type: ignore[arg-type]
+    assert not can_be_recorded(Gpu(), Shrinks())  # type: ignore[arg-type]
+    assert not can_be_recorded(Gpu(), Pays())  # type: ignore[arg-type]
+    assert type(make_learner(network, cell.policy, OBJECTIVES["mse"], naive, {})) is StackedLearner
+
+
+def test_a_penalty_joins_the_gradient(tools: Any) -> None:
+    class Pays(Strategy):
+        def penalty(self, state: State, network: Any) -> Tensor:
+            return torch.stack([p.square().flatten(1).sum(1) for p in network.parameters()]).sum(0)
+
+    cell = tools.make_cell("gaussian-peaks", "kan:regularization=0.3", optimizer="adam", steps=1, seeds=2)
+    stream = tools.stream_of(cell)
+    network = build_network(cell, stream)
+    samples = stream.train[0]
+    learner = StackedLearner(network, cell.policy, stream.objective, Pays(), {})
+    total = stream.objective.loss(network(samples.x), samples.y, None) + network.penalty() + Pays().penalty({}, network)
+    expected = torch.autograd.grad(total.sum(), list(network.parameters()))
+    learner.step(Batch(samples.x, samples.y, None))
+    for parameter, gradient in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_a_stream_moves_with_all_that_a_network_meets(tools: Any) -> None:
+    for scenario in ("gaussian-peaks", "split-digits:setting=task"):
+        stream = tools.stream_of(tools.make_cell(scenario, "mlp", steps=1)).to("meta")
+        met = [t for s in (*stream.train, *stream.test) for t in (s.x, s.y, s.task)]
+        met += [t for t in (stream.low, stream.high, stream.heads, stream.plot_x) if t is not None]
+        assert {tensor.device.type for tensor in met} == {"meta"}
+        assert stream.device.type == "meta"
