@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from runners.cli.bench import Bench
 from runners.cli.compare import Compare
 from runners.cli.list import List
 from runners.cli.run import Run
@@ -13,6 +14,7 @@ Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 

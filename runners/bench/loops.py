@@ -1,0 +1,107 @@
+"""Training loops over kancl's networks, each as a function that takes a number of steps."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Adam
+
+from kancl import options
+from kancl.models import Network, Problem, architectures
+from kancl.options import Spec
+from runners.batches import batches
+from runners.bench.plan import DEGREE, Shape
+from runners.bench.timing import Run
+from runners.config import Policy
+from runners.learners import make_learner
+from runners.strategies import strategies
+from runners.stream import Samples, Stream
+from scenarios import Advice
+from scenarios.objectives import OBJECTIVES
+
+RATE = 1e-3
+
+
+def kancl_network(shape: Shape, seeds: int, kind: str = "auto") -> Network:
+    """Return a stack of kancl's networks.
+
+    Args:
+        shape: of the KAN.
+        seeds: S, the number of networks.
+        kind: the spline backend of the KAN, or ``mlp`` for MLPs (one hidden layer) with as many parameters.
+    """
+    low = torch.full((seeds, shape.widths[0]), -1.0)
+    problem = Problem(shape.widths[0], shape.widths[-1], tuple(range(seeds)), low, -low)
+    if kind == "mlp":
+        spec = Spec("mlp", {"hidden": [shape.mlp_width]})
+    else:
+        settings = {"intervals": shape.intervals, "degree": DEGREE, "backend": kind}
+        spec = Spec("kan", {"hidden": list(shape.widths[1:-1]), **settings})
+    return options.build(architectures.get(spec.name), spec, problem=problem)
+
+
+def data(shape: Shape, seeds: int, batches_of_data: int = 1) -> tuple[Tensor, Tensor]:
+    """Return inputs (S, N, I) from U(-1, 1) and a smooth target (S, N, O), so that activations stay where the grids are."""
+    generator = torch.Generator().manual_seed(0)
+    x = 2 * torch.rand(seeds, batches_of_data * shape.batch, shape.widths[0], generator=generator) - 1
+    y = (torch.pi * x).sin().mean(-1, keepdim=True).expand(-1, -1, shape.widths[-1]).contiguous()
+    return x, y
+
+
+def kancl_loop(shape: Shape, seeds: int, kind: str = "auto") -> Run:
+    """Return the plain loop over a stack of kancl's networks."""
+    return plain_loop(kancl_network(shape, seeds, kind), *data(shape, seeds))
+
+
+def plain_loop(network: nn.Module, x: Tensor, y: Tensor) -> Run:
+    """Return the loop that everyone writes: mean squared error and fused Adam on one batch, without copies or checks."""
+    optimizer = Adam([p for p in network.parameters() if p.requires_grad], lr=RATE, fused=True)
+    # A stack is trained on the sum over its networks of their mean errors.
+    weight = torch.tensor(float(len(x) if x.ndim == 3 else 1))
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad(set_to_none=True)
+            functional.mse_loss(network(x), y).backward(weight)
+            optimizer.step()
+
+    return run
+
+
+def shuffling_loop(network: nn.Module, x: Tensor, y: Tensor, size: int) -> Run:
+    """Return the plain loop with batches: each network of the stack sees its samples in an order of its own, every epoch."""
+    optimizer = Adam(network.parameters(), lr=RATE, fused=True)
+    weight, rows = torch.tensor(float(len(x))), torch.arange(len(x))[:, None]
+
+    def shuffled() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            order = torch.stack([torch.randperm(x.shape[1]) for _ in range(len(x))])
+            yield from zip(x[rows, order].split(size, 1), y[rows, order].split(size, 1), strict=True)
+
+    source = shuffled()
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            part, target = next(source)
+            optimizer.zero_grad(set_to_none=True)
+            functional.mse_loss(network(part), target).backward(weight)
+            optimizer.step()
+
+    return run
+
+
+def runner_loop(network: Network, x: Tensor, y: Tensor, size: int) -> Run:
+    """Return kancl's own loop: its batches, its learner, the naive strategy."""
+    samples = Samples(x, y, torch.zeros(x.shape[1], dtype=torch.long))
+    low = torch.full((len(x), x.shape[2]), -1.0)
+    stream = Stream(
+        seeds=tuple(range(len(x))), names=("only",), setting="domain", outputs=y.shape[2], objective=OBJECTIVES["mse"],
+        low=low, high=-low, train=(samples,), test=(samples,), heads=None, null={}, plot_x=None, plot_target=None,
+        advice=Advice(),
+    )  # fmt: skip
+    strategy = strategies.get("naive")()
+    policy = Policy(lr=RATE, steps=1)
+    learner = make_learner(network, policy, OBJECTIVES["mse"], strategy, strategy.start(network, stream))
+    source = batches(stream, samples, size, phase=0)
+    return lambda steps: learner.take_steps(source, steps)

@@ -1,0 +1,244 @@
+"""What was measured, as JSON, as tables on the screen, and as Markdown between two marks of a document."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from kancl.errors import InputError
+from runners.bench import PeerName
+from runners.bench.goals import Goal
+from runners.bench.memory import METHOD, Peak
+from runners.bench.timing import Comparison
+from runners.store import write_atomically
+
+FORMAT = 1
+BEGIN, END = "<!-- kancl bench: begin -->", "<!-- kancl bench: end -->"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that one call of ``kancl bench`` measured.
+
+    Args:
+        date: in UTC, ISO 8601.
+        command: the options that the figures depend on.
+        machine: versions, commit, processor; see :func:`runners.environment.environment`.
+        peers: versions of the packages that took part.
+        missing: those that were not here, and how to get them.
+    """
+
+    date: str
+    command: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    peers: Mapping[PeerName, str]
+    missing: Mapping[PeerName, str]
+    comparisons: Sequence[Comparison] = ()
+    peaks: Sequence[Peak] = ()
+    peaks_refused: Mapping[str, str] = field(default_factory=dict)
+    goals: Sequence[Goal] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; times in seconds per step and network, memory in bytes."""
+        comparisons = [
+            {**asdict(c), "timings": [{**asdict(t), "iqr": t.iqr} for t in c.timings]} for c in self.comparisons
+        ]  # fmt: skip
+        return {
+            "format": FORMAT,
+            "date": self.date,
+            "command": dict(self.command),
+            "machine": dict(self.machine),
+            "peers": dict(self.peers),
+            "missing": dict(self.missing),
+            "units": "seconds per step and network (median, and quartiles low and high, over the rounds); bytes",
+            "comparisons": comparisons,
+            "memory": {"method": METHOD, "peaks": list(map(asdict, self.peaks)), "refused": dict(self.peaks_refused)},
+            "goals": [{**asdict(goal), "met": goal.met} for goal in self.goals],
+        }
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table before it is drawn, and the notes under it."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def sheets(report: Report) -> Iterator[Sheet]:
+    """Yield the tables: a contender per row, a shape per column; then memory and goals."""
+    told = never_ran(report)
+    for key in dict.fromkeys((c.group, c.threads) for c in report.comparisons):
+        yield _timing_sheet([c for c in report.comparisons if (c.group, c.threads) == key], told)
+    if report.peaks or report.peaks_refused:
+        yield _memory_sheet(report)
+    if report.goals:
+        yield _goal_sheet(report.goals)
+
+
+def never_ran(report: Report) -> dict[str, str]:
+    """Return the contenders that could run on no shape at all, and why: said once, not under every table."""
+    ran = {timing.name for comparison in report.comparisons for timing in comparison.timings}
+    return {name: reason for name, reason in _refusals(report.comparisons).items() if name not in ran}
+
+
+def _timing_sheet(comparisons: list[Comparison], told: Mapping[str, str]) -> Sheet:
+    first = comparisons[0]
+    timings = [timing for comparison in comparisons for timing in comparison.timings]
+    names = dict.fromkeys(timing.name for timing in timings)
+    rows = [[name, *(_cell(comparison, name) for comparison in comparisons)] for name in names]
+    spread = max((timing.iqr / timing.median for timing in timings), default=0.0)
+    rounds = max((timing.rounds for timing in timings), default=0)
+    notes = [f"Medians of {rounds} rounds; the interquartile range is at most {spread:.0%} of the median."]
+    notes += [f"{name}: {said}." for name in names if (said := _said(comparisons, name))]
+    notes += [f"{name} left out: {said}" for name, said in _refusals(comparisons).items() if name not in told]
+    brackets = f"; in brackets: times faster than {first.reference}" if len(names) > 1 else ""
+    title = f"{first.group} ({first.unit}, {in_words(first.threads)}{brackets})"
+    return Sheet(title, ["", *(comparison.case for comparison in comparisons)], rows, notes)
+
+
+def in_words(threads: int) -> str:
+    """Return for example ``1 thread``."""
+    return f"{threads} thread{'s' if threads > 1 else ''}"
+
+
+def _said(comparisons: list[Comparison], name: str) -> str:
+    """Return what has to be known of a contender."""
+    return _in_short({c.case: timing.note for c in comparisons if (timing := c.timing(name)) and timing.note})
+
+
+def _refusals(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Return why contenders could not run, by their names."""
+    names = dict.fromkeys(name for comparison in comparisons for name in comparison.refused)
+    return {name: _in_short({c.case: c.refused[name] for c in comparisons if name in c.refused}) for name in names}
+
+
+def _in_short(notes: Mapping[str, str]) -> str:
+    """Write a note once if it is the same for all shapes, or for each.
+
+    >>> _in_short({"[1,1]": "3 units", "[2,1]": "3 units"}), _in_short({"[1,1]": "3 units", "[2,1]": "4 units"})
+    ('3 units', '3 units for [1,1], 4 units for [2,1]')
+    """
+    if len(set(notes.values())) == 1:
+        return next(iter(notes.values()))
+    return ", ".join(f"{note} for {case}" for case, note in notes.items())
+
+
+def _cell(comparison: Comparison, name: str) -> str:
+    timing = comparison.timing(name)
+    if timing is None:
+        return "–"
+    text = number(timing.median * comparison.scale)
+    ratio = comparison.times_faster(name, comparison.reference)
+    return text if ratio is None or name == comparison.reference else f"{text} ({times(ratio)})"
+
+
+def _memory_sheet(report: Report) -> Sheet:
+    columns = ["", "peak MB", "of it gradients MB", "resident MB", "of a (B, I, G+K, O) tensor", "of a float per B I (K+1)"]
+    rows = [
+        [
+            peak.name,
+            *(number(size / 1e6) for size in (peak.peak, peak.gradients)),
+            "–" if peak.resident is None else number(peak.resident / 1e6),
+            f"{peak.peak / peak.full:.2%}",
+            f"{(peak.peak - peak.gradients) / peak.basis:.2f}",
+        ]
+        for peak in report.peaks
+    ]
+    case = report.peaks[0].case if report.peaks else ""
+    notes = [METHOD, "The last column is without the gradients."]
+    told = never_ran(report)
+    notes += [f"{name} not measured: {reason}" for name, reason in report.peaks_refused.items() if name not in told]
+    return Sheet(f"memory of forward and backward above what was there before, {case}", columns, rows, notes)
+
+
+def _goal_sheet(goals: Sequence[Goal]) -> Sheet:
+    rows = [
+        [
+            goal.what,
+            goal.where,
+            f"{'at most' if goal.at_most else 'at least'} {times(goal.wanted)}",
+            "not measured" if goal.measured is None else times(goal.measured),
+            "–" if goal.met is None else "yes" if goal.met else "no",
+        ]
+        for goal in goals
+    ]
+    return Sheet("goals", ["ratio", "where", "wanted", "measured", "met"], rows, ["One thread; ratios of medians."])
+
+
+def number(value: float) -> str:
+    """Write a number with three digits, and large ones whole.
+
+    >>> number(0.01234), number(12.345), number(45678.9)
+    ('0.0123', '12.3', '45,679')
+    """
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
+def times(ratio: float) -> str:
+    """Write a ratio.
+
+    >>> times(0.00123), times(0.926), times(34.56), times(128.4)
+    ('0.0012x', '0.93x', '34.6x', '128x')
+    """
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
+    return f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
+
+
+def drawn(sheet: Sheet) -> Group:
+    """Return the sheet for a terminal."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, column in enumerate(sheet.columns):
+        table.add_column(Text(column), justify="left" if place == 0 else "right", overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*map(Text, row))
+    return Group(Text(sheet.title, "bold"), table, *(Text(note, "dim") for note in sheet.notes), Text())
+
+
+def markdown(report: Report) -> str:
+    """Return all tables for a document, under a line that says what they were made with."""
+    machine = report.machine
+    peers = ", ".join(f"{name} ({version})" for name, version in report.peers.items())
+    lines = [
+        f"Measured {report.date[:10]} on {machine['processor']} ({machine['cores']} cores), Python {machine['python']}, "
+        f"torch {machine['torch']}, kancl {machine['kancl']} at commit {machine['commit']}; {peers}.",
+        *(f"Not here, so left out: {name}." for name in report.missing),
+        *(f"Not able to run here: {name} ({reason})." for name, reason in never_ran(report).items()),
+    ]
+    for sheet in sheets(report):
+        cells = [sheet.columns, ["---", *["---:"] * (len(sheet.columns) - 1)], *sheet.rows]
+        lines += ["", f"### {sheet.title[0].upper()}{sheet.title[1:]}", ""]
+        lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+        lines += ["", *sheet.notes]
+    return "\n".join(lines) + "\n"
+
+
+def check_marks(path: Path) -> str:
+    """Return the document's text.
+
+    Raises:
+        InputError: it cannot be read, or does not have the two marks, each once and in order.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); --write needs a text file that exists") from error
+    if (text.count(BEGIN), text.count(END)) != (1, 1) or text.index(BEGIN) > text.index(END):
+        raise InputError(f"{path} needs the line {BEGIN} once, and {END} once after it; the tables go between them")
+    return text
+
+
+def write_between_marks(path: Path, inner: str) -> None:
+    """Replace what stands between the marks of a document, and nothing else."""
+    before, after = re.split(f"{re.escape(BEGIN)}.*{re.escape(END)}", check_marks(path), flags=re.DOTALL)
+    text = f"{before}{BEGIN}\n{inner.strip()}\n{END}{after}"
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -1,0 +1,169 @@
+"""Timing: contenders take turns in short blocks, so that a busy moment of the machine hits all of them alike."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+Run = Callable[[int], None]
+"""Takes so many steps."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something that can be timed.
+
+    Args:
+        name: as shown.
+        run: takes a number of steps.
+        networks: how many networks a step trains; times are given per network.
+        steps: per block; None to choose as many as fill a block.
+        note: what else a reader has to know of this figure.
+    """
+
+    name: str
+    run: Run
+    networks: int = 1
+    steps: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one contender took, in seconds per step and network: median and quartiles over the rounds."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    rounds: int
+    steps: int
+    networks: int = 1
+    note: str = ""
+
+    @property
+    def iqr(self) -> float:
+        """Interquartile range in seconds."""
+        return self.high - self.low
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Contenders that were timed together, on the same work.
+
+    Args:
+        group: what was timed; comparisons of one group share a table.
+        case: the shape that it was timed on.
+        threads: of torch.
+        timings: one per contender.
+        reference: the contender that the others are compared with.
+        refused: contenders that could not run, and why.
+        unit, scale: how a table shows seconds per step and network: multiplied by ``scale``.
+        place: the value of G or S for a point of a sweep.
+    """
+
+    group: str
+    case: str
+    threads: int
+    timings: tuple[Timing, ...]
+    reference: str
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "µs"
+    scale: float = 1e6
+    place: int | None = None
+
+    def timing(self, name: str) -> Timing | None:
+        """Return the timing of a contender, or None if it did not take part."""
+        return next((timing for timing in self.timings if timing.name == name), None)
+
+    def times_faster(self, name: str, than: str) -> float | None:
+        """Return how many times the median of ``name`` goes into that of ``than``; above 1 means faster."""
+        own, other = self.timing(name), self.timing(than)
+        return None if own is None or other is None else other.median / own.median
+
+
+def compare(
+    makers: Mapping[str, Callable[[], Contender]],
+    *,
+    group: str,
+    case: str,
+    threads: int,
+    rounds: int,
+    block: float,
+    reference: Sequence[str],
+    unit: str = "µs",
+    scale: float = 1e6,
+    place: int | None = None,
+) -> Comparison:
+    """Build the contenders, let each take one step, and time those that can.
+
+    Args:
+        makers: by the contender's name; what one raises, or its first step, is told as the reason why it is missing.
+        reference: names in order of preference; the first that took part is the reference, or else the first contender.
+    """
+    with threads_set_to(threads):
+        contenders, refused = [], {}
+        for name, make in makers.items():
+            try:
+                contender = make()
+                contender.run(1)
+            except Exception as error:  # whatever a foreign package, or a backend on a shape it does not serve, may raise
+                refused[name] = reason_of(error)
+            else:
+                contenders.append(contender)
+        timings = race(contenders, rounds, block)
+    names = [timing.name for timing in timings]
+    chosen = next((name for name in reference if name in names), names[0] if names else "")
+    return Comparison(group, case, threads, timings, chosen, refused, unit, scale, place)
+
+
+def race(
+    contenders: Sequence[Contender], rounds: int, block: float, clock: Callable[[], float] = time.perf_counter
+) -> tuple[Timing, ...]:
+    """Time all contenders in every round, starting each round with another one, and return them in their own order."""
+    steps = [contender.steps or _calibrate(contender.run, block, clock) for contender in contenders]
+    seconds: list[list[float]] = [[] for _ in contenders]
+    for number in range(rounds):
+        for offset in range(len(contenders)):
+            place = (number + offset) % len(contenders)
+            seconds[place].append(_time(contenders[place].run, steps[place], clock))
+    return tuple(map(_summary, contenders, steps, seconds))
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+@contextmanager
+def threads_set_to(count: int) -> Iterator[None]:
+    """Give torch so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _calibrate(run: Run, block: float, clock: Callable[[], float]) -> int:
+    """Return how many steps take about ``block`` seconds."""
+    steps = 1
+    while (elapsed := _time(run, steps, clock)) < block / 2:
+        steps *= min(10, math.ceil(block / max(elapsed, block / 10)))
+    return max(1, round(steps * block / elapsed))
+
+
+def _time(run: Run, steps: int, clock: Callable[[], float]) -> float:
+    began = clock()
+    run(steps)
+    return clock() - began
+
+
+def _summary(contender: Contender, steps: int, seconds: list[float]) -> Timing:
+    low, median, high = (np.quantile(seconds, (0.25, 0.5, 0.75)) / (steps * contender.networks)).tolist()
+    return Timing(contender.name, median, low, high, len(seconds), steps, contender.networks, contender.note)
