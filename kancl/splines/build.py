@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -74,19 +75,15 @@ def _load_or_build(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
     parts += [str(cc.resolve()), str(stamp.st_size), str(stamp.st_mtime_ns), *flags, str(openmp), _processor()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     path = cache_folder() / f"spline-{str(dtype).removeprefix('torch.')}-{degree}-{key}.so"
-    if path.exists():
-        try:
-            return _load(path, openmp)
-        except OSError:  # cut short by a crash of the machine, or made for another one: built anew below
-            pass
-    _build(cc, flags, here / SOURCES[0], path, f"{str(dtype).removeprefix('torch.')}, degree {degree}")
-    return _load(path, openmp)
+    if _is_whole(path):
+        return _load(path, openmp)
+    return _build(cc, flags, here / SOURCES[0], path, openmp, f"{str(dtype).removeprefix('torch.')}, degree {degree}")
 
 
-def _build(cc: Path, flags: list[str], source: Path, path: Path, what: str) -> None:
+def _build(cc: Path, flags: list[str], source: Path, path: Path, openmp: Path | None, what: str) -> ctypes.CDLL:
     """Compile to a file of our own and move it into place: several processes may do this at once, the last one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"kancl: compiling the spline kernel for {what} (once on this machine)", file=sys.stderr, flush=True)
+    _say(f"kancl: compiling the spline kernel for {what} (once on this machine)")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
         target = Path(folder) / path.name
         # OpenMP's functions are left open, to be found in torch's own library: hence no -fopenmp for the linker.
@@ -98,11 +95,18 @@ def _build(cc: Path, flags: list[str], source: Path, path: Path, what: str) -> N
             except subprocess.TimeoutExpired:
                 raise BuildError(f"{cc} did not finish within {PATIENCE} s") from None
             if done.returncode:
-                reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-200:])
-                raise BuildError(f"{cc} failed with exit code {done.returncode}: {reason or 'it printed nothing'}")
-        with open(target, "rb") as built:
+                lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it printed nothing"]
+                reason = next((line for line in lines if "error" in line), lines[0])
+                raise BuildError(f"{cc} failed with exit code {done.returncode}: {reason[:200]}")
+        # Loaded before it is moved: what the compiler made of it may be no library at all.
+        compiled = _load(target, openmp)
+        with open(target, "r+b") as built:
+            digest = hashlib.file_digest(built, "sha256").digest()
+            built.write(digest)  # behind the end of the library, where nothing is loaded from
+            built.flush()
             os.fsync(built.fileno())
         os.replace(target, path)
+    return compiled
 
 
 def _load(path: Path, openmp: Path | None) -> ctypes.CDLL:
@@ -112,11 +116,33 @@ def _load(path: Path, openmp: Path | None) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
+def _is_whole(path: Path) -> bool:
+    """Tell whether the file is there as it was written: running one that a crash cut short would end the process."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    size = hashlib.sha256().digest_size
+    return len(content) > size and hashlib.sha256(content[:-size]).digest() == content[-size:]
+
+
+def _say(line: str) -> None:
+    """Print to standard error, if there is one: a closed or full one is no reason to do without the kernel."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
 def cache_folder() -> Path:
     """Return the folder of compiled kernels."""
     if own := os.environ.get("KANCL_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kancl"
+        return Path(own).absolute()  # without a folder in its name, a library is looked for elsewhere
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).absolute() / "kancl"
+    try:
+        return Path.home() / ".cache" / "kancl"
+    except RuntimeError:
+        raise BuildError("no place for compiled kernels, since this user has no home: name one in KANCL_CACHE") from None
 
 
 def compiler() -> Path:
