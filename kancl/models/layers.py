@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,8 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
         """Apply layer s to batch s."""
+        if self.weight.shape[2] == 1 < len(self.weight):  # for one output, stacked matrix products take up to 4x as long
+            return torch.linalg.vecdot(x, self.weight.mT)[..., None] + self.bias
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -78,11 +81,16 @@ class SplineLayer(nn.Module):
         buffers = (low, high) if knots is None else (knots,)
         if torch.compiler.is_compiling():  # a compiler follows neither versions nor checks of values
             return self._grid_of(buffers, check=False)
+        if torch.is_inference_mode_enabled() or any(buffer.is_inference() for buffer in buffers):
+            return self._grid_of(buffers, check=True)  # such tensors count no versions, and later training cannot use them
         versions = [buffer._version for buffer in buffers]
         if self._grid is None or self._grid[0] != versions or any(map(operator.is_not, self._grid[1], buffers)):
             made = self._grid_of([buffer.clone() for buffer in buffers], check=True)
             self._grid = (versions, buffers, made)
         return self._grid[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_grid": None}  # the buffers of a copy count their versions from 0
 
     def _grid_of(self, buffers: Sequence[Tensor], check: bool) -> Grid:
         if self.knots is not None:

@@ -19,14 +19,16 @@ Gradients = tuple[Tensor | None, ...]
 
 def evaluate(x: Tensor, coef: Tensor, grid: Grid, base: Tensor | None = None) -> Tensor:
     """Return the same as the dense backend, from the K + 1 coefficients that matter at each point."""
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() or not {type(x), type(coef)} <= _PLAIN:
-        return torch.ops.kancl.spline(x, coef, base, grid.table, *form(grid))
+    table = grid.table
+    plain = {type(x), type(coef), type(base), type(table)} <= _PLAIN
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() or not plain:
+        return torch.ops.kancl.spline(x, coef, base, table, *form(grid))
     if torch._C._functorch.peek_interpreter_stack() is not None:
-        return TransformedSpline.apply(x, coef, base, grid.table, form(grid))
-    return _Spline.apply(x, coef, base, grid.table, form(grid))
+        return TransformedSpline.apply(x, coef, base, table, form(grid))
+    return _Spline.apply(x, coef, base, table, form(grid))
 
 
-_PLAIN = {Tensor, torch.nn.Parameter}
+_PLAIN = {Tensor, torch.nn.Parameter, type(None)}
 
 
 def form(grid: Grid) -> Form:
@@ -47,7 +49,10 @@ class _Spline(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, coef, base, table = ctx.saved_tensors
         need = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled():
+        if torch._C._functorch.is_legacy_batchedtensor(grad):  # many gradients at once: is_grads_batched=True
+            found = torch.ops.kancl.spline_backward(grad, x, coef, base, table, *ctx.form, *need)
+            found = [gradient if asked else None for gradient, asked in zip(found, need, strict=True)]
+        elif torch.is_grad_enabled():
             found = _SplineGradients.apply(grad, x, coef, base, table, ctx.form, need)
         else:
             found = kernel(x).backward(grad, x, coef, base, table, *ctx.form, *need)

@@ -2,8 +2,8 @@
  *
  *     y[s,b,o] = sum_i ( sum_c coef[s,i,c,o] B_c(x[s,b,i]) + base[s,i,o] silu(x[s,b,i]) )
  *
- * Plain C, compiled once for each REAL (float, double) and DEGREE (0..5) by native.py, which also holds the meaning of the
- * arguments. What makes it fast: a point reads only the K + 1 rows of the coefficients that matter to it, and those rows lie
+ * Plain C, compiled once for each REAL (float, double) and DEGREE (0..5) by build.py and called by native.py, on contiguous
+ * tensors. What makes it fast: a point reads only the K + 1 rows of the coefficients that matter to it, and those rows lie
  * side by side; sums stay in registers; the gradient of the coefficients takes the points of each input cell by cell, so that
  * every row is written once. Every output number is summed by one thread in a fixed order: results do not depend on the
  * number of threads.
@@ -40,9 +40,9 @@
 
 typedef struct {
     int64_t seeds, batch, inputs, outputs, intervals;
-    int64_t x_seed;                   /* from one seed's points to the next's; 0 if all seeds share them */
-    int64_t knots;                    /* extended knots of an arbitrary grid; 0 for a uniform one */
-    int64_t table_seed, table_input;  /* from one lane of the grid table to the next; 0 if shared */
+    int64_t x_seed;                  /* from one seed's points to the next's; 0 if all seeds share them */
+    int64_t knots;                   /* extended knots of an arbitrary grid; 0 for a uniform one */
+    int64_t table_seed, table_input; /* from one lane of the grid's table to the next; 0 if shared */
     int64_t threads;
 } Sizes;
 
@@ -69,7 +69,7 @@ INLINE int64_t padded(int64_t count) { return (count + LANES - 1) / LANES * LANE
 INLINE REAL exponential(REAL x) {
     REAL n = SIZE == 4 ? (REAL)rintf((float)x * 1.44269504f) : (REAL)rint((double)x * 1.4426950408889634);
     REAL r = SIZE == 4 ? (REAL)((x - n * (REAL)0.693145751953125) - n * (REAL)1.428606765330187e-06)
-                               : (REAL)((x - n * (REAL)0.6931471803691238) - n * (REAL)1.9082149292705877e-10);
+                         : (REAL)((x - n * (REAL)0.6931471803691238) - n * (REAL)1.9082149292705877e-10);
     const int terms = SIZE == 4 ? 7 : 13;
     REAL sum = 1;
     UNROLL
@@ -90,7 +90,7 @@ static void silu(Points *p, int64_t from, int64_t to, int derivative) {
     for (int64_t n = from; n < to; n++) {
         REAL t = x[n] > 80 ? 80 : x[n] < -80 ? -80 : x[n]; /* NaN stays */
         REAL safe = t == t ? t : 0;                        /* its conversion to an integer is undefined */
-        REAL gate = (1 + 0 * t) / (1 + exponential(-safe));
+        REAL gate = x[n] < -80 ? 0 : (1 + 0 * t) / (1 + exponential(-safe));
         value[n] = x[n] * gate;
         if (derivative) slope[n] = gate * (1 + x[n] * (1 - gate));
     }
@@ -163,8 +163,7 @@ INLINE int uniform_points(Points *p, int64_t from, int64_t to, int64_t intervals
         if (slopes) {
             const Vector scale = keep * per_step;
             UNROLL
-            for (int r = 0; r < NEAR; r++)
-                *(Vector *)&p->slope[r][n] = (under[r] - under[r + 1]) * scale;
+            for (int r = 0; r < NEAR; r++) *(Vector *)&p->slope[r][n] = (under[r] - under[r + 1]) * scale;
         }
         *(Rows *)&p->row[n] = __builtin_convertvector(cell, Rows);
         beyond |= (cell < 0) | (cell > (REAL)(intervals - 1));
@@ -247,10 +246,12 @@ static void sort_by_cell(Points *p, int64_t i, int64_t intervals, int32_t *start
  * The inner loops, once for each width of a strip of outputs: four, two and one vector registers, and parts of one. */
 
 typedef struct {
-    int64_t inputs, intervals, outputs;       /* inputs: of this block */
-    const REAL *coef, *base;                  /* where this block and strip begin; base may be NULL */
-    const int32_t (*start)[FEW + 1];          /* of every column if the block is sorted, else NULL */
+    int64_t inputs, intervals, outputs; /* inputs: of this block */
+    const REAL *coef, *base;            /* where this block and strip begin; base may be NULL */
+    const int32_t (*start)[FEW + 1];    /* of every column if the block is sorted, else NULL */
 } Block;
+
+/* outputs, gradient in x, gradient in the coefficients; `begin`: set what is there instead of adding to it */
 
 typedef void Forward(const Points *p, Block block, REAL *y, int begin);
 typedef void Inward(const Points *p, Block block, const REAL *grad, REAL *dx, int64_t inputs, int begin);
@@ -442,7 +443,7 @@ int forward(const Sizes *z, const REAL *x, const REAL *coef, const REAL *base, c
     return 0;
 }
 
-/* Any of dx, dcoef and dbase may be NULL; dbase needs dcoef. Returns 1 if there was no memory. */
+/* Any of dx, dcoef and dbase may be NULL; dbase needs dcoef. Both functions return 0, or 1 if there was no memory. */
 int backward(const Sizes *z, const REAL *x, const REAL *coef, const REAL *base, const REAL *table, const REAL *grad, REAL *dx,
              REAL *dcoef, REAL *dbase) {
     if (dx) run_rows(&(Layer){.z = z, .x = x, .coef = coef, .base = base, .table = table, .grad = grad, .dx = dx});

@@ -15,7 +15,9 @@ Sizes = ctypes.c_int64 * 10
 def forward(x: Tensor, coef: Tensor, base: Tensor | None, table: Tensor, intervals: int, degree: int, uniform: bool) -> Tensor:
     """Return y (S, B, O) for x (S, B, I), coef (S, I, C, O), base (S, I, O) and a grid's table (see ``Grid.table``)."""
     x, coef, base, table = _rows(x), coef.contiguous(), None if base is None else base.contiguous(), table.contiguous()
-    y = x.new_empty((*x.shape[:2], coef.shape[-1]))
+    y = x.new_empty((x.shape[0], x.shape[1], coef.shape[3]))
+    if x.shape[2] == 0:
+        return y.zero_()
     if y.numel():
         run, _ = _functions(x.dtype, degree)
         sizes = _sizes(x.shape, coef.shape[3], table.shape, intervals, uniform, x.stride(0), torch.get_num_threads())
@@ -33,6 +35,11 @@ def backward(
     dx = x.new_empty(x.shape) if need_x else None
     dbase = torch.empty_like(base) if need_base and base is not None else None
     dcoef = torch.empty_like(coef) if need_coef or dbase is not None else None
+    if x.numel() == 0 or coef.shape[3] == 0:
+        for found in (dx, dcoef, dbase):
+            if found is not None:
+                found.zero_()
+        return dx, dcoef if need_coef else None, dbase
     _, run = _functions(x.dtype, degree)
     sizes = _sizes(x.shape, coef.shape[3], table.shape, intervals, uniform, x.stride(0), torch.get_num_threads())
     _check(run(sizes, *_pointers(x, coef, base, table, grad, dx, dcoef, dbase)))
