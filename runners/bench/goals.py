@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP
 from runners.bench.memory import Peak
 from runners.bench.plan import FULL
-from runners.bench.step import FULL_BATCH, SHUFFLED, SINGLE, STACKED
+from runners.bench.step import FULL_BATCH, RUNNER, SHUFFLED, SINGLE, STACKED
 from runners.bench.timing import Comparison
 from runners.bench.whole import NAIVE, OWN, WHOLE
 
@@ -14,7 +14,6 @@ STEP = {"efficient-kan": (3.5, 8.0, 5.0, 5.0, 2.8), "pykan": (5.0, 15.0, 10.0, 1
 """How many times faster one network's step has to be, for the five shapes in order."""
 STACK = (100.0, 25.0, 7.0)
 """The same per network in a stack against efficient-kan one by one, for the first three shapes."""
-RUNNER = "kancl runner"
 LOCAL = ("kancl native", "kancl local")
 """Backends that read only the coefficients that matter at a point, the better one first."""
 
@@ -87,7 +86,7 @@ def _runner(measured: Sequence[Comparison]) -> Iterator[Goal]:
     for group in (FULL_BATCH, SHUFFLED):
         ratios = {}
         for comparison in _all(measured, group):
-            ratio = comparison.times_faster("bare loop", "kancl runner")
+            ratio = comparison.times_faster("bare loop", RUNNER)
             if ratio is not None:
                 ratios[f"{comparison.group.rpartition(': ')[2]} {comparison.case}"] = ratio
         worst = max(ratios, key=lambda case: ratios[case], default="")

@@ -14,6 +14,7 @@ SINGLE = "training step of one network"
 STACKED = "training step per network, stacks beside networks one by one"
 FULL_BATCH = "kancl's runner beside a bare loop on the same stack, full batches"
 SHUFFLED = "kancl's runner beside a bare loop on the same stack, shuffled batches"
+RUNNER = "kancl runner"
 REFERENCE = ("efficient-kan", "pykan", "fast-kan", "mlp")
 EPOCH = 4
 """Batches per epoch where batches are drawn: few, so that drawing them shows."""
@@ -39,14 +40,14 @@ def step_comparisons(plan: Plan, peers: Sequence[PeerName], threads: int) -> Ite
 def single_makers(shape: Shape, peers: Sequence[PeerName]) -> Makers:
     """Return the contenders for S = 1."""
     makers = kancl_makers(shape, 1)
-    makers["kancl runner"] = lambda: Contender("kancl runner", runner_of(shape, "auto", 1))
+    makers[RUNNER] = lambda: Contender(RUNNER, runner_of(shape, "auto", 1))
     return makers | peer_makers(shape, peers)
 
 
 def stacked_makers(shape: Shape, peers: Sequence[PeerName], seeds: int) -> Makers:
     """Return stacks of kancl's networks, the stack of MLPs with as many parameters, and the peers, one network each."""
     makers = kancl_makers(shape, seeds)
-    makers["kancl runner"] = lambda: Contender("kancl runner", runner_of(shape, "auto", seeds), seeds)
+    makers[RUNNER] = lambda: Contender(RUNNER, runner_of(shape, "auto", seeds), seeds)
     makers["mlp stack"] = lambda: mlp_stack(shape, seeds)
     return makers | peer_makers(shape, peers)
 
@@ -88,7 +89,7 @@ def runner_makers(shape: Shape, kind: str, seeds: int) -> dict[str, Makers]:
         return Contender("bare loop", loop, seeds)
 
     def own(batches: int) -> Contender:
-        return Contender("kancl runner", runner_of(shape, kind, seeds, batches), seeds)
+        return Contender(RUNNER, runner_of(shape, kind, seeds, batches), seeds)
 
     kinds = {FULL_BATCH: 1, SHUFFLED: EPOCH}
-    return {group: {"kancl runner": partial(own, count), "bare loop": partial(bare, count)} for group, count in kinds.items()}
+    return {group: {RUNNER: partial(own, count), "bare loop": partial(bare, count)} for group, count in kinds.items()}
