@@ -1,4 +1,4 @@
-"""What a result was made with: versions, commit and machine."""
+"""What a result is made with: versions, commit, machine and device."""
 
 import os
 import platform
@@ -11,7 +11,18 @@ from typing import Any
 import torch
 
 import kancl
+from kancl.errors import InputError
 from kancl.splines.build import BuildError, compiler
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not here.
+
+    Raises:
+        InputError: ``cuda`` without a GPU that torch can use.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda needs a CUDA device that torch can use, and there is none; leave the option out")
 
 
 @cache

@@ -50,6 +50,17 @@ def goals(comparisons: Sequence[Comparison], peaks: Sequence[Peak]) -> list[Goal
     return [*_steps(measured), *_stacks(measured), *_runner(measured), *_whole(measured), *_growth(measured), *_memory(peaks)]
 
 
+def gpu_goals(comparisons: Sequence[Comparison]) -> list[Goal]:
+    """Judge what was measured on a GPU: stacks in kancl's runner beside efficient-kan, one by one, on the same GPU."""
+    found = []
+    for shape in FULL.stacked:
+        comparison = _find(comparisons, f"{STACKED}: S {FULL.stack}", shape.label)
+        ratio = comparison.times_faster(RUNNER, "efficient-kan") if comparison else None
+        what = f"on the GPU, per network at S {FULL.stack}, {RUNNER} faster than efficient-kan one by one"
+        found.append(Goal(what, shape.label, 10.0, False, ratio))
+    return found
+
+
 def own_name(comparison: Comparison | None) -> str:
     """Return kancl's contender in the plain loop: its native backend, or what ``auto`` takes while there is none."""
     return "kancl native" if comparison is not None and comparison.timing("kancl native") else "kancl auto"

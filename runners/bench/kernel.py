@@ -1,6 +1,7 @@
 """Spline layers alone, for every backend in the registry: forward, and forward with backward; the sweeps over G and S."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -19,12 +20,13 @@ GRID_BACKWARD = "spline layer against G, forward and backward"
 GRID_STEP = "training step of one layer against G"
 STACK_STEP = "training step per network against S"
 DENSE = "kancl dense"
+PRODUCT = "matrix products alone"
 
 
 def kernel_comparisons(plan: Plan, peers: tuple[PeerName, ...], threads: int) -> Iterator[Comparison]:
     """Time the layers of all shapes, and the sweeps."""
     timed = partial(compare, threads=threads, rounds=plan.rounds, block=plan.block, reference=(DENSE,))
-    layers = dict.fromkeys(Shape(ends, shape.intervals, shape.batch) for shape in plan.shapes for ends in shape.layers)
+    layers = dict.fromkeys(replace(shape, widths=ends) for shape in plan.shapes for ends in shape.layers)
     for group, backward in ((FORWARD, False), (BACKWARD, True)):
         for layer in layers:
             yield timed(layer_makers(layer, backward), group=group, case=layer.label)
@@ -32,7 +34,7 @@ def kernel_comparisons(plan: Plan, peers: tuple[PeerName, ...], threads: int) ->
     for first in plan.sweep_layers:
         where = f"[{first.widths[0]},{first.widths[1]}] B{first.batch}"
         for intervals in plan.grids:
-            layer = Shape(first.widths, intervals, first.batch)
+            layer = replace(first, intervals=intervals)
             swept = partial(timed, case=f"G {intervals}", place=intervals)
             yield swept(layer_makers(layer, backward=False), group=f"{GRID_FORWARD}: {where}")
             yield swept(layer_makers(layer, backward=True), group=f"{GRID_BACKWARD}: {where}")
@@ -52,7 +54,28 @@ def layer_makers(layer: Shape, backward: bool) -> Makers:
     def make(name: str) -> Contender:
         return Contender(f"kancl {name}", layer_loop(layer, name, backward))
 
-    return {f"kancl {name}": partial(make, name) for name in BACKENDS}
+    bare = partial(Contender, PRODUCT, product_loop(layer, backward))
+    return {**{f"kancl {name}": partial(make, name) for name in BACKENDS}, PRODUCT: bare}
+
+
+def product_loop(layer: Shape, backward: bool) -> Run:
+    """Return the matrix products alone that a dense evaluation of the layer needs: the floor of every such implementation."""
+    inputs, outputs = layer.widths
+    basis, coef, above = (
+        torch.ones(rows, columns, device=layer.device)
+        for rows, columns in (
+            (layer.batch, inputs * layer.coefficients), (inputs * layer.coefficients, outputs), (layer.batch, outputs),
+        )
+    )  # fmt: skip
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            torch.mm(basis, coef)
+            if backward:
+                torch.mm(basis.T, above)
+                torch.mm(above, coef.T)
+
+    return run
 
 
 def layer_loop(layer: Shape, backend: str, backward: bool) -> Run:
@@ -80,8 +103,9 @@ def layer_call(
 ) -> tuple[Callable[[], torch.Tensor], list[torch.Tensor]]:
     """Return a function that evaluates one layer, and what it has gradients in."""
     (inputs, outputs), generator = layer.widths, torch.Generator().manual_seed(0)
-    grid = UniformGrid.over(-1.0, 1.0, layer.intervals, degree)
-    x = (2 * torch.rand(seeds, layer.batch, inputs, generator=generator) - 1).requires_grad_()
-    coef = torch.randn(seeds, inputs, grid.coefficients, outputs, generator=generator).requires_grad_()
+    ends = torch.tensor([[[-1.0]], [[1.0]]], device=layer.device)
+    grid = UniformGrid(ends[0], ends[1], layer.intervals, degree)
+    x = (2 * torch.rand(seeds, layer.batch, inputs, generator=generator) - 1).to(layer.device).requires_grad_()
+    coef = torch.randn(seeds, inputs, grid.coefficients, outputs, generator=generator).to(layer.device).requires_grad_()
     # The names come from the registry; the type knows only those that were there when it was written.
     return (lambda: spline(x, coef, grid, cast(Any, backend))), [coef, x]

@@ -38,7 +38,7 @@ def kancl_network(shape: Shape, seeds: int, kind: str = "auto") -> Network:
     else:
         settings = {"intervals": shape.intervals, "degree": DEGREE, "backend": kind}
         spec = Spec("kan", {"hidden": list(shape.widths[1:-1]), **settings})
-    return options.build(architectures.get(spec.name), spec, problem=problem)
+    return options.build(architectures.get(spec.name), spec, problem=problem).to(shape.device)
 
 
 def data(shape: Shape, seeds: int, batches_of_data: int = 1) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,7 @@ def data(shape: Shape, seeds: int, batches_of_data: int = 1) -> tuple[Tensor, Te
     generator = torch.Generator().manual_seed(0)
     x = 2 * torch.rand(seeds, batches_of_data * shape.batch, shape.widths[0], generator=generator) - 1
     y = (torch.pi * x).sin().mean(-1, keepdim=True).expand(-1, -1, shape.widths[-1]).contiguous()
-    return x, y
+    return x.to(shape.device), y.to(shape.device)
 
 
 def kancl_loop(shape: Shape, seeds: int, kind: str = "auto") -> Run:
@@ -58,7 +58,7 @@ def plain_loop(network: nn.Module, x: Tensor, y: Tensor) -> Run:
     """Return the loop that everyone writes: mean squared error and fused Adam on one batch, without copies or checks."""
     optimizer = Adam([p for p in network.parameters() if p.requires_grad], lr=RATE, fused=True)
     # A stack is trained on the sum over its networks of their mean errors.
-    weight = torch.tensor(float(len(x) if x.ndim == 3 else 1))
+    weight = torch.tensor(float(len(x) if x.ndim == 3 else 1), device=x.device)
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -72,11 +72,11 @@ def plain_loop(network: nn.Module, x: Tensor, y: Tensor) -> Run:
 def shuffling_loop(network: nn.Module, x: Tensor, y: Tensor, size: int) -> Run:
     """Return the plain loop with batches: each network of the stack sees its samples in an order of its own, every epoch."""
     optimizer = Adam(network.parameters(), lr=RATE, fused=True)
-    weight, rows = torch.tensor(float(len(x))), torch.arange(len(x))[:, None]
+    weight, rows = torch.tensor(float(len(x)), device=x.device), torch.arange(len(x), device=x.device)[:, None]
 
     def shuffled() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
-            order = torch.stack([torch.randperm(x.shape[1]) for _ in range(len(x))])
+            order = torch.stack([torch.randperm(x.shape[1]) for _ in range(len(x))]).to(x.device)
             yield from zip(x[rows, order].split(size, 1), y[rows, order].split(size, 1), strict=True)
 
     source = shuffled()
@@ -93,8 +93,8 @@ def shuffling_loop(network: nn.Module, x: Tensor, y: Tensor, size: int) -> Run:
 
 def runner_loop(network: Network, x: Tensor, y: Tensor, size: int) -> Run:
     """Return kancl's own loop: its batches, its learner, the naive strategy."""
-    samples = Samples(x, y, torch.zeros(x.shape[1], dtype=torch.long))
-    low = torch.full((len(x), x.shape[2]), -1.0)
+    samples = Samples(x, y, torch.zeros(x.shape[1], dtype=torch.long, device=x.device))
+    low = torch.full((len(x), x.shape[2]), -1.0, device=x.device)
     stream = Stream(
         seeds=tuple(range(len(x))), names=("only",), setting="domain", outputs=y.shape[2], objective=OBJECTIVES["mse"],
         low=low, high=-low, train=(samples,), test=(samples,), heads=None, null={}, plot_x=None, plot_target=None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import nn
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
@@ -67,8 +68,9 @@ def memory_peaks(shape: Shape, peers: Sequence[PeerName]) -> tuple[list[Peak], d
 
 def _peak(name: str, shape: Shape, network: nn.Module, step: Step) -> Peak:
     step()  # what is made once, and kept, is no part of a step
-    sizes = []
-    for measure in (traced_peak, resident_peak):
+    sizes: list[int | None] = []
+    measures = (cuda_peak, lambda step: None) if shape.device == "cuda" else (traced_peak, resident_peak)
+    for measure in measures:
         network.zero_grad(set_to_none=True)
         sizes.append(measure(step))
     peak, resident = sizes
@@ -108,6 +110,15 @@ def traced_peak(step: Step) -> int | None:
         held += size
         peak = max(peak, held)
     return peak
+
+
+def cuda_peak(step: Step) -> int:
+    """Return the peak in bytes of what torch allocates on the GPU during a step, above what it held before."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
 
 
 def resident_peak(step: Step) -> int | None:

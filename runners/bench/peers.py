@@ -44,7 +44,7 @@ def _pykan(shape: Shape) -> nn.Module:
     # Its fast mode: no symbolic branch, no statistics of activations, and no checkpoints written behind one's back.
     kan = importlib.import_module("kan")
     fast = {"symbolic_enabled": False, "save_act": False, "auto_save": False}
-    network = kan.KAN(width=list(shape.widths), grid=shape.intervals, k=DEGREE, **fast)
+    network = kan.KAN(width=list(shape.widths), grid=shape.intervals, k=DEGREE, device=shape.device, **fast)
     return network.speed() if hasattr(network, "speed") else network
 
 
@@ -121,7 +121,7 @@ def build_peer(name: PeerName, shape: Shape) -> nn.Module:
     assert build is not None, f"{name} has no network of its own"
     with torch.random.fork_rng(devices=[]):  # pykan seeds torch's generator for the whole process
         torch.manual_seed(0)
-        return build(shape)
+        return build(shape).to(shape.device)
 
 
 def peer_loop(name: PeerName, shape: Shape) -> Run:
@@ -145,7 +145,7 @@ def naive_run(network: nn.Module, tasks: Sequence[tuple[Tensor, Tensor]], rate: 
         warnings.filterwarnings("ignore", message="No loggers specified")
         learner = naive(
             model=network, optimizer=Adam(network.parameters(), lr=rate, fused=True), criterion=nn.MSELoss(),
-            train_mb_size=len(tasks[0][0]), train_epochs=steps, evaluator=plugin(),
+            train_mb_size=len(tasks[0][0]), train_epochs=steps, evaluator=plugin(), device=tasks[0][0].device,
         )  # fmt: skip
         for experience in scenario.benchmark_from_datasets(train=sets).train_stream:
             learner.train(experience, num_workers=0)

@@ -1,6 +1,6 @@
 """What is measured: the networks, their batches, the sweeps, and how long each contender is timed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 DEGREE = 3
@@ -15,11 +15,13 @@ class Shape:
         widths: of the layers, inputs and outputs included.
         intervals: G of every spline.
         batch: B, samples per step.
+        device: where network and samples are, as torch names it.
     """
 
     widths: tuple[int, ...]
     intervals: int
     batch: int
+    device: str = "cpu"
 
     @property
     def label(self) -> str:
@@ -81,6 +83,17 @@ class Plan:
     peer_seeds: int
     peer_steps: int
     whole_rounds: int
+
+    def on(self, device: str) -> "Plan":
+        """Return the same plan on another device."""
+
+        def moved(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+            return tuple(replace(shape, device=device) for shape in shapes)
+
+        return replace(
+            self, shapes=moved(self.shapes), stacked=moved(self.stacked), sweep_layers=moved(self.sweep_layers),
+            memory=replace(self.memory, device=device),
+        )  # fmt: skip
 
 
 TOY = Shape((1, 1), 100, 100)

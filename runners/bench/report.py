@@ -100,7 +100,8 @@ def _timing_sheet(comparisons: list[Comparison], told: Mapping[str, str]) -> She
     notes = [f"Medians of {rounds} rounds; the interquartile range is at most {spread:.0%} of the median."]
     notes += [f"{name}: {said}." for name in names if (said := _said(comparisons, name))]
     notes += [f"{name} left out: {said}" for name, said in _refusals(comparisons).items() if name not in told]
-    brackets = f"; in brackets: times faster than {first.reference}" if len(names) > 1 else ""
+    in_brackets = "share of the" if first.shares else "times faster than"
+    brackets = f"; in brackets: {in_brackets} {first.reference}" if len(names) > 1 else ""
     title = f"{first.group} ({first.unit}, {in_words(first.threads)}{brackets})"
     return Sheet(title, ["", *(comparison.case for comparison in comparisons)], rows, notes)
 
@@ -138,7 +139,9 @@ def _cell(comparison: Comparison, name: str) -> str:
         return "–"
     text = number(timing.median * comparison.scale)
     ratio = comparison.times_faster(name, comparison.reference)
-    return text if ratio is None or name == comparison.reference else f"{text} ({times(ratio)})"
+    if ratio is None or name == comparison.reference:
+        return text
+    return f"{text} ({1 / ratio:.0%})" if comparison.shares else f"{text} ({times(ratio)})"
 
 
 def _memory_sheet(report: Report) -> Sheet:
@@ -209,8 +212,9 @@ def markdown(report: Report) -> str:
     machine = report.machine
     peers = ", ".join(f"{name} ({version})" for name, version in report.peers.items())
     lines = [
-        f"Measured {report.date[:10]} on {machine['processor']} ({machine['cores']} cores), Python {machine['python']}, "
-        f"torch {machine['torch']}, kancl {machine['kancl']} at commit {machine['commit']}; {peers}.",
+        f"Measured {report.date[:10]} on {machine['processor']} ({machine['cores']} cores){_gpu(report)}, "
+        f"Python {machine['python']}, torch {machine['torch']}, kancl {machine['kancl']} at commit {machine['commit']}; "
+        f"{peers}.",
         *(f"Not here, so left out: {name}." for name in report.missing),
         *(f"Not able to run here: {name} ({reason})." for name, reason in never_ran(report).items()),
     ]
@@ -220,6 +224,10 @@ def markdown(report: Report) -> str:
         lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
         lines += ["", *sheet.notes]
     return "\n".join(lines) + "\n"
+
+
+def _gpu(report: Report) -> str:
+    return f" with {report.machine['gpu']}" if report.command.get("device") == "cuda" else ""
 
 
 def check_marks(path: Path) -> str:

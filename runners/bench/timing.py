@@ -64,6 +64,7 @@ class Comparison:
         refused: contenders that could not run, and why.
         unit, scale: how a table shows seconds per step and network: multiplied by ``scale``.
         place: the value of G or S for a point of a sweep.
+        shares: the contenders are parts of the reference: a table shows their share of its time.
     """
 
     group: str
@@ -75,6 +76,7 @@ class Comparison:
     unit: str = "µs"
     scale: float = 1e6
     place: int | None = None
+    shares: bool = False
 
     def timing(self, name: str) -> Timing | None:
         """Return the timing of a contender, or None if it did not take part."""
@@ -98,6 +100,7 @@ def compare(
     unit: str = "µs",
     scale: float = 1e6,
     place: int | None = None,
+    shares: bool = False,
 ) -> Comparison:
     """Build the contenders, let each take one step, and time those that can.
 
@@ -118,7 +121,7 @@ def compare(
         timings = race(contenders, rounds, block)
     names = [timing.name for timing in timings]
     chosen = next((name for name in reference if name in names), names[0] if names else "")
-    return Comparison(group, case, threads, timings, chosen, refused, unit, scale, place)
+    return Comparison(group, case, threads, timings, chosen, refused, unit, scale, place, shares)
 
 
 def race(
@@ -161,6 +164,8 @@ def _calibrate(run: Run, block: float, clock: Callable[[], float]) -> int:
 def _time(run: Run, steps: int, clock: Callable[[], float]) -> float:
     began = clock()
     run(steps)
+    if torch.cuda.is_initialized():  # a GPU works on after its orders have been given
+        torch.cuda.synchronize()
     return clock() - began
 
 

@@ -30,6 +30,8 @@ class Bench:
     """What to time."""
     threads: tuple[int, ...] = (1,)
     """Threads of torch; with several numbers everything is timed with each."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where everything is timed."""
     quick: bool = False
     """Tiny shapes and few rounds: shows in seconds that everything runs; its figures mean nothing."""
     peers: Said[tuple[PeerName, ...]] = None
@@ -64,12 +66,14 @@ class Bench:
         from runners.bench.plan import FULL, QUICK
         from runners.bench.report import drawn, never_ran, sheets
         from runners.cli.screen import make_console
+        from runners.environment import check_device
 
         if not self.threads or min(self.threads) < 1:
             raise InputError(f"--threads must be at least 1, got {' '.join(map(str, self.threads)) or 'nothing'}")
+        check_device(self.device)
         out = self._checked_out()
         console, notes = make_console(), Console(stderr=True, highlight=False, soft_wrap=True)
-        plan = QUICK if self.quick else FULL
+        plan = (QUICK if self.quick else FULL).on(self.device)
         found, missing = find_peers(tuple(dict.fromkeys(self.peers if self.peers is not None else PEER_NAMES)))
         if missing:
             ways = "; ".join(f"{name}: {how}" for name, how in missing.items())
@@ -108,6 +112,7 @@ class Bench:
         return SUITES if self.suite == "all" else (self.suite,)
 
     def _comparisons(self, plan: "Plan", peers: tuple[PeerName, ...]) -> "Iterator[Comparison]":
+        from runners.bench.anatomy import anatomy_comparisons
         from runners.bench.kernel import kernel_comparisons
         from runners.bench.step import step_comparisons
         from runners.bench.whole import whole_comparisons
@@ -116,11 +121,13 @@ class Bench:
         for threads in dict.fromkeys(self.threads):
             for suite in self._suites():
                 yield from timed[suite](plan, peers, threads)
+                if suite == "step":
+                    yield from anatomy_comparisons(plan, threads)
 
     def _report(
         self, plan: "Plan", comparisons: "list[Comparison]", found: dict[PeerName, str], missing: dict[PeerName, str]
     ) -> "Report":
-        from runners.bench.goals import goals
+        from runners.bench.goals import goals, gpu_goals
         from runners.bench.memory import memory_peaks
         from runners.bench.report import Report
         from runners.environment import environment
@@ -128,14 +135,20 @@ class Bench:
         peaks, refused = memory_peaks(plan.memory, tuple(found)) if "kernel" in self._suites() else ([], {})
         return Report(
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            command={"suite": self.suite, "threads": list(self.threads), "quick": self.quick, "peers": list(found)},
+            command={
+                "suite": self.suite,
+                "threads": list(self.threads),
+                "device": self.device,
+                "quick": self.quick,
+                "peers": list(found),
+            },
             machine={key: value for key, value in environment().items() if key != "threads"},  # it varies by comparison
             peers=found,
             missing=missing,
             comparisons=comparisons,
             peaks=peaks,
             peaks_refused=refused,
-            goals=[] if self.quick else goals(comparisons, peaks),
+            goals=[] if self.quick else gpu_goals(comparisons) if self.device == "cuda" else goals(comparisons, peaks),
         )
 
     def _written(self, report: "Report", out: Path) -> Iterator[Path]:

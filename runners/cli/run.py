@@ -50,6 +50,7 @@ class Run(Request):
 
         from kancl.errors import InputError
         from runners.cli.screen import Screen
+        from runners.environment import check_device
         from runners.results import load
         from runners.store import Store
         from runners.sweep import expand, run
@@ -57,8 +58,7 @@ class Run(Request):
 
         if self.threads < 1:
             raise InputError(f"--threads must be at least 1, got {self.threads}")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("--device cuda needs a CUDA device that torch can use, and there is none; leave the option out")
+        check_device(self.device)
         torch.set_num_threads(self.threads)
         cells = expand(self.requests())
         out = self.out or _default_out(cells)

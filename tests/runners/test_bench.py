@@ -16,9 +16,9 @@ import torch
 from kancl import splines
 from kancl.errors import InputError
 from kancl.models import parameters_per_seed
-from runners.bench import PEER_NAMES
-from runners.bench.goals import goals
-from runners.bench.kernel import GRID_BACKWARD, layer_makers
+from runners.bench import PEER_NAMES, anatomy
+from runners.bench.goals import goals, gpu_goals
+from runners.bench.kernel import GRID_BACKWARD, PRODUCT, layer_makers
 from runners.bench.loops import data, kancl_network, plain_loop, runner_loop
 from runners.bench.memory import Peak, traced_peak
 from runners.bench.peers import PEERS, Peer, build_peer, find_peers
@@ -46,6 +46,7 @@ class KAN(torch.nn.Module):
     def forward(self, x):
         return self.layer(x)
 """
+MACHINE = {"processor": "P", "cores": 2, "python": "3.11", "torch": "2", "kancl": "0", "commit": "abc"}
 DOCUMENT = f"above\n{BEGIN}\nold\n{END}\nbelow\n"
 
 
@@ -71,13 +72,13 @@ def test_the_quick_run_writes_its_figures(quick: tuple[Path, Any]) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads((desk / "benchmarks" / "results" / "all-quick.json").read_text())
     assert found["command"] == {
-        "suite": "all", "threads": [1], "quick": True, "peers": ["efficient-kan", "mlp"],
+        "suite": "all", "threads": [1], "device": "cpu", "quick": True, "peers": ["efficient-kan", "mlp"],
     }  # fmt: skip
     assert {"torch", "commit", "processor", "kancl"} <= set(found["machine"])
     assert found["peers"]["efficient-kan"].startswith("no version, sources sha256 ")
     assert found["goals"] == []
     groups = {comparison["group"].partition(":")[0] for comparison in found["comparisons"]}
-    assert len(groups) == 11, groups
+    assert len(groups) == 12, groups
     for comparison in found["comparisons"]:
         assert set(comparison["refused"]) <= {f"kancl {name}" for name in OPTIONAL}
         assert comparison["reference"] in {timing["name"] for timing in comparison["timings"]}
@@ -122,6 +123,7 @@ def test_the_quick_run_draws_the_sweeps(quick: tuple[Path, Any]) -> None:
 BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "no such suite": (("kernels",), "kernels"),
     "no such peer": (("--peers", "tensorflow"), "tensorflow"),
+    "no GPU": (("--device", "cuda"), "--device cuda needs a CUDA device"),
     "no threads": (("--threads", "0"), "--threads must be at least 1, got 0"),
     "a document that is not there": (("--write", "nowhere.md"), "nowhere.md cannot be read"),
     "a document without marks": (("--write", "plain.md"), BEGIN),
@@ -244,7 +246,9 @@ def test_who_cannot_run_is_reported_and_the_others_are_timed(monkeypatch: pytest
     makers = layer_makers(Shape((2, 3), 5, 8), backward=True)
     found = compare(makers, group="g", case="c", threads=1, rounds=1, block=1e-4, reference=("kancl nobody", "kancl local"))
     assert found.refused["kancl broken"] == "InputError: too many outputs"
-    assert {timing.name for timing in found.timings} | set(found.refused) == {f"kancl {name}" for name in splines.BACKENDS}
+    assert {timing.name for timing in found.timings} | set(found.refused) == {
+            PRODUCT, *(f"kancl {name}" for name in splines.BACKENDS),
+        }  # fmt: skip
     assert {"kancl dense", "kancl local"} <= {timing.name for timing in found.timings}
     assert found.reference == "kancl local"
 
@@ -329,6 +333,50 @@ def comparison(group: str, case: str, threads: int = 1, scale: float = 1e6, **me
     return Comparison(group, case, threads, tuple(timing(*pair) for pair in named.items()), next(iter(named)), scale=scale)
 
 
+def test_parts_of_a_step_are_shown_as_shares_of_it() -> None:
+    timings = tuple(Timing(name, seconds, seconds, seconds, 3, 10) for name, seconds in (("whole", 4e-4), ("part", 1e-4)))
+    comparison = Comparison("parts", "[1,1]", 1, timings, "whole", shares=True)
+    text = markdown(Report("2030-01-02T03:04:05", {}, MACHINE, {}, {}, [comparison]))
+    assert "in brackets: share of the whole" in text
+    assert "| part | 100 (25%) |" in text
+
+
+def test_what_is_taken_apart_does_what_the_step_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels that are timed alone are called as often, and on tensors of the same sizes, as in a step."""
+    from kancl.splines import native
+
+    shape, called = Shape((2, 3, 1), 5, 8), []
+    for name, kernel in (("forward", native.forward), ("backward", native.backward)):
+
+        def noted(*args: Any, name: str = name, run: Any = kernel) -> Any:
+            need = args[-3:] if name == "backward" else None
+            called.append((name, need, [tuple(arg.shape) for arg in args if isinstance(arg, torch.Tensor)]))
+            return run(*args)
+
+        monkeypatch.setattr(native, name, noted)
+    anatomy.kernels_alone(shape)(1)
+    alone, called[:] = sorted(called, key=str), []
+    anatomy.network_alone(shape)(1)
+    assert alone == sorted(called, key=str)
+
+
+def test_plans_move_to_another_device_whole() -> None:
+    plan = FULL.on("meta")
+    moved = [*plan.shapes, *plan.stacked, *plan.sweep_layers, plan.memory]
+    assert {shape.device for shape in moved} == {"meta"}
+    assert [shape.label for shape in plan.shapes] == [shape.label for shape in FULL.shapes]
+
+
+def test_goals_on_a_gpu_are_those_of_stacks() -> None:
+    case = FULL.stacked[0].label
+    group = f"{STACKED}: S {FULL.stack}"
+    timings = tuple(Timing(name, t, t, t, 3, 10) for name, t in (("kancl runner", 1e-5), ("efficient-kan", 2e-4)))
+    judged = gpu_goals([Comparison(group, case, 1, timings, "efficient-kan")])
+    assert [(goal.where, goal.measured, goal.met) for goal in judged[:2]] == [
+        (case, pytest.approx(20.0), True), (FULL.stacked[1].label, None, None),
+    ]  # fmt: skip
+
+
 def test_a_ratio_is_the_others_time_over_ones_own() -> None:
     found = comparison("g", "c", efficient_kan=3e-3, kancl_auto=1.5e-3)
     assert found.times_faster("kancl auto", "efficient-kan") == 2.0
@@ -391,9 +439,8 @@ def test_the_markdown_holds_medians_ratios_and_goals() -> None:
         refused={"pykan": "no memory", "kancl gpu": "no GPU"},
     )
     other = comparison(STACKED, "c", pykan=1.0)
-    machine = {"processor": "P", "cores": 2, "python": "3.11", "torch": "2", "kancl": "0", "commit": "abc"}
     report = Report(
-        "2030-01-02T03:04:05", {}, machine, {"mlp": "2"}, {"fast-kan": "x"}, [found, other], goals=goals([found], [])
+        "2030-01-02T03:04:05", {}, MACHINE, {"mlp": "2"}, {"fast-kan": "x"}, [found, other], goals=goals([found], [])
     )
     lines = markdown(report).splitlines()
     assert "Measured 2030-01-02 on P (2 cores)" in lines[0]
