@@ -35,7 +35,7 @@ check: $(DEVELOP)
 	$(VENV)/bin/mypy
 
 bench: $(READY)
-	$(KANCL) bench --out benchmarks/results/all.json --write docs/performance.md --figures docs/figures
+	$(KANCL) bench --threads 1 $$(getconf _NPROCESSORS_ONLN) --out benchmarks/results/all.json --write docs/performance.md --figures docs/figures
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
