@@ -133,7 +133,7 @@ def _advised(text: str, stream: Stream, request: Request, scenario: str) -> tupl
     spec = options.complete(architectures, with_advice(text, advice.architectures), ("problem",))
     optimizer = advice.optimizers.get(spec.name, "adam")
     try:
-        return spec, resolve_policy(advice.policies, optimizer, request.policy())
+        return spec, resolve_policy(advice.policies_of(spec.name), optimizer, request.policy())
     except InputError as error:
         chosen = (
             "" if request.optimizer else f" (the optimizer {optimizer} is {scenario}'s advice; --optimizer chooses another)"

@@ -1,6 +1,6 @@
 """The toy of the KAN paper: one peak after another."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -101,17 +101,48 @@ def _domain(middles: Tensor, width: float, dims: int) -> tuple[tuple[float, floa
 
 
 def _advice(dims: int) -> Advice:
-    """The paper's KAN [1,1] under L-BFGS, and an MLP of the same size that learns every task.
+    """The paper's KAN [1,1] under L-BFGS, and rivals of the same size that learn every task as far as they can.
 
-    207 parameters against 203. L-BFGS leaves this MLP, and a single hidden layer of any activation leaves Adam, without
-    some of the peaks (docs/failure-modes.md), so the MLP gets Adam and a depth of two.
+    In one dimension 203 parameters each, 207 for the `mlp` and 2 for `linear`. L-BFGS leaves this MLP, and a single hidden
+    layer of any activation leaves Adam, without some of the peaks (docs/failure-modes.md), so the MLP gets Adam and a depth of
+    two. Where the outputs are linear in the parameters, as in the KAN [1,1], L-BFGS solves each task.
     """
-    kan = {"hidden": () if dims == 1 else (5,), "intervals": 200 if dims == 1 else 20, "base": "none"}
     adam = {"lr": 3e-3, "steps": 5000}
-    mlp = {"hidden": (13, 12) if dims == 1 else (16, 17), "activation": "tanh"}
-    sgd = {"lr": 0.1, "momentum": 0.9, "steps": 5000}
+    policies = {
+        "lbfgs": {"lr": 1.0, "steps": 100},
+        "adam": adam,
+        "adamw": adam,
+        "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 5000},
+    }
+    if dims > 1:
+        return Advice(architectures=_sizes(dims), policies=policies)
+    edges = {"hidden": (), "base": "none"}
     return Advice(
-        architectures={"kan": kan, "mlp": mlp},
-        optimizers={"kan": "lbfgs"} if dims == 1 else {},
-        policies={"lbfgs": {"lr": 1.0, "steps": 100}, "adam": adam, "adamw": adam, "sgd": sgd},
+        architectures={
+            "kan": {**edges, "intervals": 200},
+            "mlp": {"hidden": (13, 12), "activation": "tanh"},
+            "kan-chebyshev": {**edges, "degree": 202},
+            "kan-fourier": {**edges, "frequencies": 101},
+            "kan-rbf": {**edges, "intervals": 202},
+            "mlp-bspline": {"hidden": (2,), "intervals": 95},
+            "lookup": {"tiles": 203},
+        },
+        optimizers=dict.fromkeys(("kan", "kan-chebyshev", "kan-fourier", "kan-rbf", "linear", "lookup"), "lbfgs"),
+        policies=policies,
     )
+
+
+def _sizes(dims: int) -> dict[str, dict[str, Any]]:
+    """A KAN [D,5,1] with 23 coefficients on each of 5 (D + 1) edges, and rivals of about its size."""
+    edges = {"hidden": (5,), "base": "none"}
+    parameters = 23 * 5 * (dims + 1)
+    tiles = int(parameters ** (1 / dims))
+    return {
+        "kan": {**edges, "intervals": 20},
+        "mlp": {"hidden": (16, 17), "activation": "tanh"},
+        "kan-chebyshev": {**edges, "degree": 22},
+        "kan-fourier": {**edges, "frequencies": 11},
+        "kan-rbf": {**edges, "intervals": 22},
+        "mlp-bspline": {"hidden": (8,), "intervals": 36},
+        "lookup": {"tiles": tiles} if tiles > 1 else {"tiles": 2, "hashed": parameters},
+    }

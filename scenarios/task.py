@@ -47,11 +47,24 @@ class Advice:
         architectures: options by architecture name, e.g. ``{"kan": {"hidden": (16,)}}``.
         optimizers: the optimiser by architecture name; Adam for the others.
         policies: numbers by optimiser name, e.g. ``{"adam": {"lr": 1e-3, "epochs": 10}}``.
+        own_policies: by architecture name, numbers by optimiser name that replace those of ``policies`` one by one, e.g.
+            ``{"kan": {"adam": {"lr": 1e-2}}}``.
     """
 
     architectures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     optimizers: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    own_policies: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def policies_of(self, architecture: str) -> dict[str, dict[str, Any]]:
+        """Return the numbers by optimiser name for one architecture."""
+        found = {optimizer: dict(numbers) for optimizer, numbers in self.policies.items()}
+        for optimizer, own in self.own_policies.get(architecture, {}).items():
+            shared = found.get(optimizer, {})
+            if "steps" in own or "epochs" in own:  # two ways to say the same thing: the closer word counts
+                shared = {key: value for key, value in shared.items() if key not in ("steps", "epochs")}
+            found[optimizer] = shared | dict(own)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,29 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"activation": "tanh"},
         {"hidden": ()},
     ],
+    "kan-chebyshev": [
+        {"base": "none", "hidden": (), "degree": 0},
+        {"outside": "tanh", "hidden": (5, 4), "layernorm": True},
+        {"bias": True, "regularization": 0.1, "noise": 0.5},
+    ],
+    "kan-fourier": [
+        {"base": "none", "hidden": (), "frequencies": 30},
+        {"period": 2.0, "hidden": (4,), "bias": True, "regularization": 0.1},
+    ],
+    "kan-rbf": [
+        {"base": "none", "hidden": (), "intervals": 30},
+        {"width": 0.5, "range": (-0.5, 0.5), "hidden_range": (-3.0, 2.0), "bias": True},
+    ],
+    "lookup": [
+        {"tiles": 3, "tilings": 4, "range": (-0.5, 0.5)},
+        {"tiles": 20, "hashed": 37, "tilings": 2},
+        {"interpolation": "linear", "tilings": 3},
+    ],
+    "mlp-bspline": [
+        {"hidden": ()},
+        {"hidden": (5, 4), "degree": 1, "start": "identity"},
+        {"hidden": (6,), "degree": 2, "intervals": 20, "start": "tanh", "hidden_range": (-1.0, 3.0)},
+    ],
 }
 CASES = [
     pytest.param(name, options, id=" ".join([name, *(f"{key}={value}" for key, value in options.items())]))
