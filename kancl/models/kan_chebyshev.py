@@ -61,7 +61,7 @@ def chebyshev(u: Float[Tensor, "S B I"], degree: int, outside: str = "clamp") ->
     """
     v = u.tanh() if outside == "tanh" else u.clamp(-1, 1)
     values = torch.stack([torch.ones_like(v) + 0 * v, v], dim=-1)  # not plain ones: NaN must show for degree 0 as well
-    while values.shape[-1] <= degree:
-        highest, above = values[..., -1:], values[..., 1:]
-        values = torch.cat([values, 2 * highest * above - values.flip(-1)[..., 1:]], dim=-1)
+    while (known := values.shape[-1]) <= degree:
+        further = slice(1, min(known, degree + 2 - known))
+        values = torch.cat([values, 2 * values[..., -1:] * values[..., further] - values.flip(-1)[..., further]], dim=-1)
     return values[..., : degree + 1]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kancl.models import architectures
 from kancl.options import Spec, complete
 from runners.config import Request
 from runners.stream import stack
@@ -87,7 +88,7 @@ def test_seeds_stack(name: str) -> None:
             assert samples.task.tolist() == [number] * samples.x.shape[1]
 
 
-@pytest.mark.parametrize("architecture", ["kan", "mlp"])
+@pytest.mark.parametrize("architecture", architectures.names())
 def test_it_trains(name: str, architecture: str) -> None:
     request = Request(
         scenarios=(name,), architectures=(architecture,), seeds=2, optimizer="adam", steps=2, batch_size=16, evaluations=2
@@ -99,5 +100,6 @@ def test_it_trains(name: str, architecture: str) -> None:
         assert R.shape == (2, tasks + 1, tasks)
         assert np.isfinite(R).all()
     assert (result.diverged_at == -1).all()
-    # Training did something: the scores after the first task are not those of the untrained networks.
-    assert not np.array_equal(result.R[result.score][:, 0], result.R[result.score][:, 1])
+    # Training did something: the scores after the first task are not those of the untrained networks. The accuracy alone need
+    # not change: so early, few test images fall on the tiles of a lookup table that any training image touched.
+    assert not all(np.array_equal(R[:, 0], R[:, 1]) for R in result.R.values())
