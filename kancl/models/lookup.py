@@ -6,7 +6,6 @@ module holds the table.
 
 import hashlib
 import math
-from itertools import product
 from typing import Literal
 
 import torch
@@ -161,7 +160,8 @@ def corners(position: Float[Tensor, "S B T I"], count: int) -> tuple[Int[Tensor,
     held = position.clamp(0, count - 1)
     first = held.detach().floor().clamp(max=count - 2)
     far = (held - first)[..., None, :]  # (S, B, T, 1, I)
-    ends = torch.tensor(list(product((0, 1), repeat=position.shape[-1])), device=position.device)  # (P, I)
+    inputs = torch.arange(position.shape[-1], device=position.device)
+    ends = torch.arange(2 ** len(inputs), device=position.device)[:, None] >> inputs & 1  # (P, I): which end, bit by bit
     weights = torch.where(ends == 1, far, 1 - far).prod(-1)
     return first.long()[..., None, :] + ends, weights
 

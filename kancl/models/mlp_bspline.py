@@ -79,7 +79,7 @@ class SplineActivation(nn.Module):
 
     The units are folded into the spline kernel's seed axis, as S H layers with one input and one output each, so that none
     computes what the others need. Coefficients start at f(Greville abscissa), Schoenberg's approximation of f, which is
-    exact for a straight line (de Boor 1978, chapter XII).
+    exact for a straight line (Schoenberg 1967; de Boor 1978).
 
     Args:
         units: H.
