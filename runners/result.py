@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from runners.locality import Locality
+
 
 @dataclass(eq=False)
 class Result:
@@ -23,6 +25,7 @@ class Result:
         functions: for one-dimensional scenarios the outputs at ``plot_x`` after every task.
         parameters: trained numbers per network.
         seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
+        locality: the locality record, if the cell asked for one.
     """
 
     seeds: tuple[int, ...]
@@ -42,6 +45,7 @@ class Result:
     functions: Float[np.ndarray, "S T1 P O"] | None = None
     plot_x: Float[np.ndarray, "P 1"] | None = None
     plot_target: Float[np.ndarray, "P O"] | None = None
+    locality: Locality | None = None
 
     @property
     def score(self) -> str:
@@ -68,7 +72,7 @@ class Result:
             arrays |= {f"R/{name}": self.R[name], f"null/{name}": self.null[name], f"curves/{name}": self.curves[name]}
         if self.functions is not None and self.plot_x is not None and self.plot_target is not None:
             arrays |= {"functions": self.functions, "plot_x": self.plot_x, "plot_target": self.plot_target}
-        return arrays
+        return arrays if self.locality is None else arrays | self.locality.to_arrays()
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Result":
@@ -92,4 +96,5 @@ class Result:
             functions=arrays.get("functions"),
             plot_x=arrays.get("plot_x"),
             plot_target=arrays.get("plot_target"),
+            locality=Locality.from_arrays(arrays),
         )

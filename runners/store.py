@@ -93,6 +93,7 @@ class CellStore:
             "diverged_at": torch.from_numpy(record.diverged_at),
             "seconds": record.seconds,
             "steps": record.steps,
+            "watch": checkpoint.watch,
         }
         write_atomically(self.folder / "checkpoint.pt", lambda file: torch.save(content, file))
 
@@ -226,7 +227,8 @@ def _read_checkpoint(content: Any) -> Checkpoint | None:
         seconds=content["seconds"],
         steps=content["steps"],
     )
-    return Checkpoint(content["phases_done"], content["network"], content["learner"], content["state"], record)
+    network, learner, state, watch = (content[part] for part in ("network", "learner", "state", "watch"))
+    return Checkpoint(content["phases_done"], network, learner, state, record, watch)
 
 
 def _to_tensors(row: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:

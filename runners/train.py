@@ -20,9 +20,11 @@ from runners.batches import batches, union
 from runners.config import Cell
 from runners.evaluate import Evaluator, evaluation_steps
 from runners.learners import Learner, make_learner
+from runners.locality import Locality
 from runners.result import Result
 from runners.strategies import State, Strategy, strategies
 from runners.stream import Stream
+from runners.watch import Watch
 
 SLICES = 50
 """Parts of a task after which progress is told."""
@@ -75,6 +77,7 @@ class Checkpoint:
     learner: Any
     state: State
     record: Record
+    watch: dict[str, Any] | None = None
 
 
 def problem_of(cell: Cell, stream: Stream, phase: int = 0) -> Problem:
@@ -116,8 +119,11 @@ def run_cell(
         state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
         record, first, saved_learner = resume.record, resume.phases_done, resume.learner
     began, before = time.perf_counter(), record.seconds
+    watch = Watch(stream, None if resume is None else resume.watch) if cell.locality else None
     if not record.place:
         record.measure(evaluator, network, 0, 0, end=True)
+        if watch is not None:
+            watch.start(network)
 
     learner: Learner | None = None
     keeps = cell.policy.state == "keep" or not strategy.boundaries
@@ -127,6 +133,8 @@ def run_cell(
         samples = union([stream.train[number] for number in strategy.data_of(phase, tasks)])
         if strategy.boundaries or phase == 0:
             network.begin_task(samples.x)
+        if watch is not None:
+            watch.begin_task(network, samples, alone=strategy.starts_anew(phase) or not strategy.boundaries)
         if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream.objective, strategy, state)
             if saved_learner is not None and keeps:
@@ -143,9 +151,13 @@ def run_cell(
             tell(Progress(phase + 1, tasks, record.steps, sum(step_counts)))
         state = _checked(strategy.end_task(state, network, samples, phase), stream)
         learner.state = state
+        if watch is not None:
+            watch.end_task(network, samples, phase)
         record.seconds = before + time.perf_counter() - began
-        save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record))
-    return _result(record, stream, strategy, parameters_per_seed(network))
+        kept = None if watch is None else watch.state_dict()
+        save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record, kept))
+    locality = None if watch is None else watch.record()
+    return _result(record, stream, strategy, parameters_per_seed(network), locality)
 
 
 def _checked(state: State, stream: Stream) -> State:
@@ -158,7 +170,7 @@ def _checked(state: State, stream: Stream) -> State:
     return state
 
 
-def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int) -> Result:
+def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int, locality: Locality | None) -> Result:
     def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}
 
@@ -182,4 +194,5 @@ def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int)
         functions=np.stack(record.functions, 1) if record.functions else None,
         plot_x=None if stream.plot_x is None else stream.plot_x.cpu().numpy(),
         plot_target=None if stream.plot_target is None else stream.plot_target.numpy(),
+        locality=locality,
     )

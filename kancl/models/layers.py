@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kancl.models.architecture import stacked, uniform
@@ -104,6 +104,16 @@ class SplineLayer(nn.Module):
         assert coef is not None
         y = spline(x, coef if scale is None else coef * scale[:, :, None], self.grid(), self.backend, base=own["base"])
         return y if bias is None else y + bias
+
+    def usage(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B I C"]:
+        """Return the value at each point of the basis function that belongs to each coefficient; see kancl.locality."""
+        return basis_matrix(x, self.grid())
+
+    def off_grid(self, x: Float[Tensor, "S B I"]) -> Bool[Tensor, "S B I"]:
+        """Tell which points lie beyond the ends of the grid, where only the extension reaches."""
+        knots = self.grid().knots()[:, None]
+        low, high = knots[..., self.degree], knots[..., -1 - self.degree]
+        return (x < low) | (x > high)
 
     @torch.no_grad()
     def refit_grid(self, x: Float[Tensor, "S N I"], uniform_share: float = 0.02) -> None:
