@@ -102,7 +102,7 @@ class Cell:
     seeds: tuple[int, ...]
     dtype: Literal["float32", "float64"] = "float32"
     evaluations: int = 12
-    locality: bool = True
+    locality: bool = False
     asked: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -114,7 +114,7 @@ class Cell:
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
         config = _without(self.to_json(), "asked")
-        if self.locality:  # as before there was a choice, so that older runs are still found
+        if not self.locality:  # as before there was a choice, so that older runs are still found
             config = _without(config, "locality")
         for part in ("scenario", "architecture", "strategy"):  # a file counts by its contents, not by its folder
             config[part] = {**config[part], "name": Path(config[part]["name"]).name}
@@ -161,7 +161,7 @@ class Request:
     evaluations: Said[int] = None
     """Evaluations of all tasks during each task, at log-spaced steps; 12 if not given."""
     locality: Said[Literal["on", "off"]] = None
-    """Record at every task end what tasks share and where damage came from; on if not given."""
+    """Record at every task end what tasks share and where damage came from (some % of the time); off if not given."""
 
     def over(self, other: "Request") -> "Request":
         """Return this request with what it leaves unsaid taken from another one."""
@@ -184,7 +184,7 @@ POLICIES: Mapping[str, Mapping[str, Any]] = {
 """Numbers by optimiser, for scenarios that advise none."""
 
 DEFAULTS = Request(
-    architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12, locality="on"
+    architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12, locality="off"
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The locality record of a cell: what :mod:`kancl.locality` measured at the task ends, as arrays."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +25,7 @@ class Locality:
         input_drift: of the layer's inputs on old task j from its end to the end of i, in standard deviations; [s, i, l, j].
         loss_then, loss_now: on old task j, at its end and at the end of i; [s, i, j], NaN but for j < i.
         parts: what each cause added to the loss; loss_now - loss_then - their sum is interaction.
+        drift_parts: the part of ``drift`` that each cause brought about; NaN for drift itself.
     """
 
     layers: tuple[str, ...]
@@ -38,6 +40,7 @@ class Locality:
     loss_then: Float[np.ndarray, "S T T"]
     loss_now: Float[np.ndarray, "S T T"]
     parts: Float[np.ndarray, "S T T P"]
+    drift_parts: Float[np.ndarray, "S T T P"]
 
     @property
     def damage(self) -> Float[np.ndarray, "S T T"]:
@@ -69,6 +72,7 @@ class Locality:
         """Read what :meth:`to_arrays` made, or None if there is nothing."""
         if PREFIX + "layers" not in arrays:
             return None
-        values = {f.name: arrays[PREFIX + f.name] for f in fields(cls)}
-        names = {name: tuple(str(text) for text in values.pop(name)) for name in ("layers", "causes")}
-        return cls(**names, **values)
+        values: dict[str, Any] = {f.name: arrays[PREFIX + f.name] for f in fields(cls)}
+        for name in ("layers", "causes"):
+            values[name] = tuple(str(text) for text in values[name])
+        return cls(**values)

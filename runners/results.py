@@ -1,5 +1,6 @@
 """Stored results as tidy pandas frames."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,8 @@ from kancl.errors import InputError
 from kancl.metrics import INTRANSIGENCE, METRICS, Measured, intransigence
 from kancl.statistics import t_interval
 from runners.config import Cell
+from runners.locality import Locality
+from runners.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
 from runners.result import Result
 from runners.store import Store
 
@@ -72,6 +75,37 @@ class Results:
                 seeds, rows, tasks = np.indices(curve.shape).reshape(3, -1)
                 where = {"training_task": place.curve_task[rows], "step": place.curve_step[rows]}
                 frames.append(_frame(entry, seeds, tasks, name, curve, **where))
+        return _concat(frames)
+
+    @cached_property
+    def overlap(self) -> pd.DataFrame:
+        """Shared mass of pairs of tasks; see :func:`runners.locality_frames.overlap_frame`."""
+        return self._of_records(overlap_frame)
+
+    @cached_property
+    def occupancy(self) -> pd.DataFrame:
+        """Shares off the grid and unused; see :func:`runners.locality_frames.occupancy_frame`."""
+        return self._of_records(occupancy_frame)
+
+    @cached_property
+    def drift(self) -> pd.DataFrame:
+        """Drift of idle coefficients and of inputs; see :func:`runners.locality_frames.drift_frame`."""
+        return self._of_records(drift_frame)
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """Where damage came from; see :func:`runners.locality_frames.ledger_frame`."""
+        return self._of_records(ledger_frame)
+
+    def _of_records(self, frame_of: Callable[[Locality, tuple[int, ...]], pd.DataFrame]) -> pd.DataFrame:
+        """Return the frames of the cells that have a locality record, each with its labels."""
+        frames = []
+        for entry in self.entries:
+            if entry.result.locality is not None:
+                frame = frame_of(entry.result.locality, entry.result.seeds)
+                for place, (label, text) in enumerate(entry.labels.items()):
+                    frame.insert(place, label, text)
+                frames.append(frame.assign(cell=entry.cell.key))
         return _concat(frames)
 
     @cached_property

@@ -111,7 +111,7 @@ def _cells_of(request: Request) -> list[Cell]:
                 asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
                 cell = Cell(
                     scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,
-                    request.locality != "off",
+                    request.locality == "on",
                     asked={part: parse_spec(text).label for part, text in asked.items()},
                     sources=_sources(scenario, architecture, strategy),
                 )  # fmt: skip

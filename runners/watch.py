@@ -111,17 +111,20 @@ class Watch:
         def gathered(name: str) -> np.ndarray:
             return torch.stack([row[name] for row in self.rows if name in row], 1).numpy()
 
+        def by_cause(kind: str) -> np.ndarray:
+            nothing = torch.full_like(self.rows[-1]["loss_now"], torch.nan)
+            columns = [torch.stack([row.get(f"{kind}/{cause}", nothing) for row in self.rows[1:]], 1) for cause in causes]
+            return torch.stack(columns, -1).numpy() if columns else np.empty((*gathered("loss_now").shape, 0), np.float32)
+
         causes = list(dict.fromkeys(name[5:] for row in self.rows for name in row if name.startswith("part/")))
-        nothing = torch.full_like(self.rows[-1]["loss_now"], torch.nan)
-        parts = [torch.stack([row.get(f"part/{cause}", nothing) for row in self.rows[1:]], 1) for cause in causes]
         names = ("overlap", "off_grid", "unused", "idle_drift", "input_drift", "loss_then", "loss_now")
-        losses = gathered("loss_now")
         return Locality(
             layers=tuple(self.layers),
             causes=tuple(causes),
             overlap_before=self.rows[0]["overlap_before"].numpy(),
             overlap_after=self.rows[-1]["overlap_after"].numpy(),
-            parts=torch.stack(parts, -1).numpy() if parts else np.empty((*losses.shape, 0), losses.dtype),
+            parts=by_cause("part"),
+            drift_parts=by_cause("drift"),
             **{name: gathered(name) for name in names},
         )
 
@@ -189,7 +192,10 @@ class Watch:
             return torch.stack(values, 1)
 
         causes = next(iter(ledgers.values())).parts if ledgers else {}
-        row = {f"part/{cause}": column(lambda one, cause=cause: one.parts[cause]) for cause in causes}  # type: ignore[misc]
+        row: Row = {}
+        for cause in causes:
+            row[f"part/{cause}"] = column(lambda one, cause=cause: one.parts[cause])  # type: ignore[misc]
+            row[f"drift/{cause}"] = column(lambda one, cause=cause: one.drift_parts.get(cause, nothing))  # type: ignore[misc]
         row |= {"loss_then": column(lambda one: one.before), "loss_now": column(lambda one: one.after)}
         return row | {"input_drift": self._table(drift)}
 

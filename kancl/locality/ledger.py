@@ -8,6 +8,8 @@ changed, from w0 to w1 and from X0 to X1. A part is what undoing one cause alone
 So the part of a group is what it does directly, at the hidden inputs of today; what a hidden layer does by handing other
 numbers to the next one is in the drift. For a network of one layer the parts are plain reversions. Parts plus interaction
 are the whole damage L(w1, X1) - L(w0, X0): causes that need each other, or undo each other, show up in the interaction.
+
+What moved the hidden inputs is asked in the same way: drift(g) = L(w1, X1) - L(w1, X as it would be without the changes of g).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,11 +48,14 @@ class Ledger:
         before, after: the old task's loss at its end, and now.
         parts: the share of each cause in the change, in units of the loss; positive is damage. Causes that the architecture
             does not have are absent.
+        drift_parts: what each of the other causes added by moving the hidden inputs; no part of the sum, and empty for
+            networks of one layer.
     """
 
     before: Float[Tensor, "S"]
     after: Float[Tensor, "S"]
     parts: dict[str, Float[Tensor, "S"]]
+    drift_parts: dict[str, Float[Tensor, "S"]]
 
     @property
     def damage(self) -> Float[Tensor, "S"]:
@@ -85,17 +90,19 @@ def ledger(
     then, now = probe.run(x, phases[0].end), probe.run(x)
     before, after = loss(then.outputs), loss(now.outputs)
     unchanged = after - after  # not zeros: a network that diverged has no parts
-    parts = {}
+    pairs = [pair for name in now.inputs for pair in zip(then.inputs[name], now.inputs[name], strict=True)]
+    moved, deep = any(not same(*pair) for pair in pairs), len(now.inputs) > 1
+    parts, drift_parts = {}, {}
     for group, undo in _reversions(probe, phases).items():
-        changes = undo.state or undo.terms
+        changes = bool(undo.state or undo.terms)
         undone = loss(probe.run(x, undo.state, now.inputs, undo.terms).outputs) if changes else after
         parts[group] = after - undone if changes else unchanged
-    if len(now.inputs) > 1:
-        moved = any(
-            not same(old, new) for name in now.inputs for old, new in zip(then.inputs[name], now.inputs[name], strict=True)
-        )
+        if deep:
+            inputs = probe.run(x, undo.state, None, undo.terms).inputs if changes and moved else now.inputs
+            drift_parts[group] = after - loss(probe.run(x, None, inputs).outputs) if inputs is not now.inputs else unchanged
+    if deep:
         parts["drift"] = after - loss(probe.run(x, None, then.inputs).outputs) if moved else unchanged
-    return Ledger(before, after, parts)
+    return Ledger(before, after, parts, drift_parts)
 
 
 def _reversions(probe: Probe, phases: Sequence[Phase]) -> dict[str, _Reversion]:

@@ -348,6 +348,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("seeds", (1, 0)),
     ("dtype", "float64"),
     ("evaluations", 13),
+    ("locality", True),
     ("sources", {"mine.py": "abc"}),
     *(
         ("policy", Policy(**{"optimizer": "sgd", "steps": 5, **change}))
