@@ -16,8 +16,10 @@ from kancl.locality import (
     Phase,
     Probe,
     State,
+    coefficients_of,
     idle_drift,
     input_drift,
+    key_of,
     ledger,
     mass,
     off_grid,
@@ -25,7 +27,7 @@ from kancl.locality import (
     same,
     touched,
     unused,
-)  # fmt: skip
+)
 from kancl.models import Network
 from runners.locality import Locality
 from runners.stream import Samples, Stream
@@ -96,7 +98,7 @@ class Watch:
         moved = {} if last is None else {k: v for k, v in self.before.items() if not same(v, last.end[k])}
         end = probe.state()
         masses, row = self._use(probe)
-        row["idle_drift"] = self._idle_drift(end, reached)
+        row["idle_drift"] = self._idle_drift(probe, end, reached)
         of_task = [[overlap(own[number], own[other]) for other in range(tasks)] for own in masses]
         row["overlap"] = self._table(of_task)
         self.history[number] = Phase(end, moved, reached)
@@ -159,15 +161,15 @@ class Watch:
         for part in samples.x.split(size, dim=1):
             seen = probe.run(part).inputs
             for name in self.layers:
-                if _coefficients(probe, name) is not None:
+                if coefficients_of(probe.layers[name]) is not None:
                     mask = touched(probe.layers[name], seen[name])
                     found[name] = mask | found[name] if name in found else mask
         return found
 
-    def _idle_drift(self, end: State, reached: dict[str, Tensor]) -> Tensor:
+    def _idle_drift(self, probe: Probe, end: State, reached: dict[str, Tensor]) -> Tensor:
         columns = []
         for name in self.layers:
-            key = f"{name}.coef" if name else "coef"
+            key = key_of(name, coefficients_of(probe.layers[name]) or "")
             known = name in reached and self.before[key].shape == end[key].shape
             columns.append(idle_drift(end[key] - self.before[key], reached[name]) if known else self._nan())
         return torch.stack(columns, 1) if columns else self._nan()[:, None][:, :0]
@@ -215,11 +217,6 @@ class Watch:
         rows = [torch.stack(list(row), 1) for row in layers]
         empty = self._nan().new_empty(len(self.stream.seeds), 0, len(self.test))
         return (torch.stack(rows, 1) if rows else empty).cpu()
-
-
-def _coefficients(probe: Probe, name: str) -> Tensor | None:
-    coef = getattr(probe.layers[name], "coef", None)
-    return coef if callable(getattr(probe.layers[name], "usage", None)) and isinstance(coef, Tensor) else None
 
 
 def _thinned(samples: Samples) -> Samples:

@@ -5,7 +5,7 @@ Everything is per seed and defined for every architecture; a layer says what it 
 
 from kancl.locality.history import Phase, same
 from kancl.locality.ledger import GROUPS, Ledger, explain_damage, ledger
-from kancl.locality.probe import Pass, Probe, State, layers_of
+from kancl.locality.probe import Pass, Probe, State, coefficients_of, key_of, layers_of
 from kancl.locality.usage import idle_drift, input_drift, mass, off_grid, overlap, touched, unused
 
 __all__ = [
@@ -15,9 +15,11 @@ __all__ = [
     "Phase",
     "Probe",
     "State",
+    "coefficients_of",
     "explain_damage",
     "idle_drift",
     "input_drift",
+    "key_of",
     "layers_of",
     "ledger",
     "mass",

@@ -1,7 +1,7 @@
 """What happened to a layer's coefficients since an old task: stretches of training on one grid, and moves between grids."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -29,11 +29,12 @@ class Phase:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Training on one grid: the grid's buffers, the coefficients at both ends, and the part of the change that is idle.
+    """Training on one grid: its buffers, the coefficients' name, their values at both ends, and the idle part of the change.
 
     The idle part is the sum over the tasks of the change of those coefficients that no sample of the task touched.
     """
 
+    name: str
     grid: State
     start: Tensor
     end: Tensor
@@ -41,7 +42,7 @@ class Segment:
 
     def with_coef(self, coef: Tensor) -> State:
         """Return the layer's state on this grid."""
-        return {**self.grid, "coef": coef}
+        return {**self.grid, self.name: coef}
 
     @property
     def without_overlap(self) -> Tensor:
@@ -54,38 +55,36 @@ class Segment:
         return self.end - self.idle
 
 
-def segments(phases: Sequence[Phase], layer: str, buffers: Sequence[str]) -> list[Segment]:
+def segments(phases: Sequence[Phase], layer: str, name: str, buffers: Sequence[str]) -> list[Segment]:
     """Return the segments of a layer from the end of the first phase to the end of the last one.
 
     Args:
         phases: of the old task and of all tasks since, at least one.
-        layer: the name of a layer with coefficients ``coef``.
+        layer, name: the names of a layer and of its coefficients.
         buffers: the names of its buffers, which make its grid.
     """
-    coef_key = key_of(layer, "coef")
+    coef_key = key_of(layer, name)
 
     def grid_in(state: State) -> State:
-        return {name: state[key_of(layer, name)] for name in buffers}
+        # Copies: layers may keep what they make of a buffer, and would take it for coefficients of another number, too.
+        return {buffer: state[key_of(layer, buffer)].clone() for buffer in buffers}
 
-    first = phases[0].end
-    found = [_fresh(grid_in(first), first[coef_key])]
+    def fresh(state: State) -> Segment:
+        coef = state[coef_key]
+        return Segment(name, grid_in(state), coef, coef, torch.zeros_like(coef))
+
+    found = [fresh(phases[0].end)]
     for before, phase in pairwise(phases):
         state = {**before.end, **phase.moved}
-        grid, start = grid_in(state), state[coef_key]
-        if _moved(found[-1], grid, start):
-            found.append(_fresh(grid, start))
-        change = phase.end[coef_key] - start
+        if _moved(found[-1], grid_in(state), state[coef_key]):
+            found.append(fresh(state))
+        change = phase.end[coef_key] - state[coef_key]
         mask = phase.touched.get(layer)
         idle = torch.zeros_like(change) if mask is None else change.masked_fill(over(mask, change), 0.0)
-        last = found[-1]
-        found[-1] = Segment(last.grid, last.start, phase.end[coef_key], last.idle + idle)
+        found[-1] = replace(found[-1], end=phase.end[coef_key], idle=found[-1].idle + idle)
         if _moved(found[-1], grid_in(phase.end), phase.end[coef_key]):  # a grid that moves while a task is learned
-            found.append(_fresh(grid_in(phase.end), phase.end[coef_key]))
+            found.append(fresh(phase.end))
     return found
-
-
-def _fresh(grid: State, coef: Tensor) -> Segment:
-    return Segment(grid, coef, coef, torch.zeros_like(coef))
 
 
 def _moved(segment: Segment, grid: State, coef: Tensor) -> bool:

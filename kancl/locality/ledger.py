@@ -18,10 +18,10 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from kancl.locality.history import Phase, same, segments
-from kancl.locality.probe import Probe, State, has_usage, key_of
+from kancl.locality.history import Phase, Segment, same, segments
+from kancl.locality.probe import Probe, State, coefficients_of, key_of
 
 GROUPS = {
     "overlap": "overlapping coefficients",
@@ -111,37 +111,38 @@ def _reversions(probe: Probe, phases: Sequence[Phase]) -> dict[str, _Reversion]:
     old, now = phases[0].end, probe.state()
     taken: set[str] = set()
     for name, layer in probe.layers.items():
-        if has_usage(layer) and isinstance(getattr(layer, "coef", None), nn.Parameter):
+        coef = coefficients_of(layer)
+        if coef is not None:
             buffers = [key for key, _ in layer.named_buffers() if key_of(name, key) in now]
-            taken |= {key_of(name, key) for key in ("coef", *buffers)}
-            _undo_coefficients(found, name, phases, buffers)
+            taken |= {key_of(name, key) for key in (coef, *buffers)}
+            _undo_coefficients(found, name, segments(phases, name, coef, buffers))
     learned = {key for key, parameter in probe.network.named_parameters() if parameter.requires_grad}
     fixed = {key for key, _ in probe.network.named_parameters()} - learned
     for key in now:
-        if key not in taken and key not in fixed:
+        if key not in taken and key not in fixed and now[key].is_floating_point():  # counters are no cause
             group = found.setdefault(key.rpartition(".")[2], _Reversion())
             if not same(old[key], now[key]):
                 group.state[key] = old[key]
     return found
 
 
-def _undo_coefficients(found: dict[str, _Reversion], layer: str, phases: Sequence[Phase], buffers: Sequence[str]) -> None:
+def _undo_coefficients(found: dict[str, _Reversion], layer: str, trained: Sequence[Segment]) -> None:
     """Add how to undo the changes of one layer's coefficients and grid.
 
     Coefficients on the grid of today are replaced. Those on an earlier grid are gone, but a layer is linear in them: what
     their change did to the splines is subtracted from what the layer gives.
     """
-    *earlier, last = trained = segments(phases, layer, buffers)
+    *earlier, last = trained
     for group, coef in (("overlap", last.without_overlap), ("idle", last.without_idle)):
         undo = found.setdefault(group, _Reversion())
         if not same(coef, last.end):
-            undo.state[key_of(layer, "coef")] = coef
+            undo.state[key_of(layer, last.name)] = coef
     for part in earlier:
         now = part.with_coef(part.end)
         for group, coef in (("overlap", part.without_overlap), ("idle", part.without_idle)):
             if not same(coef, part.end):
                 found[group].terms.setdefault(layer, []).append((part.with_coef(coef), now))
-    if buffers:
+    if last.grid:
         undo = found.setdefault("grid", _Reversion())
         for one, next_one in pairwise(trained):
             pair = (one.with_coef(one.end), next_one.with_coef(next_one.start))

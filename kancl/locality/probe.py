@@ -53,6 +53,15 @@ def has_usage(module: nn.Module) -> bool:
     return callable(getattr(module, "usage", None))
 
 
+def coefficients_of(layer: nn.Module) -> str | None:
+    """Return the name of the parameter that holds the coefficients of a layer's basis functions, or None if it has none.
+
+    It is ``coef``, or what the layer's attribute ``used_parameter`` says.
+    """
+    name = getattr(layer, "used_parameter", "coef")
+    return name if has_usage(layer) and isinstance(layer._parameters.get(name), Tensor) else None
+
+
 def key_of(layer: str, name: str) -> str:
     """Return the name that a tensor of a layer has in the network's state."""
     return f"{layer}.{name}" if layer else name

@@ -1,8 +1,9 @@
 """What a task uses of a layer, and how much of it another task uses too.
 
 A layer with basis functions has a method ``usage(x)`` from (S, B, I) to (S, B, J, C): the values of C basis functions for
-each of J inputs (or groups of inputs), whose coefficients ``coef`` have the shape (S, J, C, ...). Any other layer uses its
-inputs themselves: J inputs, C = 1. A layer with a bounded grid may also have ``off_grid(x)``, (S, B, I) of bool.
+each of J inputs (or groups of inputs). Their coefficients are the parameter ``coef``, or the one that the layer's attribute
+``used_parameter`` names, of shape (S, J, C, ...), or (S, C, ...) where J = 1. Any other layer uses its inputs themselves:
+J inputs, C = 1. A layer with a bounded grid may also have ``off_grid(x)``, (S, B, I) of bool.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kancl.locality.probe import has_usage
+from kancl.locality.probe import coefficients_of, has_usage
 
 CHUNK = 1 << 22
 """Values of basis functions held at once."""
@@ -57,7 +58,7 @@ def off_grid(layer: nn.Module, calls: Sequence[Tensor]) -> Float[Tensor, "S"] | 
     return torch.cat([find(x).flatten(1) for x in calls], 1).to(calls[0].dtype).mean(1)
 
 
-def idle_drift(change: Float[Tensor, "S J C ..."], touched: Bool[Tensor, "S J C"]) -> Float[Tensor, "S"]:
+def idle_drift(change: Float[Tensor, "S ..."], touched: Bool[Tensor, "S J C"]) -> Float[Tensor, "S"]:
     """Return |change of the coefficients that no sample touches| / |change of all|, Euclidean, in 0..1; NaN without change.
 
     Exactly 0 under SGD or a fresh Adam without decay in a layer whose inputs do not move (the first one).
@@ -77,9 +78,10 @@ def input_drift(then: Sequence[Tensor], now: Sequence[Tensor]) -> Float[Tensor, 
     return (after - before).square().mean((1, 2)).sqrt() / spread
 
 
-def over(mask: Bool[Tensor, "S J C"], coef: Float[Tensor, "S J C ..."]) -> Bool[Tensor, "S J C ..."]:
+def over(mask: Bool[Tensor, "S J C"], coef: Float[Tensor, "S ..."]) -> Bool[Tensor, "S ..."]:
     """Give a mask of basis functions the trailing axes of their coefficients."""
-    return mask.view(*mask.shape, *[1] * (coef.ndim - mask.ndim))
+    own = mask if coef.shape[1:3] == mask.shape[1:] else mask[:, 0]  # a table that all inputs share has no axis J
+    return own.view(*own.shape, *[1] * (coef.ndim - own.ndim))
 
 
 def _usages(layer: nn.Module, calls: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -87,8 +89,8 @@ def _usages(layer: nn.Module, calls: Sequence[Tensor]) -> Iterator[Tensor]:
     if not has_usage(layer):
         yield from (x.flatten(2)[..., None] for x in calls)
         return
-    coef = getattr(layer, "coef", None)
-    per_sample = coef[0].numel() if isinstance(coef, Tensor) else 1
+    coef = layer._parameters.get(coefficients_of(layer) or "")
+    per_sample = 1 if coef is None else coef[0].numel()
     for x in calls:
         size = max(1, CHUNK // max(1, len(x) * min(per_sample, CHUNK)))
         for part in x.split(size, dim=1):

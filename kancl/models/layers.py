@@ -95,7 +95,10 @@ class SplineLayer(nn.Module):
     def _grid_of(self, buffers: Sequence[Tensor], check: bool) -> Grid:
         if self.knots is not None:
             return KnotGrid(buffers[0], self.degree, check)
-        return UniformGrid(buffers[0], buffers[1], self.intervals, self.degree, check)
+        coef = self._parameters["coef"]
+        assert coef is not None
+        # Not self.intervals: the layer can be called with the coefficients of another number of intervals put in.
+        return UniformGrid(buffers[0], buffers[1], coef.shape[2] - self.degree, self.degree, check)
 
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
         """Apply layer s to batch s."""

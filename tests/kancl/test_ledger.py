@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kancl.locality import Ledger, Phase, Probe, explain_damage, ledger, touched
+from kancl.locality import Ledger, Phase, Probe, coefficients_of, explain_damage, ledger, same, touched
 from kancl.models import Network, Problem, architectures
 
 SEEDS = (0, 1)
@@ -48,7 +48,7 @@ class Life:
         if begin:
             self.network.begin_task(x)
         probe = Probe(self.network)
-        moved = {name: tensor for name, tensor in probe.state().items() if before and not torch.equal(tensor, before[name])}
+        moved = {name: tensor for name, tensor in probe.state().items() if before and not same(tensor, before[name])}
         reached = self.reached(probe, x)
         change(self.network)
         after = Probe(self.network)
@@ -59,7 +59,7 @@ class Life:
     @staticmethod
     def reached(probe: Probe, x: Tensor) -> dict[str, Tensor]:
         seen = probe.run(x).inputs
-        return {name: touched(probe.layers[name], calls) for name, calls in seen.items() if hasattr(probe.layers[name], "coef")}
+        return {name: touched(probe.layers[name], calls) for name, calls in seen.items() if coefficients_of(probe.layers[name])}
 
     def ledger(self, x: Tensor = LEFT, **more: Any) -> Ledger:
         """The damage to the first task."""
@@ -236,6 +236,60 @@ def test_causes_that_only_add_up_do_not_interact() -> None:
     for name in ("overlap", "idle", "grid", "bias"):
         assert (book.parts[name].abs() > 1e-6).all(), name
     torch.testing.assert_close(book.interaction, torch.zeros_like(book.damage), rtol=0, atol=1e-9)
+
+
+def test_intervals_that_are_halved_do_no_damage_but_what_is_learned_on_them_does() -> None:
+    """Steps (degree 0) on halved intervals, every coefficient twice: the same function."""
+
+    def halve(x: Tensor) -> None:
+        layer = life.network.layers[0]
+        layer.coef = torch.nn.Parameter(layer.coef.detach().repeat_interleave(2, dim=2))
+        layer.intervals, layer._grid = 2 * layer.intervals, None
+
+    life = Life(build("kan", hidden=(), base="none", degree=0, intervals=8)).task(LEFT, training(LEFT))
+    life.network.begin_task = halve  # type: ignore[method-assign]
+    life.task(points(-0.6, 0.3), training(points(-0.6, 0.3), wanted=minus), begin=True)
+    del life.network.begin_task
+    life.task(RIGHT, training(RIGHT, lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.3)))
+    assert life.network.layers[0].coef.shape[2] == 16
+    book = life.ledger()
+    torch.testing.assert_close(book.before, squared_error(LEFT)(Probe(life.network).run(LEFT, life.phases[0].end).outputs))
+    assert (book.parts["grid"].abs() < 1e-12).all()
+    assert (book.parts["overlap"] > 1e-3).all()
+    assert (book.parts["idle"] != 0).all()
+
+
+class Table(Network):
+    """A lookup table over both inputs, as the network's own parameter."""
+
+    used_parameter = "rows"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = torch.nn.Parameter(torch.zeros(len(SEEDS), 16, 1, dtype=torch.float64))
+
+    def usage(self, x: Tensor) -> Tensor:
+        cell = ((x + 1) * 2).long().clamp(0, 3)
+        return torch.nn.functional.one_hot(4 * cell[..., 0] + cell[..., 1], 16).to(x.dtype)[:, :, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.usage(x)[:, :, 0] @ self.rows
+
+
+@pytest.mark.parametrize(("decay", "cause"), [(0.0, "overlap"), (0.5, "idle")])
+def test_a_table_shared_by_all_inputs_has_overlapping_and_idle_rows(decay: float, cause: str) -> None:
+    place = torch.linspace(-1, 1, 40, dtype=torch.float64).expand(len(SEEDS), -1)
+    diagonal = torch.stack([place, place], -1)
+    elsewhere = diagonal if cause == "overlap" else torch.stack([place, -place], -1)
+
+    def fit(x: Tensor, wanted: float, **more: Any) -> Callable[[Network], None]:
+        return training(x, lambda p: torch.optim.AdamW(p, lr=0.05, **more), lambda x: torch.full_like(x[..., :1], wanted))
+
+    life = Life(Table()).task(diagonal, fit(diagonal, 1.0, weight_decay=0.0))
+    life.task(elsewhere, fit(elsewhere, -1.0, weight_decay=decay))
+    book = ledger(Probe(life.network), life.phases, diagonal, squared_error(diagonal, lambda x: torch.ones_like(x[..., :1])))
+    assert set(book.parts) == {"overlap", "idle"}
+    assert_only_cause(book, cause, {"overlap", "idle"})
 
 
 def test_a_seed_that_diverged_has_no_parts_and_spoils_no_other() -> None:
