@@ -173,11 +173,14 @@ def explain_damage(
         return f"no damage: the loss on old tasks rose in {damaged.sum()} of {known.sum()} seeds"
     shares = {name: float(np.median(values[damaged] / damage[damaged])) for name, values in parts.items()}
     rest = float(np.median(1 - sum(values[damaged] for values in parts.values()) / damage[damaged])) if parts else 1.0
-    told = [(name, share) for name, share in sorted(shares.items(), key=lambda item: -abs(item[1])) if abs(share) >= SHOWN]
+    told = [(share, names.get(name, name)) for name, share in shares.items() if abs(share) >= SHOWN]
     if not told:
         return "no cause alone accounts for the damage: it is their interaction"
-    words = [f"{100 * share:.0f} % from {names.get(name, name)}" for name, share in told]
-    words[0] = words[0].replace(" % from", " % of the damage came from", 1)
+    clauses: list[str] = []
+    for share, word in sorted(told, reverse=True):
+        whole = "" if clauses else " of the damage"
+        came = f"{100 * share:.0f} %{whole and whole + ' came'} from {word}"
+        clauses.append(came if share > 0 else f"{word} undid {-100 * share:.0f} %{whole}")
     if abs(rest) >= SHOWN:
-        words.append(f"{100 * rest:+.0f} % is interaction")
-    return ", ".join(words)
+        clauses.append(f"{100 * rest:+.0f} % is interaction")
+    return ", ".join(clauses)
