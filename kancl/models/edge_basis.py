@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -62,11 +62,18 @@ class BasisLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
         """Apply layer s to batch s."""
-        place = 2 * (x - self.low[:, None]) / (self.high - self.low)[:, None] - 1
-        y = _product(self.basis(place).flatten(2), self.coef.flatten(1, 2))
+        y = _product(self.usage(x).flatten(2), self.coef.flatten(1, 2))
         if self.base is not None:
             y = y + _product(functional.silu(x), self.base)
         return y if self.bias is None else y + self.bias
+
+    def usage(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B I C"]:
+        """Return the value at each point of the basis function that belongs to each coefficient; see kancl.locality."""
+        return self.basis(2 * (x - self.low[:, None]) / (self.high - self.low)[:, None] - 1)
+
+    def off_grid(self, x: Float[Tensor, "S B I"]) -> Bool[Tensor, "S B I"]:
+        """Tell which points lie beyond the range of the basis."""
+        return (x < self.low[:, None]) | (x > self.high[:, None])
 
 
 class BasisNetwork(Network):

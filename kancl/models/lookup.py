@@ -9,7 +9,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -120,6 +120,19 @@ class Lookup(Network):
         read = functional.embedding(rows.flatten(2) + first, self.table.flatten(0, 1))  # (S, B, T P, O)
         y = read.sum(2) if weights is None else (read * weights.flatten(2)[..., None]).sum(2)
         return y.masked_fill(x.isnan().any(-1, keepdim=True), torch.nan)
+
+    used_parameter = "table"
+
+    def usage(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B 1 R"]:
+        """Return the weight of each row of the table at each point; see kancl.locality."""
+        rows, weights = self.entries(x)
+        rows = rows.flatten(2)
+        given = x.new_ones(rows.shape) if weights is None else weights.flatten(2)
+        return x.new_zeros(*rows.shape[:2], self.table.shape[1]).scatter_add(2, rows, given)[:, :, None]
+
+    def off_grid(self, x: Float[Tensor, "S B I"]) -> Bool[Tensor, "S B I"]:
+        """Tell which inputs lie beyond the range of the tiles."""
+        return (x < self.low[:, None]) | (x > self.high[:, None])
 
     def entries(self, x: Float[Tensor, "S B I"]) -> tuple[Int[Tensor, "S B T P"], Float[Tensor, "S B T P"] | None]:
         """Return the rows of the table that each point reads, P in each tiling, and their weights; None if they are all 1."""

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kancl.errors import InputError
@@ -12,7 +12,7 @@ from kancl.models.architecture import Network, Problem, stacked, uniform
 from kancl.models.layers import StackedLinear
 from kancl.models.mlp import ACTIVATIONS
 from kancl.models.registry import architectures
-from kancl.splines import MAX_DEGREE, Backend, UniformGrid, spline
+from kancl.splines import MAX_DEGREE, Backend, UniformGrid, basis_matrix, spline
 
 
 @architectures.register("mlp-bspline")
@@ -112,6 +112,14 @@ class SplineActivation(nn.Module):
         columns = x.transpose(1, 2).reshape(seeds * units, batch, 1)
         y = spline(columns, self.coef.view(seeds * units, 1, -1, 1), self.grid(), self.backend)
         return y.view(seeds, units, batch).transpose(1, 2)
+
+    def usage(self, x: Float[Tensor, "S B H"]) -> Float[Tensor, "S B H C"]:
+        """Return the value at each point of the basis function that belongs to each coefficient; see kancl.locality."""
+        return basis_matrix(x, self.grid())
+
+    def off_grid(self, x: Float[Tensor, "S B H"]) -> Bool[Tensor, "S B H"]:
+        """Tell which points lie beyond the ends of the grid, where only the extension reaches."""
+        return (x < self.low[:1]) | (x > self.high[:1])
 
 
 def greville(grid: UniformGrid) -> Float[Tensor, "C"]:
