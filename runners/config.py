@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 import tyro
 
@@ -22,6 +22,10 @@ FORMAT = 2
 """Number of the stored format; a change of what a configuration means gets a new one."""
 
 Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]
+Schedule = Literal["constant", "cosine", "linear"]
+Kind = Literal["coefficients", "base", "scales", "bias", "weights"]
+"""Kinds of parameters, as :func:`runners.optimizers.kind_of` tells them apart: those of an edge's basis functions, of the
+branch beside them, the factor of an edge, constants, and all others."""
 
 T = TypeVar("T")
 Said = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]
@@ -38,7 +42,14 @@ class Policy:
         lr: learning rate.
         state: the optimiser's state is dropped at each task (reset) or carried over (keep).
         weight_decay: decoupled for adamw, added to the gradient otherwise (not for lbfgs).
+        decay_on: the kinds of parameters that weight decay touches.
         momentum: for sgd.
+        schedule: how the learning rate falls from ``lr`` towards 0; see :func:`runners.schedule.factor`.
+        schedule_over: the schedule starts again at every task, or runs once over all of them: then the last task is learned at
+            a small rate, and learned less.
+        lazy: numbers whose gradient is exactly 0 in a step stay as they are in it, and so do their moments; see
+            :class:`runners.updates.LazyUpdates`.
+        clip: the largest norm of a seed's gradient; a longer one is scaled down to it. None for no limit.
         steps: training steps per task; or
         epochs: passes over the task's data.
         batch_size: samples per step, or ``full``.
@@ -52,8 +63,18 @@ class Policy:
     steps: int | None = None
     epochs: int | None = None
     batch_size: int | Literal["full"] = "full"
+    decay_on: tuple[Literal["all"] | Kind, ...] = ("all",)
+    schedule: Schedule = "constant"
+    schedule_over: Literal["task", "sequence"] = "task"
+    lazy: bool = False
+    clip: float | None = None
 
     def __post_init__(self) -> None:
+        said, kinds = set(self.decay_on), get_args(Kind)
+        canonical = tuple(kind for kind in kinds if kind in said)  # in one order, so that equal policies are stored alike
+        if not said or not said <= {"all", *kinds}:
+            raise InputError(f"decay_on must name all, or some of {', '.join(kinds)}, got {list(self.decay_on)}")
+        object.__setattr__(self, "decay_on", ("all",) if "all" in said or canonical == kinds else canonical)
         if (self.steps is None) == (self.epochs is None):
             raise InputError(f"give either steps or epochs per task, got {self.steps=} and {self.epochs=}".replace("self.", ""))
         for name in ("steps", "epochs", "batch_size"):
@@ -67,6 +88,21 @@ class Policy:
             raise InputError("lbfgs works on the full batch and without weight decay; choose another optimizer for either")
         if self.momentum and self.optimizer != "sgd":
             raise InputError(f"momentum is an option of sgd, not of {self.optimizer}")
+        if self.clip is not None and not 0 < self.clip < math.inf:
+            raise InputError(f"clip must be a finite norm > 0, got {self.clip}; leave it out for no limit")
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        """Refuse settings without effect: a result that names them would claim more than was done."""
+        if self.optimizer == "lbfgs" and (self.schedule != "constant" or self.lazy or self.clip is not None):
+            raise InputError(
+                "lbfgs searches the length of every step, and mixes all numbers of a network in its direction: schedule, lazy "
+                "and clip are for the other optimizers"
+            )
+        if self.decay_on != ("all",) and not self.weight_decay:
+            raise InputError("decay_on tells what weight_decay touches, and that is 0; give weight_decay as well")
+        if self.schedule_over != "task" and self.schedule == "constant":
+            raise InputError(f"schedule_over={self.schedule_over} needs a schedule, cosine or linear, and it is constant")
 
     def steps_per_task(self, samples: int) -> int:
         """Return the number of training steps on a task with so many samples."""
@@ -82,10 +118,20 @@ class Policy:
         parts = [self.optimizer, f"lr={self.lr:g}"]
         parts += [f"steps={self.steps}" if self.steps is not None else f"epochs={self.epochs}"]
         parts += [f"batch={self.batch_size}"] if self.batch_size != "full" else []
-        parts += [f"decay={self.weight_decay:g}"] if self.weight_decay else []
+        on = "" if self.decay_on == ("all",) else f" on {'+'.join(self.decay_on)}"
+        parts += [f"decay={self.weight_decay:g}{on}"] if self.weight_decay else []
         parts += [f"momentum={self.momentum:g}"] if self.momentum else []
+        over = " over all tasks" if self.schedule_over == "sequence" else ""
+        parts += [f"{self.schedule}{over}"] if self.schedule != "constant" else []
+        parts += ["lazy"] if self.lazy else []
+        parts += [f"clip={self.clip:g}"] if self.clip is not None else []
         parts += ["state kept"] if self.state == "keep" else []
         return " ".join(parts)
+
+
+LATER = ("decay_on", "schedule", "schedule_over", "lazy", "clip")
+"""Settings of the policy that are younger than the first stored results. At their defaults they mean what was done before
+they existed, so they are left out of a cell's key then, and what is stored keeps its name."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +162,8 @@ class Cell:
         config = _without(self.to_json(), "asked")
         if not self.locality:  # as before there was a choice, so that older runs are still found
             config = _without(config, "locality")
+        defaults = {f.name: f.default for f in fields(Policy) if f.name in LATER}
+        config["policy"] = {k: v for k, v in config["policy"].items() if k not in defaults or v != defaults[k]}
         for part in ("scenario", "architecture", "strategy"):  # a file counts by its contents, not by its folder
             config[part] = {**config[part], "name": Path(config[part]["name"]).name}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
@@ -148,8 +196,18 @@ class Request:
     """Drop the optimiser's state at every task (reset, the default) or carry it over (keep)."""
     weight_decay: Said[float] = None
     """Weight decay: decoupled under adamw, otherwise part of the gradient; 0 if not given."""
+    decay_on: Said[tuple[Literal["all"] | Kind, ...]] = None
+    """What weight decay touches: all (the default), or some of coefficients, base, scales, bias, weights."""
     momentum: Said[float] = None
     """Momentum of sgd; the scenario's advice, else 0.9."""
+    schedule: Said[Schedule] = None
+    """How the learning rate falls towards 0: constant (the default, it does not), cosine or linear."""
+    schedule_over: Said[Literal["task", "sequence"]] = None
+    """The schedule starts again at every task (the default), or runs once over the sequence: the last task is learned least."""
+    lazy: Said[bool] = None
+    """Numbers whose gradient is exactly 0 in a step keep their value and their moments in it; off if not given."""
+    clip: Said[float] = None
+    """Scale a seed's gradient down to this norm where it is longer; no limit if not given."""
     steps: Said[int] = None
     """Optimiser steps per task; the scenario's advice, else 1000 (lbfgs 100)."""
     epochs: Said[int] = None

@@ -2,7 +2,7 @@
 
 A step of a small stack starts some dozen kernels, each of which takes less time than starting it. A graph starts them all at
 once. It repeats exactly what was recorded, on the same memory, so it serves steps that are alike: same shape of the batch, no
-hook of a strategy that may act differently each time.
+hook of a strategy that may act differently each time, and no learning rate that changes: a recorded one is a constant.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,10 +54,10 @@ WARM_UP = 3
 """Steps taken before recording, as torch's documentation asks: libraries prepare themselves, and Adam makes its state."""
 
 
-def can_be_recorded(network: Network, strategy: Strategy) -> bool:
-    """Tell whether every step on this network does the same: on a GPU, with none of the hooks inside a step in use."""
+def can_be_recorded(network: Network, strategy: Strategy, policy: Policy) -> bool:
+    """Tell whether every step on this network does the same: on a GPU, none of the hooks inside a step in use, one rate."""
     quiet = all(getattr(type(strategy), hook) is getattr(Strategy, hook) for hook in ("penalty", "after_step"))
-    return quiet and next(network.parameters()).is_cuda
+    return quiet and policy.schedule == "constant" and next(network.parameters()).is_cuda
 
 
 class GraphedLearner(StackedLearner):

@@ -14,8 +14,9 @@ from torch.optim import LBFGS, Optimizer
 from kancl.models import Network, copy_seed, take_seed
 from runners.batches import Batch
 from runners.config import Policy
-from runners.optimizers import make_optimizer
+from runners.optimizers import make_optimizer, set_rate
 from runners.strategies import State, Strategy
+from runners.updates import clip_by_seed
 from scenarios.objectives import Objective
 
 LINE_SEARCH = 25
@@ -24,9 +25,14 @@ at a time would have no line search at all: the step would stay at 0 for good as
 
 
 class Learner(Protocol):
-    """Takes steps, and can be saved between them; ``state`` is the strategy's, current for the task in training."""
+    """Takes steps, and can be saved between them.
+
+    ``state`` is the strategy's, current for the task in training; ``rates`` gives the learning rates of the coming steps, or
+    is None where they are the policy's own.
+    """
 
     state: State
+    rates: Iterator[float] | None
 
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take ``count`` optimiser steps on the next batches."""
@@ -45,7 +51,7 @@ def make_learner(network: Network, policy: Policy, objective: Objective, strateg
     if next(network.parameters()).is_cuda:
         from runners.graphs import GraphedLearner, can_be_recorded
 
-        if can_be_recorded(network, strategy):
+        if can_be_recorded(network, strategy, policy):
             return GraphedLearner(network, policy, objective, strategy, state)
     return StackedLearner(network, policy, objective, strategy, state)
 
@@ -59,7 +65,9 @@ class StackedLearner:
 
     def __init__(self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> None:
         self.network, self.objective, self.strategy, self.state = network, objective, strategy, state
-        self.optimizer = make_optimizer([p for p in network.parameters() if p.requires_grad], policy)
+        self.rates: Iterator[float] | None = None
+        self.clip = policy.clip
+        self.optimizer = make_optimizer([(n, p) for n, p in network.named_parameters() if p.requires_grad], policy)
 
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take steps for all seeds at once."""
@@ -68,8 +76,12 @@ class StackedLearner:
 
     def step(self, batch: Batch) -> None:
         """Take one step."""
+        if self.rates is not None:
+            set_rate(self.optimizer, next(self.rates))
         self.optimizer.zero_grad()
         _differentiate(self.network, batch, self.objective, self.strategy, self.state)
+        if self.clip is not None:
+            clip_by_seed((p.grad for p in self.network.parameters() if p.grad is not None), self.clip)
         self.optimizer.step()
         self.strategy.after_step(self.state, self.network)
 
@@ -90,6 +102,7 @@ class SeedwiseLearner:
 
     def __init__(self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> None:
         self.network, self.objective, self.strategy, self.state = network, objective, strategy, state
+        self.rates: Iterator[float] | None = None
         self.singles = [take_seed(network, s) for s in range(len(next(network.parameters())))]
         self.optimizers = [
             LBFGS(

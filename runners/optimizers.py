@@ -1,19 +1,26 @@
-"""torch's fused Adam and AdamW without what ``torch.optim`` does around them: most of the time of a small network's step."""
+"""Optimisers of stacked parameters, made as a policy asks.
 
+Adam and AdamW are torch's fused ones, without what ``torch.optim`` does around them: most of the time of a small network's
+step.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from runners.config import Policy
+from kancl.errors import InputError
+from runners.config import Kind, Policy
+from runners.updates import LazyUpdates, TakesSteps
 
 
 class DirectAdam:
     """Adam or AdamW, bit for bit as ``torch.optim`` computes it with ``fused=True``.
 
     The optimiser inside takes the first step, which makes its state, and every step in which some parameter has no gradient;
-    in the others its state goes straight to the fused kernel.
+    in the others its state goes straight to the fused kernel. All parameters are of one group.
     """
 
     def __init__(self, optimizer: Adam | AdamW) -> None:
@@ -29,6 +36,10 @@ class DirectAdam:
             "lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"], "weight_decay": group["weight_decay"],
             "amsgrad": False, "maximize": False,
         }  # fmt: skip
+
+    def set_rate(self, rate: float) -> None:
+        """Take the coming steps with another learning rate."""
+        self.numbers["lr"] = self.optimizer.param_groups[0]["lr"] = rate
 
     def step(self) -> None:
         """Take one step with the gradients that the parameters hold."""
@@ -62,10 +73,62 @@ class DirectAdam:
             self.moments = tuple([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
 
 
-def make_optimizer(parameters: list[nn.Parameter], policy: Policy) -> DirectAdam | Optimizer:
-    """Return the policy's optimiser of stacked parameters; Adam, AdamW and SGD act on each number alone."""
+KINDS: dict[str, Kind] = {"coef": "coefficients", "base": "base", "scale": "scales", "bias": "bias"}
+"""The kind of a parameter by the last part of its name."""
+
+
+def kind_of(name: str) -> Kind:
+    """Return the kind of a parameter from its name in the network; what has no name of the table's is a weight.
+
+    >>> kind_of("layers.0.coef"), kind_of("layers.1.weight")
+    ('coefficients', 'weights')
+    """
+    return KINDS.get(name.rpartition(".")[2], "weights")
+
+
+def make_optimizer(named: Iterable[tuple[str, nn.Parameter]], policy: Policy) -> TakesSteps:
+    """Return the policy's optimiser of stacked parameters; Adam, AdamW and SGD act on each number alone.
+
+    Args:
+        named: the parameters to train, with their names.
+        policy: any but that of L-BFGS.
+
+    Raises:
+        InputError: the policy's weight decay would touch none of the parameters.
+    """
+    groups = decay_groups(list(named), policy)
+    made = _make_torchs(groups, policy)
+    optimizer = DirectAdam(made) if isinstance(made, Adam) and len(groups) == 1 else made
+    return LazyUpdates(optimizer, made) if policy.lazy else optimizer
+
+
+def _make_torchs(groups: list[dict[str, Any]], policy: Policy) -> Adam | SGD:
     if policy.optimizer == "sgd":
-        return SGD(parameters, lr=policy.lr, momentum=policy.momentum, weight_decay=policy.weight_decay, fused=True)
+        return SGD(groups, lr=policy.lr, momentum=policy.momentum, weight_decay=policy.weight_decay, fused=True)
     kind = {"adam": Adam, "adamw": AdamW}[policy.optimizer]
-    on_gpu = parameters[0].is_cuda  # there the number of steps is a tensor of the GPU, so that a graph can count on
-    return DirectAdam(kind(parameters, lr=policy.lr, weight_decay=policy.weight_decay, fused=True, capturable=on_gpu))
+    on_gpu = groups[0]["params"][0].is_cuda  # there the number of steps is a tensor of the GPU, so that a graph can count on
+    return kind(groups, lr=policy.lr, weight_decay=policy.weight_decay, fused=True, capturable=on_gpu)
+
+
+def decay_groups(named: list[tuple[str, nn.Parameter]], policy: Policy) -> list[dict[str, Any]]:
+    """Return the parameters in torch's groups: those that weight decay touches, and the others with a decay of 0."""
+    if policy.decay_on == ("all",):
+        return [{"params": [parameter for _, parameter in named]}]
+    touched = [parameter for name, parameter in named if kind_of(name) in policy.decay_on]
+    spared = [parameter for name, parameter in named if kind_of(name) not in policy.decay_on]
+    if not touched:
+        kinds = ", ".join(sorted({kind_of(name) for name, _ in named}))
+        raise InputError(f"weight decay on {', '.join(policy.decay_on)} would touch nothing: this network has only {kinds}")
+    return [{"params": touched}, *([{"params": spared, "weight_decay": 0.0}] if spared else [])]
+
+
+def set_rate(optimizer: TakesSteps, rate: float) -> None:
+    """Take the coming steps with another learning rate."""
+    if isinstance(optimizer, LazyUpdates):
+        set_rate(optimizer.inner, rate)
+    elif isinstance(optimizer, DirectAdam):
+        optimizer.set_rate(rate)
+    else:
+        assert isinstance(optimizer, Optimizer)
+        for group in optimizer.param_groups:
+            group["lr"] = rate

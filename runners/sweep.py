@@ -4,6 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,8 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from kancl import options
 from kancl.errors import InputError, StorageError
-from kancl.models import architectures, check_architecture
+from kancl.models import Network, architectures, check_architecture
 from kancl.options import Spec, parse_spec
+from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, parse_seeds, resolve_policy, with_advice
 from runners.result import Result
 from runners.store import CellStore, Store
@@ -107,7 +109,7 @@ def _cells_of(request: Request) -> list[Cell]:
         stream = stack(scenario, seeds, getattr(torch, request.dtype))
         for architecture_text in request.architectures or ():
             architecture, policy = _advised(architecture_text, stream, request, scenario_text)
-            for strategy_text, strategy in chosen:
+            for strategy_text, strategy, _ in chosen:
                 asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
                 cell = Cell(
                     scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,
@@ -116,16 +118,16 @@ def _cells_of(request: Request) -> list[Cell]:
                     sources=_sources(scenario, architecture, strategy),
                 )  # fmt: skip
                 cells.append(cell)
-            _check_network(cells[-1], stream)
+            _check_network(cells[-1], stream, [built for *_, built in chosen])
     return cells
 
 
-def _strategy(text: str) -> tuple[str, Spec]:
+def _strategy(text: str) -> tuple[str, Spec, Strategy]:
     spec = options.complete(strategies, parse_spec(text))
     built = options.build(strategies.get(spec.name), spec)
     if not isinstance(built, Strategy):
         raise InputError(f"strategy {text} must be a runners.strategies.Strategy, got {type(built).__name__}")
-    return text, spec
+    return text, spec, built
 
 
 def _advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple[Spec, Policy]:
@@ -142,17 +144,22 @@ def _advised(text: str, stream: Stream, request: Request, scenario: str) -> tupl
         raise InputError(f"{scenario} / {text}: {error}{chosen}") from error
 
 
-def _check_network(cell: Cell, stream: Stream) -> None:
+def _check_network(cell: Cell, stream: Stream, chosen: Sequence[Strategy]) -> None:
     """Build the networks and pass a few samples through, so that a misfit is met before anything runs."""
 
-    problem = problem_of(cell, stream)
+    problem, name = problem_of(cell, stream), cell.asked["architecture"]
 
-    def build(seeds: tuple[int, ...]) -> object:
-        rows = [stream.seeds.index(seed) if seed in stream.seeds else 0 for seed in seeds]
+    def build(seeds: tuple[int, ...], same_ranges: bool = False) -> Network:
+        rows = [stream.seeds.index(seed) if seed in stream.seeds and not same_ranges else 0 for seed in seeds]
         own = replace(problem, seeds=seeds, low=problem.low[rows], high=problem.high[rows])
-        return options.build(architectures.get(cell.architecture.name), cell.architecture, problem=own)
+        network: Network = options.build(architectures.get(cell.architecture.name), cell.architecture, problem=own)
+        return network
 
-    check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, cell.asked["architecture"])
+    network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
+    counts = [samples.x.shape[1] for samples in stream.train]
+    check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name)
+    for strategy in chosen:
+        check_policy(network, cell.policy, strategy, name)
 
 
 def _sources(*specs: Spec) -> dict[str, str]:

@@ -22,6 +22,7 @@ from runners.evaluate import Evaluator, evaluation_steps
 from runners.learners import Learner, make_learner
 from runners.locality import Locality
 from runners.result import Result
+from runners.schedule import learning_rates
 from runners.strategies import State, Strategy, strategies
 from runners.stream import Stream
 from runners.watch import Watch
@@ -115,6 +116,7 @@ def run_cell(
     network, record, first, saved_learner = build_network(cell, stream), Record(), 0, None
     state = _checked(strategy.start(network, stream), stream)
     if resume is not None:
+        network.make_room(resume.network)
         network.load_state_dict(resume.network)
         state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
         record, first, saved_learner = resume.record, resume.phases_done, resume.learner
@@ -139,6 +141,7 @@ def run_cell(
             learner = make_learner(network, cell.policy, stream.objective, strategy, state)
             if saved_learner is not None and keeps:
                 learner.load_state_dict(saved_learner)
+        learner.rates = learning_rates(cell.policy, step_counts, phase, strategy.boundaries)
         source = batches(stream, samples, cell.policy.batch_size, phase)
         done, steps = 0, step_counts[phase]
         evaluations = set(evaluation_steps(steps, cell.evaluations))

@@ -6,7 +6,7 @@ losses are no business of an architecture: they are handled once, by whoever tra
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +44,9 @@ class Problem:
 class Network(nn.Module, ABC):
     """A stack of S networks of one architecture; every parameter and buffer has shape (S, ...)."""
 
+    grows: bool = False
+    """Whether :meth:`begin_task` may give parameters another shape; whoever trains them then needs a new optimiser."""
+
     @abstractmethod
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
         """Evaluate network s on batch s."""
@@ -55,6 +58,10 @@ class Network(nn.Module, ABC):
     @torch.no_grad()
     def begin_task(self, x: Float[Tensor, "S N I"]) -> None:
         """Look at the inputs of a task that is about to be learned; most architectures ignore them."""
+        return
+
+    def make_room(self, state: Mapping[str, Tensor]) -> None:
+        """Take the shapes that a saved state needs; called before it is loaded, for architectures that grow."""
         return
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kancl.models.architecture import stacked, uniform
-from kancl.splines import Backend, Grid, KnotGrid, UniformGrid, basis_matrix, spline
+from kancl.splines import Backend, Grid, KnotGrid, UniformGrid, basis_matrix, refine, spline
 
 
 class StackedLinear(nn.Module):
@@ -61,6 +61,8 @@ class SplineLayer(nn.Module):
         dtype = low.dtype
         self.degree, self.intervals, self.backend = degree, intervals, backend
         grid = UniformGrid(low, high, intervals, degree)
+        self.low: Tensor
+        self.high: Tensor
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("knots", grid.knots() if movable else None)
@@ -117,6 +119,26 @@ class SplineLayer(nn.Module):
         knots = self.grid().knots()[:, None]
         low, high = knots[..., self.degree], knots[..., -1 - self.degree]
         return (x < low) | (x > high)
+
+    @torch.no_grad()
+    def refine_grid(self) -> None:
+        """Halve all intervals by :func:`kancl.splines.refine`: the same function, of coefficients that are new parameters."""
+        assert self.knots is None, "refine_grid needs a layer made with movable=False"
+        grid = self.grid()
+        assert isinstance(grid, UniformGrid)
+        coef, fine = refine(self.coef, grid)
+        self.resize(fine.intervals)
+        self.coef.copy_(coef)
+        self.low.copy_(fine.low)
+        self.high.copy_(fine.high)
+
+    def resize(self, intervals: int) -> None:
+        """Make room for another number of intervals; what the coefficients are is then to be filled in."""
+        old = self.coef
+        shape = (*old.shape[:2], intervals + self.degree, old.shape[3])
+        self.coef = nn.Parameter(old.new_zeros(shape), requires_grad=old.requires_grad)
+        self.intervals = intervals
+        self._grid = None
 
     @torch.no_grad()
     def refit_grid(self, x: Float[Tensor, "S N I"], uniform_share: float = 0.02) -> None:

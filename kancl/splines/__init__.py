@@ -16,6 +16,7 @@ from kancl.errors import InputError
 from kancl.splines import build, dense, fused, local
 from kancl.splines.dense import basis_matrix
 from kancl.splines.grid import MAX_DEGREE, Grid, KnotGrid, UniformGrid
+from kancl.splines.refine import refine
 
 __all__ = [
     "BACKENDS",
@@ -27,6 +28,7 @@ __all__ = [
     "UniformGrid",
     "basis_matrix",
     "explain",
+    "refine",
     "spline",
     "unavailable",
 ]

@@ -69,7 +69,7 @@ def test_the_short_way_is_torchs_adam_to_the_bit(kind: Any, decay: float, silent
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_the_short_way_is_taken_where_it_is_one(optimizer: Any) -> None:
-    made = make_optimizer(parameters_with_gradients(), Policy(optimizer=optimizer, lr=0.1, steps=1))
+    made = make_optimizer(zip("abc", parameters_with_gradients(), strict=True), Policy(optimizer=optimizer, lr=0.1, steps=1))
     assert isinstance(made, DirectAdam) == (optimizer != "sgd")
 
 
@@ -131,10 +131,10 @@ def test_only_steps_without_hooks_on_a_gpu_are_recorded(tools: Any) -> None:
             return None
 
     naive = strategies.get("naive")()
-    assert not can_be_recorded(network, naive)
-    assert can_be_recorded(Gpu(), naive)  # type: ignore[arg-type]
-    assert not can_be_recorded(Gpu(), Shrinks())  # type: ignore[arg-type]
-    assert not can_be_recorded(Gpu(), Pays())  # type: ignore[arg-type]
+    assert not can_be_recorded(network, naive, cell.policy)
+    assert can_be_recorded(Gpu(), naive, cell.policy)  # type: ignore[arg-type]
+    assert not can_be_recorded(Gpu(), Shrinks(), cell.policy)  # type: ignore[arg-type]
+    assert not can_be_recorded(Gpu(), Pays(), cell.policy)  # type: ignore[arg-type]
     assert type(make_learner(network, cell.policy, OBJECTIVES["mse"], naive, {})) is StackedLearner
 
 

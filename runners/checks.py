@@ -1,0 +1,86 @@
+"""What would make a cell's numbers mean less than they claim, found before anything is trained."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import torch
+
+from kancl.errors import InputError
+from kancl.models import Network
+from runners.batches import epoch_orders
+from runners.config import Policy
+from runners.optimizers import decay_groups
+from runners.strategies import Strategy
+
+CHANCE = 64
+"""Bits of chance that the orders of samples are compared over, so that no two living seeds are alike by accident."""
+
+
+def check_seeds(
+    build: Callable[[tuple[int, ...]], Network], seeds: tuple[int, ...], policy: Policy, counts: Sequence[int], name: str
+) -> None:
+    """See that seeds are repetitions: no two have the same initial weights, or the same order of samples.
+
+    Seeds may share their data (those of a deterministic scenario do), and full batches have no order. One seed is compared
+    with the next number, since other cells may hold the others.
+
+    Args:
+        build: makes the stack of networks of some seeds, all for the same ranges of inputs.
+        seeds: at least one.
+        policy: tells the batch size.
+        counts: the training samples of every task.
+        name: of the architecture, for the message.
+
+    Raises:
+        InputError: which seeds are alike, and in what.
+    """
+    asked = seeds if len(seeds) > 1 else (seeds[0], seeds[0] + 1)
+    network = build(asked)
+    drawn = [*network.parameters(), *network.buffers()]
+    alike = _alike([b"".join(tensor[s].detach().cpu().numpy().tobytes() for tensor in drawn) for s in range(len(asked))])
+    if alike:
+        one, other = (asked[place] for place in alike)
+        raise InputError(
+            f"architecture {name}: seeds {one} and {other} have the same initial weights, so they would be one repetition "
+            "counted twice: it does not draw seed s's numbers from problem.generators()[s], or its options leave nothing "
+            "to be drawn"
+        )
+    for phase, count in enumerate(counts):
+        if policy.batch_size == "full" or policy.batch_size >= count:
+            continue
+        epochs = math.ceil(CHANCE / (math.lgamma(count + 1) / math.log(2)))
+        orders = torch.stack(list(islice(epoch_orders(asked, count, phase), epochs)), 1)  # (S, epochs, N)
+        if alike := _alike([order.numpy().tobytes() for order in orders]):
+            one, other = (asked[place] for place in alike)
+            raise InputError(
+                f"seeds {one} and {other} would see the samples of task {phase + 1} in the same order, so they would not be "
+                "independent repetitions: the seed does not reach the order of samples (runners.batches.epoch_orders)"
+            )
+
+
+def check_policy(network: Network, policy: Policy, strategy: Strategy, name: str) -> None:
+    """See that a policy can be carried out on a network.
+
+    Raises:
+        InputError: weight decay would touch nothing, or state is to be kept for parameters that change their shape.
+    """
+    try:
+        decay_groups([(key, p) for key, p in network.named_parameters() if p.requires_grad], policy)
+    except InputError as error:
+        raise InputError(f"architecture {name}: {error}") from error
+    if network.grows and policy.state == "keep" and strategy.boundaries:
+        raise InputError(
+            f"architecture {name} has other parameters after every task, so no state of the optimiser can be kept; "
+            "use state=reset"
+        )
+
+
+def _alike(patterns: list[bytes]) -> tuple[int, int] | None:
+    """Return the places of the first two patterns that are equal."""
+    first: dict[bytes, int] = {}
+    for place, pattern in enumerate(patterns):
+        if pattern in first:
+            return first[pattern], place
+        first[pattern] = place
+    return None
