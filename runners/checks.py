@@ -20,7 +20,7 @@ CHANCE = 64
 def check_seeds(
     build: Callable[[tuple[int, ...]], Network], seeds: tuple[int, ...], policy: Policy, counts: Sequence[int], name: str
 ) -> None:
-    """See that seeds are repetitions: no two have the same initial weights, or the same order of samples.
+    """See that seeds are repetitions: no two have the same initial weights (and buffers), or the same order of samples.
 
     Seeds may share their data (those of a deterministic scenario do), and full batches have no order. One seed is compared
     with the next number, since other cells may hold the others.
@@ -38,7 +38,8 @@ def check_seeds(
     asked = seeds if len(seeds) > 1 else (seeds[0], seeds[0] + 1)
     network = build(asked)
     drawn = [*network.parameters(), *network.buffers()]
-    alike = _alike([b"".join(tensor[s].detach().cpu().numpy().tobytes() for tensor in drawn) for s in range(len(asked))])
+    # + 0, since -0 is 0.
+    alike = _alike([b"".join((tensor[s].detach() + 0).cpu().numpy().tobytes() for tensor in drawn) for s in range(len(asked))])
     if alike:
         one, other = (asked[place] for place in alike)
         raise InputError(
