@@ -671,7 +671,7 @@ def load(layer: SplineLayer, **options: bool) -> None:
 def copy_one_seed(layer: SplineLayer) -> None:
     other = make_layer(layer.knots is not None)
     shift(other)
-    source, target = (KAN([each], follow_tasks=False, layernorm=False, regularization=0.0) for each in (other, layer))
+    source, target = (KAN([each], grid="fixed", layernorm=False, regularization=0.0) for each in (other, layer))
     copy_seed(source, 0, target, 1)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from kancl.errors import InputError
 from kancl.options import Spec
-from runners import batches as batches_module
 from runners.batches import batches
 from runners.config import LATER, Cell, Kind, Policy, cell_from_json
 from runners.graphs import GraphedLearner, can_be_recorded
@@ -434,74 +433,6 @@ def test_refining_at_a_task_changes_no_score_before_training_does(tools: Any) ->
     np.testing.assert_allclose(R, np.broadcast_to(R[:, :1], R.shape), rtol=0, atol=1e-12)
     assert [weights["layers.0.coef"].shape[2] for weights in trained.weights] == [6, 15, 33]  # C, then 2 C + 3
     assert trained.result.parameters == 2 * (1 * 2 * 33)  # two layers of two edges
-
-
-# Seeds that are no repetitions.
-
-
-DEAD = '''
-from kancl.models import Network, Problem, architectures
-
-
-def constant(problem: Problem) -> Network:
-    """Weights without chance."""
-    network = architectures.get("mlp")(problem, hidden=(3,))
-    for parameter in network.parameters():
-        parameter.data.fill_(0.5)
-    return network
-'''
-
-
-@pytest.mark.parametrize("seeds", [1, 2, "4,7,9"])
-def test_an_architecture_that_ignores_its_seeds_is_refused(kancl: Callable[..., Any], tmp_path: Path, seeds: Any) -> None:
-    (tmp_path / "dead.py").write_text(DEAD)
-    out = tmp_path / "out"
-    # Data and input ranges that differ from seed to seed do not bring the weights to life.
-    said = kancl(
-        "run", "gaussian-peaks:noise=0.1", "--architectures", f"{tmp_path}/dead.py:constant", "--seeds", seeds, "--out", out
-    )
-    assert said.code == 2
-    assert "dead.py:constant" in said.err
-    one, other = (4, 7) if seeds == "4,7,9" else (0, 1)
-    assert f"seeds {one} and {other} have the same initial weights" in said.err
-    assert not out.exists()
-
-
-def test_options_that_leave_nothing_to_chance_are_refused(tools: Any) -> None:
-    with pytest.raises(InputError, match="seeds 0 and 1 have the same initial weights"):
-        tools.make_cell("gaussian-peaks", 'kan:hidden=[],noise=0.0,base="none"', optimizer="adam", steps=1)
-
-
-def test_an_order_of_samples_that_the_seed_does_not_reach_is_refused(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    living = batches_module.generator
-    monkeypatch.setattr(batches_module, "generator", lambda seed, *purpose: living(0, *purpose))
-    said = {"optimizer": "adam", "steps": 1}
-    with pytest.raises(InputError, match="seeds 0 and 1 would see the samples of task 1 in the same order"):
-        tools.make_cell("gaussian-peaks", "mlp", batch_size=8, **said)
-    # A full batch has no order.
-    for size in ("full", 100, 300):
-        tools.make_cell("gaussian-peaks", "mlp", batch_size=size, **said)
-
-
-def test_few_samples_do_not_look_dead_by_chance(tools: Any) -> None:
-    """Two samples have two orders: one epoch of eight seeds is sure to hold equal ones."""
-    cell = tools.make_cell("gaussian-peaks:samples=2", "mlp", optimizer="adam", steps=1, batch_size=1, seeds=8)
-    assert cell.policy.batch_size == 1
-
-
-# Refused before anything runs, and asked for on the command line.
-
-
-def test_decay_that_would_touch_nothing_is_refused(tools: Any) -> None:
-    with pytest.raises(InputError, match=r"mlp: weight decay on coefficients would touch nothing.*only bias, weights"):
-        tools.make_cell("gaussian-peaks", "mlp", steps=1, **{**ADAMW, "decay_on": ("coefficients",)})
-
-
-def test_state_cannot_be_kept_for_parameters_that_grow(tools: Any) -> None:
-    said = {"optimizer": "adam", "steps": 1, "state": "keep"}
-    with pytest.raises(InputError, match=r"grid=refine.*use state=reset"):
-        tools.make_cell("gaussian-peaks", "kan:grid=refine", **said)
-    tools.make_cell("gaussian-peaks", "kan:grid=refine", "joint", **said)  # one phase after another, no new task
 
 
 def test_the_command_line_sets_every_option(kancl: Callable[..., Any], tmp_path: Path) -> None:
