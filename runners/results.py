@@ -10,7 +10,7 @@ import pandas as pd
 
 from kancl.errors import InputError
 from kancl.metrics import INTRANSIGENCE, METRICS, Measured, intransigence
-from kancl.statistics import t_interval
+from kancl.statistics import mean_interval
 from runners.config import Cell
 from runners.locality import Locality
 from runners.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
@@ -110,10 +110,11 @@ class Results:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per cell and metric: mean, low, high (95 % t-interval over seeds), median, n, diverged, score, formula, cell.
+        """One row per cell and metric: mean, low, high, median, n, diverged, score, formula, cell.
 
-        Diverged seeds are left out of the mean and counted in ``diverged``; ``n`` is the number of seeds that have a value.
-        Metrics that mean nothing under a strategy are left out. Intransigence is there where the joint strategy was run beside.
+        low and high bound the 95 % interval over seeds (:func:`kancl.statistics.mean_interval`). Diverged seeds are left out of
+        the mean and counted in ``diverged``; ``n`` is the number of seeds that have a value. Metrics that mean nothing under a
+        strategy are left out. Intransigence is there where the joint strategy was run beside.
         """
         rows = []
         for entry in self.entries:
@@ -126,7 +127,7 @@ class Results:
             for key, (per_seed, formula) in values.items():
                 finite = per_seed[np.isfinite(per_seed)]
                 median = float(np.median(finite)) if len(finite) else np.nan
-                numbers = {**t_interval(per_seed)._asdict(), "median": median}
+                numbers = {**mean_interval(per_seed)._asdict(), "median": median}
                 rows.append({**entry.labels, "metric": key, **numbers, **fixed, "formula": formula, "cell": entry.cell.key})
         return pd.DataFrame(rows)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kancl.metrics import METRICS
-from kancl.statistics import t_interval
+from kancl.statistics import BOOTSTRAP_FROM, mean_interval
 from runners.results import LABELS, Entry, Results
 
 SHOWN = ("learning_score", "final_score", "forgetting", "backward_transfer", "retention", "learned")
@@ -35,8 +35,8 @@ def summary_tables(results: Results, width: int = WIDE) -> Iterator[RenderableTy
 def formulas() -> list[str]:
     """Return the definition of every column."""
     return [
-        "mean ± half of the 95 % t-interval over seeds (n= where some seeds lack a value). R[i,j]: score on task j after"
-        " training task i of T.",
+        f"mean ± half of the 95 % interval over seeds (Student's t, from {BOOTSTRAP_FROM} seeds on BCa bootstrap; n= where some"
+        " seeds lack a value). R[i,j]: score on task j after training task i of T.",
         *(f"{METRICS[key].title.format(score='score')}: {METRICS[key].formula}" for key in SHOWN),
     ]
 
@@ -78,10 +78,10 @@ def _notes(entries: list[Entry]) -> Iterator[Text]:
 
 
 def _number(values: np.ndarray) -> str:
-    interval = t_interval(values)
+    interval = mean_interval(values)
     if interval.n == 0:
         return "–"
-    text = with_error(interval.mean, None if interval.n == 1 else interval.high - interval.mean)
+    text = with_error(interval.mean, None if interval.n == 1 else (interval.high - interval.low) / 2)
     return text if interval.n == len(values) else f"{text} (n={interval.n})"
 
 
@@ -114,7 +114,7 @@ def as_csv(results: Results) -> str:
 
 def as_json(results: Results) -> str:
     """Return the summary as a JSON list of rows; a number that is not there is null."""
-    return results.summary.to_json(orient="records", indent=1)
+    return results.summary.to_json(orient="records", indent=1, double_precision=15)
 
 
 def as_markdown(results: Results) -> str:

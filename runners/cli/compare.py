@@ -3,16 +3,21 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from runners.config import Said
 
+if TYPE_CHECKING:
+    from kancl.verdict import Rules
+    from runners.results import Results
+    from runners.verdicts import Comparison
+
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare the stored cells of an experiment: a table with intervals, and figures as PNG and SVG.
+    """Compare the stored cells of an experiment: a table with intervals, verdicts on who retains more, figures as PNG and SVG.
 
     With --format json, csv or markdown the rows go to standard output and everything else to standard error.
     """
@@ -21,6 +26,15 @@ class Compare:
     """Folder that kancl run wrote."""
     format: Literal["table", "json", "csv", "markdown"] = "table"
     """How to print the comparison."""
+    rows: Literal["cells", "verdicts"] = "cells"
+    """What csv holds, which has room for one table; the other formats hold both."""
+    against: Said[str] = None
+    """Architecture to compare the others with; mlp if not given, and every pair where that was not run."""
+    margin: float = 0.1
+    """Learning scores further apart than this share of the gap from the best constant predictor to perfection forbid a verdict.
+    At 0.1 what was learned can change a retention by a tenth, at worst by a fifth."""
+    equivalence: Said[float] = None
+    """Say equivalent if the 95 % interval of the difference of retention lies within plus or minus this; never if not given."""
     figures: Said[Path] = None
     """Folder for the figures; OUT/figures if not given."""
     no_figures: bool = False
@@ -31,23 +45,17 @@ class Compare:
         from rich.console import Console
 
         from kancl.errors import InputError
-        from runners import tables
-        from runners.cli.screen import make_console
+        from kancl.verdict import Rules
         from runners.plots import draw_all
         from runners.results import load
+        from runners.verdicts import compare
 
         results = load(self.out)
         if not results.entries:
             raise InputError(f"{self.out} holds no finished cell yet; repeat the kancl run that made it")
+        rules = Rules(margin=self.margin, equivalence=self.equivalence)
+        self._print(results, compare(results, self.against, rules), rules)
         notes = Console(stderr=True, highlight=False, soft_wrap=True)
-        if self.format == "table":
-            console = make_console()
-            for table in tables.summary_tables(results, console.width):
-                console.print(table)
-        else:
-            text = {"json": tables.as_json, "csv": tables.as_csv, "markdown": tables.as_markdown}[self.format](results)
-            sys.stdout.write(text if text.endswith("\n") else text + "\n")
-            sys.stdout.flush()
         if results.missing:
             notes.print(
                 f"left out, not finished: {', '.join(results.missing)} (repeat the kancl run to finish them)", style="yellow"
@@ -63,3 +71,34 @@ class Compare:
                 f"figures cannot be written to {folder}: {error.strerror}; choose another with --figures"
             ) from error
         return 0
+
+    def _print(self, results: "Results", comparisons: "list[Comparison]", rules: "Rules") -> None:
+        """Print everything that goes to standard output."""
+        import json
+
+        from runners import tables, verdict_tables
+        from runners.cli.screen import make_console
+        from runners.verdicts import frame
+
+        if self.format == "table":
+            console = make_console()
+            for table in tables.summary_tables(results, console.width):
+                console.print(table)
+            console.print()
+            for table in verdict_tables.verdict_tables(comparisons, rules, console.width):
+                console.print(table)
+            return
+        if self.format == "json":
+            verdicts = json.loads(frame(comparisons).to_json(orient="records", double_precision=15))
+            method = verdict_tables.method(comparisons, rules)
+            content = {"cells": json.loads(tables.as_json(results)), "verdicts": verdicts, "method": method}
+            text = json.dumps(content, indent=1, ensure_ascii=False)
+        elif self.format == "csv":
+            text = tables.as_csv(results) if self.rows == "cells" else frame(comparisons).to_csv(index=False)
+        else:
+            parts = [tables.as_markdown(results), verdict_tables.as_markdown(comparisons)]
+            if comparisons:
+                parts.append(verdict_tables.method(comparisons, rules) + "\n")
+            text = "\n".join(part for part in parts if part)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,211 @@
+"""Who retains more: the verdict on two learners, with the numbers behind it.
+
+A verdict compares retention (:func:`kancl.metrics.retention`) seed by seed. It is refused where it would mean nothing: a
+learner that never learned cannot forget, and learners that learned to different degrees have different things to lose. All
+verdicts that are shown together are one family: p-values are Holm's over all of them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from kancl.errors import InputError
+from kancl.metrics import RETENTION_FLOOR, PerSeed
+from kancl.statistics import (
+    Interval,
+    Pairs,
+    holm,
+    mean_interval,
+    pair,
+    paired_effect_size,
+    seed_warning,
+    sign_flip_test,
+)
+
+
+class Outcome(StrEnum):
+    """What a verdict can say of the first of two learners."""
+
+    MORE = "retains more"
+    LESS = "retains less"
+    SAME = "no difference at this budget"
+    EQUIVALENT = "equivalent"
+    INCOMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The bounds that a verdict keeps to.
+
+    Args:
+        margin: learning scores may differ by this share of the gap between the null score (the best constant predictor's) and
+            the perfect score. At equal final scores a difference of m in what was learned moves a retention by a factor of 1 +
+            m where almost all was learned and of 1 + 2 m where only just enough was: 0.1 lets in a tenth, at worst a fifth.
+        learned: the share of tasks, over seeds, that each side must have learned (:func:`kancl.metrics.learned`). Retention is
+            over learned tasks only; with 0.8 the tasks left out can move it by a fifth, no more than the margin can.
+        alpha: bound of p after Holm's correction.
+        equivalence: call two learners equivalent if the 95 % interval of the difference of retention lies within plus or minus
+            this; None: never. The interval is not corrected for the number of comparisons.
+
+    Raises:
+        InputError: a bound that makes no sense.
+    """
+
+    margin: float = 0.1
+    learned: float = 0.8
+    alpha: float = 0.05
+    equivalence: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < math.inf or not 0 < self.learned <= 1 or not 0 < self.alpha < 1:
+            got = f"got {self.margin:g}, {self.learned:g} and {self.alpha:g}"
+            raise InputError(f"a verdict needs a finite margin > 0, 0 < learned <= 1 and 0 < alpha < 1, {got}")
+        if self.equivalence is not None and not 0 < self.equivalence < math.inf:
+            raise InputError(f"a verdict needs a finite equivalence margin > 0, got {self.equivalence:g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What was measured of one side of a comparison, one value per seed.
+
+    Args:
+        name: how reasons name it.
+        seeds: the seeds, all different.
+        learning: learning score in its own unit; NaN for a seed that diverged, here and below.
+        learned: share of tasks learned, 0 to 1.
+        retention: retention; NaN also where nothing but the last task was learned.
+        forgetting: forgetting; positive is a loss.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    learning: PerSeed
+    learned: PerSeed
+    retention: PerSeed
+    forgetting: PerSeed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome for the first of two learners against the second, and the numbers behind it.
+
+    Args:
+        outcome, reason: what is said, and in one sentence why.
+        learning: learning scores of the two, over the seeds in which neither diverged.
+        learned: share of tasks learned by the two, over each one's own seeds that did not diverge; NaN if all did.
+        learning_difference: paired difference of the learning scores (first minus second), as a share of the gap between the
+            null score and the perfect score.
+        retention, forgetting: of the two, over the seeds of the differences that follow.
+        difference: paired difference of retention (first minus second); its ``n`` counts the pairs.
+        forgetting_difference: paired difference of forgetting.
+        p, p_holm: sign-flip test of ``difference``, alone and after Holm's correction over all verdicts made together.
+        effect_size: Hedges' g_z of ``difference``.
+        diverged: seeds of both that were dropped because a side diverged.
+        undefined: further seeds that were dropped because a side learned nothing that it could retain.
+        unpaired: seeds that only one of the two ran.
+        explanation: where the damage came from, if instruments measured it.
+    """
+
+    outcome: Outcome
+    reason: str
+    learning: tuple[Interval, Interval]
+    learned: tuple[float, float]
+    learning_difference: Interval
+    retention: tuple[Interval, Interval]
+    forgetting: tuple[Interval, Interval]
+    difference: Interval
+    forgetting_difference: Interval
+    p: float
+    p_holm: float
+    effect_size: float
+    diverged: tuple[int, ...]
+    undefined: tuple[int, ...]
+    unpaired: tuple[int, ...]
+    explanation: str | None = None
+
+
+def judge(comparisons: Sequence[tuple[Learner, Learner, float]], rules: Rules | None = None) -> list[Verdict]:
+    """Return a verdict for each comparison, p-values corrected over all of them.
+
+    Args:
+        comparisons: two learners on the same tasks, and the gap between the null score and the perfect score there (mean over
+            tasks and seeds), which scales the difference of learning scores.
+        rules: the bounds; the defaults if None.
+
+    The outcome is ``not comparable`` if a side did not learn, if learning scores differ too much, or if there are too few seeds
+    for any outcome to reach alpha; else more or less if p after Holm is at most alpha; else equivalent, if asked for and the
+    interval says so; else no difference, which is no proof that there is none: the interval tells how large it may be.
+    """
+    rules = rules or Rules()
+    measured = [_measure(*comparison) for comparison in comparisons]
+    corrected = holm(np.array([verdict.p for verdict in measured]))
+    family = int(np.isfinite(corrected).sum())
+    verdicts = []
+    for verdict, p_holm, (first, second, _) in zip(measured, corrected, comparisons, strict=True):
+        whole = replace(verdict, p_holm=float(p_holm))
+        obstacle = _obstacle(whole, (first.name, second.name), family, rules)
+        outcome, reason = (Outcome.INCOMPARABLE, obstacle) if obstacle else _decide(whole, rules)
+        verdicts.append(replace(whole, outcome=outcome, reason=reason))
+    return verdicts
+
+
+def _measure(first: Learner, second: Learner, gap: float) -> Verdict:
+    """Return the numbers of a verdict; the outcome is open until all p-values are known."""
+
+    def paired(metric: str) -> Pairs:
+        return pair(first.seeds, getattr(first, metric), second.seeds, getattr(second, metric))
+
+    learning, retention, forgetting = paired("learning"), paired("retention"), paired("forgetting")
+    return Verdict(
+        outcome=Outcome.INCOMPARABLE,
+        reason="",
+        learning=(mean_interval(learning.first), mean_interval(learning.second)),
+        learned=(_mean(first.learned), _mean(second.learned)),
+        learning_difference=mean_interval(learning.differences / gap if gap > 0 else np.full(len(learning.seeds), np.nan)),
+        retention=(mean_interval(retention.first), mean_interval(retention.second)),
+        forgetting=(mean_interval(forgetting.first), mean_interval(forgetting.second)),
+        difference=mean_interval(retention.differences),
+        forgetting_difference=mean_interval(forgetting.differences),
+        p=sign_flip_test(retention.differences),
+        p_holm=math.nan,
+        effect_size=paired_effect_size(retention.differences),
+        diverged=learning.dropped,
+        undefined=tuple(seed for seed in retention.dropped if seed not in learning.dropped),
+        unpaired=retention.unpaired,
+    )
+
+
+def _obstacle(verdict: Verdict, names: tuple[str, str], family: int, rules: Rules) -> str | None:
+    """Return why the two cannot be compared, or None."""
+    for name, share in zip(names, verdict.learned, strict=True):
+        if math.isnan(share):
+            return f"every seed of {name} diverged"
+        if share < rules.learned:
+            return f"{name} learned {100 * share:.3g} % of its tasks, less than {100 * rules.learned:g} %"
+    apart = verdict.learning_difference
+    if abs(apart.mean) > rules.margin:
+        found, allowed = f"{100 * abs(apart.mean):.3g} %", f"{100 * rules.margin:g} %"
+        return f"learning scores differ by {found} of the gap from null to perfect, more than {allowed}"
+    if verdict.difference.n == 0:
+        return "no seed has a value on both sides"
+    return seed_warning(verdict.difference.n, rules.alpha, family)
+
+
+def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
+    """Return the outcome for two that can be compared."""
+    mean, low, high, _ = verdict.difference
+    if verdict.p_holm <= rules.alpha:
+        return (Outcome.MORE if mean > 0 else Outcome.LESS), f"p {verdict.p_holm:.2g} after Holm"
+    sunk = all(side.high <= RETENTION_FLOOR for side in verdict.retention)
+    floor = "; neither retains anything, so retention cannot tell them apart" if sunk else ""
+    if rules.equivalence is not None and max(-low, high) <= rules.equivalence:
+        return Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}{floor}"
+    return Outcome.SAME, floor.lstrip("; ") or f"a difference from {low:.2g} to {high:.2g} remains possible (95 % interval)"
+
+
+def _mean(values: PerSeed) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan

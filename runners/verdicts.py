@@ -1,0 +1,157 @@
+"""Verdicts on stored results: which cells are compared, and the outcome as a tidy frame."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from kancl.errors import InputError
+from kancl.statistics import Interval
+from kancl.verdict import Learner, Rules, Verdict, judge
+from runners.results import Entry, Results
+
+REFERENCE = "mlp"
+"""The architecture that the others are compared with where it was run and no other is asked for."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two cells of one scenario and strategy with different architectures, and the verdict on the first against the second."""
+
+    first: Entry
+    second: Entry
+    verdict: Verdict
+
+    @property
+    def same_policy(self) -> bool:
+        """Whether both were trained in the same way; if not, a difference may come from that."""
+        return _condition(self.first) == _condition(self.second)
+
+
+def compare(results: Results, against: str | None = None, rules: Rules | None = None) -> list[Comparison]:
+    """Return the verdicts on all pairs of architectures of each scenario and strategy; one family for Holm's correction.
+
+    Only strategies under which retention means something are compared. Cells of the same policy are paired; one that has no
+    counterpart under its own policy is compared with all of the other architecture's.
+
+    Args:
+        results: what :func:`runners.load` gives.
+        against: compare with this architecture only: its label (``mlp:hidden=20``) or else its name (``mlp``). If None it is
+            ``mlp`` where that was run; elsewhere every pair is compared.
+        rules: the bounds of the verdict.
+
+    Raises:
+        InputError: no architecture is called ``against``, or a bound makes no sense.
+    """
+    entries = [entry for entry in results.entries if "retention" in entry.result.metrics]
+    if against is not None and not _named(results.entries, against):
+        known = ", ".join(dict.fromkeys(_architecture(entry) for entry in results.entries))
+        raise InputError(f"no architecture {against!r} to compare with is stored in {results.path}; there are: {known}")
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.labels["scenario"], entry.labels["strategy"]), []).append(entry)
+    pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
+    learners = {entry.cell.key: _learner(entry) for entry in entries}
+    judged = judge([(learners[a.cell.key], learners[b.cell.key], _gap(a)) for a, b in pairs], rules)
+    return [Comparison(first, second, verdict) for (first, second), verdict in zip(pairs, judged, strict=True)]
+
+
+def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Return one row per comparison.
+
+    ``difference`` and ``forgetting_difference`` are ``architecture`` minus ``against``; an interval takes three columns,
+    ``name``, ``name_low`` and ``name_high``; of the seeds that were dropped the columns hold the number. The effect size is
+    infinite (null in JSON) where all seeds differ by the same amount.
+    """
+    rows = []
+    for comparison in comparisons:
+        first, second, verdict = comparison.first, comparison.second, comparison.verdict
+        row: dict[str, object] = {
+            **{label: first.labels[label] for label in ("scenario", "strategy", "architecture")},
+            "against": second.labels["architecture"],
+            "policy": first.labels["policy"],
+            "against_policy": second.labels["policy"],
+            "same_policy": comparison.same_policy,
+            "score": first.result.score,
+            "n": verdict.difference.n,
+        }
+        for field in fields(verdict):
+            row |= _columns(field.name, getattr(verdict, field.name))
+        rows.append({**row, "cell": first.cell.key, "against_cell": second.cell.key})
+    return pd.DataFrame(rows)
+
+
+def _columns(name: str, value: object) -> dict[str, object]:
+    if isinstance(value, Interval):
+        return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
+    if name in ("diverged", "undefined", "unpaired"):
+        assert isinstance(value, tuple)
+        return {name: len(value)}
+    if isinstance(value, tuple):
+        first, second = value
+        return {**_columns(name, first), **_columns(f"against_{name}", second)}
+    return {name: value if not hasattr(value, "value") else str(value)}
+
+
+def _pairs(group: list[Entry], against: str | None) -> Iterator[tuple[Entry, Entry]]:
+    """Yield which cells of one scenario and strategy are compared."""
+    labels = list(dict.fromkeys(_architecture(entry) for entry in group))
+    references = _named(group, against or REFERENCE)
+    if references:
+        wanted = [(label, reference) for label in labels if label not in references for reference in references]
+    else:
+        wanted = list(combinations(labels, 2)) if against is None else []
+    for first, second in wanted:
+        own = [entry for entry in group if _architecture(entry) == first]
+        other = [entry for entry in group if _architecture(entry) == second]
+        yield from _matched(own, other)
+
+
+def _matched(own: list[Entry], other: list[Entry]) -> Iterator[tuple[Entry, Entry]]:
+    """Yield the pairs of two architectures' cells: of equal policy, and for cells that have no equal every pair."""
+
+    def alike(a: Entry, b: Entry) -> bool:
+        return _condition(a) == _condition(b) and not set(a.cell.seeds).isdisjoint(b.cell.seeds)
+
+    for a in own:
+        for b in other:
+            alone = not any(alike(a, entry) for entry in other) or not any(alike(entry, b) for entry in own)
+            if alike(a, b) or alone:
+                yield a, b
+
+
+def _named(entries: Sequence[Entry], name: str) -> list[str]:
+    """Return the labels that a name stands for: that very label, else all variants of the architecture."""
+    labels = dict.fromkeys(_architecture(entry) for entry in entries)
+    if name in labels:
+        return [name]
+    return list(dict.fromkeys(_architecture(entry) for entry in entries if entry.cell.architecture.name == name))
+
+
+def _architecture(entry: Entry) -> str:
+    return entry.labels["architecture"]
+
+
+def _condition(entry: Entry) -> tuple[object, ...]:
+    return entry.cell.policy, entry.cell.dtype
+
+
+def _learner(entry: Entry) -> Learner:
+    values = entry.metrics()
+    return Learner(
+        name=_architecture(entry),
+        seeds=entry.result.seeds,
+        learning=values["learning_score"],
+        learned=values["learned"],
+        retention=values["retention"],
+        forgetting=values["forgetting"],
+    )
+
+
+def _gap(entry: Entry) -> float:
+    """Return the gap between the null score and the perfect one (accuracy 1, error 0): mean over seeds and tasks."""
+    result = entry.result
+    perfect = 1.0 if result.higher_is_better[result.score] else 0.0
+    return float(np.abs(perfect - result.null[result.score]).mean())
