@@ -53,10 +53,12 @@ def t_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
 
 
 def bootstrap_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
-    """Return the bias-corrected and accelerated (BCa) bootstrap interval of the mean (Efron 1987).
+    """Return the expanded BCa bootstrap interval of the mean, from ``RESAMPLES`` resamples with a fixed generator.
 
-    From ``RESAMPLES`` resamples with a fixed generator. Seeds without a finite value do not count; equal values have an
-    interval of no width.
+    The bias-corrected and accelerated interval (Efron 1987) at the level 1 - 2 Phi(-sqrt(n / (n-1)) t) instead of the nominal
+    one, with t Student's quantile of n - 1 degrees of freedom (Hesterberg 2015, expanded percentile interval): resampling alone
+    takes the spread for known and too small, which at 20 normal values leaves 92 % of a nominal 95 %. Seeds without a finite
+    value do not count; equal values have an interval of no width.
     """
     finite = values[np.isfinite(values)].astype(float)
     n = len(finite)
@@ -64,17 +66,20 @@ def bootstrap_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
         return t_interval(finite, confidence) if n < 2 else Interval(float(finite[0]), float(finite[0]), float(finite[0]), n)
     mean, spread = float(finite.mean()), float(finite.std())
     scaled = (finite - mean) / spread  # so that the interval of tiny or huge values does not drown in rounding
+    expanded = 1 - 2 * stats.norm.sf((n / (n - 1)) ** 0.5 * stats.t.ppf((1 + confidence) / 2, n - 1))
     found = stats.bootstrap(
-        (scaled,), np.mean, confidence_level=confidence, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(0)
+        (scaled,), np.mean, confidence_level=expanded, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
     return Interval(mean, mean + spread * float(found.low), mean + spread * float(found.high), n)
 
 
 def mean_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
-    """Return Student's interval below ``BOOTSTRAP_FROM`` finite values, the BCa bootstrap's from there on.
+    """Return Student's interval below ``BOOTSTRAP_FROM`` finite values, the expanded BCa bootstrap's from there on.
 
-    With few seeds the bootstrap is too narrow (it cannot know the tails that it did not see); with many it follows the skew of
-    what was measured, which Student's symmetric interval cannot.
+    Few values say little of their skew, and resampling them reaches no further than the largest; with more the bootstrap
+    follows the skew of what was measured, which Student's symmetric interval cannot. No interval of a mean is safe against
+    tails that the seeds did not show: with 20 values of a lognormal (sigma 1) Student's covers 87 %, this one 91 % instead of
+    95 %.
     """
     enough = np.isfinite(values).sum() >= BOOTSTRAP_FROM
     return bootstrap_interval(values, confidence) if enough else t_interval(values, confidence)
@@ -103,7 +108,9 @@ class Pairs:
         return self.first - self.second
 
 
-def pair(first_seeds: Sequence[int], first: PerSeed, second_seeds: Sequence[int], second: PerSeed) -> Pairs:
+def pair(
+    first_seeds: Sequence[int], first: Float[np.ndarray, "A"], second_seeds: Sequence[int], second: Float[np.ndarray, "B"]
+) -> Pairs:
     """Match two measurements by seed; a pair with a value that is not finite is dropped as a whole, and told.
 
     Raises:
