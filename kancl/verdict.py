@@ -199,11 +199,13 @@ def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
     mean, low, high, _ = verdict.difference
     if verdict.p_holm <= rules.alpha:
         return (Outcome.MORE if mean > 0 else Outcome.LESS), f"p {verdict.p_holm:.2g} after Holm"
-    sunk = all(side.high <= RETENTION_FLOOR for side in verdict.retention)
-    floor = "; neither retains anything, so retention cannot tell them apart" if sunk else ""
     if rules.equivalence is not None and max(-low, high) <= rules.equivalence:
-        return Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}{floor}"
-    return Outcome.SAME, floor.lstrip("; ") or f"a difference from {low:.2g} to {high:.2g} remains possible (95 % interval)"
+        outcome, reason = Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}"
+    else:
+        outcome, reason = Outcome.SAME, f"a difference from {low:.2g} to {high:.2g} remains possible (95 % interval)"
+    if all(side.high <= RETENTION_FLOOR for side in verdict.retention):
+        reason = "neither retains anything, so retention cannot tell them apart"
+    return outcome, reason
 
 
 def _mean(values: PerSeed) -> float:

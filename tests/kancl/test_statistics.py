@@ -103,11 +103,11 @@ def test_the_bootstrap_follows_units(factor: float, shift: float) -> None:
         assert mirrored.high - mirrored.low == pytest.approx(ends[1] - ends[0], rel=0.1)
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"), [([], (NAN, NAN, NAN, 0)), ([3.0], (3.0, NAN, NAN, 1)), ([0.1] * 40, (0.1,) * 3)]
-)
-def test_the_bootstrap_without_spread(values: list[float], expected: tuple[float, ...]) -> None:
-    np.testing.assert_array_equal(bootstrap_interval(np.array(values))[: len(expected)], expected)
+@pytest.mark.parametrize("values", [[], [3.0], [0.1] * 40])
+def test_the_bootstrap_without_spread(values: list[float]) -> None:
+    end = values[0] if len(values) > 1 else NAN
+    expected = Interval(values[0] if values else NAN, end, end, len(values))
+    np.testing.assert_array_equal(bootstrap_interval(np.array(values)), expected)
 
 
 def test_student_below_twenty_values_bootstrap_from_there_on() -> None:
@@ -138,13 +138,13 @@ def errors(p: float, repetitions: int) -> float:
     return 3 * math.sqrt(p * (1 - p) / repetitions)
 
 
-@pytest.mark.parametrize(("n", "repetitions"), [(6, 4000), (12, 4000), (20, 600), (32, 600)])
+@pytest.mark.parametrize(("n", "repetitions"), [(6, 2000), (12, 2000), (20, 400), (32, 400)])
 def test_the_interval_in_use_covers_normal_values(n: int, repetitions: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "RESAMPLES", 999)
     assert abs(coverage(mean_interval, normal, 2.0, n, repetitions) - 0.95) < errors(0.95, repetitions)
 
 
-@pytest.mark.parametrize(("n", "least", "repetitions"), [(8, 0.89, 4000), (20, 0.92, 600)])
+@pytest.mark.parametrize(("n", "least", "repetitions"), [(8, 0.89, 2000), (20, 0.92, 400)])
 def test_the_interval_in_use_loses_little_to_skew(
     n: int, least: float, repetitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,9 +157,8 @@ def test_the_interval_in_use_loses_little_to_skew(
 def test_a_bootstrap_would_be_too_narrow_for_six_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why Student's interval is used there: even the expanded bootstrap covers 93 %, the plain one 85 %."""
     monkeypatch.setattr(statistics, "RESAMPLES", 999)
-    found = coverage(bootstrap_interval, normal, 2.0, 6, 800)
-    assert found < 0.95 - errors(0.95, 800) / 3
-    assert found < coverage(t_interval, normal, 2.0, 6, 800)
+    found = coverage(bootstrap_interval, normal, 2.0, 6, 400)
+    assert found < coverage(t_interval, normal, 2.0, 6, 400) - 0.01
 
 
 # Pairing.
@@ -231,9 +230,9 @@ def test_the_smallest_p_is_reached_and_no_smaller_one(n: int) -> None:
 
 
 def test_many_seeds_are_sampled_and_agree_with_the_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
-    differences = np.random.default_rng(5).normal(0.45, 1.0, 16)
+    differences = np.random.default_rng(5).normal(0.45, 1.0, 20)
     exact = sign_flip_test(differences)
-    monkeypatch.setattr(statistics, "EXACT_UP_TO", 15)
+    monkeypatch.setattr(statistics, "EXACT_UP_TO", 19)
     sampled = sign_flip_test(differences)
     assert sampled == sign_flip_test(differences), "the same every time"
     assert sampled != exact
@@ -245,17 +244,15 @@ def test_many_seeds_are_sampled_and_agree_with_the_enumeration(monkeypatch: pyte
 @pytest.mark.parametrize("draw", [lambda rng: rng.normal(0, 1, 8), lambda rng: rng.standard_t(2, 8)])
 def test_the_sign_flip_test_errs_as_often_as_it_says(draw: Callable[[np.random.Generator], np.ndarray]) -> None:
     rng = np.random.default_rng(6)
-    rejected = np.mean([sign_flip_test(draw(rng)) <= 0.05 for _ in range(4000)])
+    rejected = np.mean([sign_flip_test(draw(rng)) <= 0.05 for _ in range(3000)])
     exact = 12 / 256  # the largest p that eight seeds can give up to 5 %
-    assert abs(rejected - exact) < errors(exact, 4000)
+    assert abs(rejected - exact) < errors(exact, 3000)
 
 
 # How many seeds it takes.
 
 
-@pytest.mark.parametrize(
-    ("alpha", "comparisons", "seeds"), [(0.05, 1, 6), (0.05, 2, 7), (0.05, 10, 9), (0.01, 1, 8), (0.05, 0, 6)]
-)
+@pytest.mark.parametrize(("alpha", "comparisons", "seeds"), [(0.05, 1, 6), (0.05, 2, 7), (0.05, 10, 9), (0.01, 1, 8)])
 def test_seeds_needed(alpha: float, comparisons: int, seeds: int) -> None:
     assert seeds_needed(alpha, comparisons) == seeds
     assert seed_warning(seeds, alpha, comparisons) is None
@@ -312,8 +309,8 @@ def test_the_effect_size_by_hand() -> None:
 
 
 def test_the_effect_size_is_unbiased() -> None:
-    samples = np.random.default_rng(8).normal(0.8, 1.0, (20_000, 5))
-    found = np.array([paired_effect_size(sample) for sample in samples[:4000]])
+    samples = np.random.default_rng(8).normal(0.8, 1.0, (3000, 5))
+    found = np.array([paired_effect_size(sample) for sample in samples])
     assert abs(found.mean() - 0.8) < 3 * found.std() / math.sqrt(len(found))
 
 
@@ -366,7 +363,7 @@ def test_no_seed_has_a_slope() -> None:
 
 def test_the_slope_covers_though_points_of_a_seed_depend_on_each_other() -> None:
     """Each seed has a slope of its own; a regression that takes its 20 points for independent covers far too seldom."""
-    rng, repetitions, n = np.random.default_rng(10), 500, 6
+    rng, repetitions, n = np.random.default_rng(10), 250, 6
     covered = {"seeds": 0, "pooled": 0}
     x = np.tile(np.linspace(0, 1, 20), (n, 1))
     for _ in range(repetitions):
