@@ -88,7 +88,7 @@ def with_interval(interval: Interval) -> str:
     """Write a mean and its interval with as many decimals as the interval's width supports.
 
     >>> with_interval(Interval(0.5, 0.41, 0.63, 8)), with_interval(Interval(-4.9e-6, -6.2e-6, -3.6e-6, 8))
-    ('0.500 [0.410, 0.630]', '(-4.9 [-6.2, -3.6])e-06')
+    ('0.50 [0.41, 0.63]', '(-4.9 [-6.2, -3.6])e-06')
     """
     mean, low, high, n = interval
     if n < 2:
