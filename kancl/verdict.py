@@ -201,6 +201,8 @@ def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
         return (Outcome.MORE if mean > 0 else Outcome.LESS), f"p {verdict.p_holm:.2g} after Holm"
     if rules.equivalence is not None and max(-low, high) <= rules.equivalence:
         outcome, reason = Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}"
+    elif low == high == 0:
+        outcome, reason = Outcome.SAME, "the two are equal in every seed"
     else:
         outcome, reason = Outcome.SAME, f"a difference from {low:.2g} to {high:.2g} remains possible (95 % interval)"
     if all(side.high <= RETENTION_FLOOR for side in verdict.retention):

@@ -37,7 +37,7 @@ def test_the_plug_in_of_the_readme_runs_as_written(
     assert main([*command[1:], "--seeds", "2", "--steps", "30", "--out", "out"]) == 0
     capsys.readouterr()
     assert main(["compare", "out", "--format", "json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["cells"]
     assert {row["architecture"] for row in rows} == {"kan", "mlp"}
     assert {row["scenario"] for row in rows} == {"my_tasks.py:two_moons"}
     learned = [row["mean"] for row in rows if row["metric"] == "learning_score"]

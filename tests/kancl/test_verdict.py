@@ -91,6 +91,11 @@ def test_equivalence_is_said_only_on_request_and_within_the_margin() -> None:
     assert surely.outcome == Outcome.MORE, "a difference that is sure is told, however small"
 
 
+def test_equal_seeds_are_called_so() -> None:
+    verdict = rule(learner("kan", retention=spread(8, 0.5)), learner("mlp", retention=spread(8, 0.5)))
+    assert (verdict.outcome, verdict.reason) == (Outcome.SAME, "the two are equal in every seed")
+
+
 @pytest.mark.parametrize("equivalence", [None, 0.1])
 def test_two_that_lost_everything_cannot_be_told_apart(equivalence: float | None) -> None:
     verdict = rule(learner("kan", retention=0.0), learner("mlp", retention=0.0), equivalence=equivalence)

@@ -383,7 +383,7 @@ def test_compare_writes_only_the_data_to_standard_output(
 ) -> None:
     said = kancl("compare", experiment, "--format", form, "--figures", tmp_path / "figures")
     assert said.code == 0
-    rows = json.loads(said.out) if form == "json" else list(csv.DictReader(io.StringIO(said.out)))
+    rows = json.loads(said.out)["cells"] if form == "json" else list(csv.DictReader(io.StringIO(said.out)))
     assert_rows(rows, results)
     assert "figures" in said.err
 
@@ -392,7 +392,8 @@ def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results
     monkeypatch.setattr("runners.plots.draw_all", lambda results, folder: [])
     said = kancl("compare", experiment, "--format", "markdown")
     assert said.code == 0
-    header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in said.out.splitlines()]
+    cells, _, _ = said.out.split("\n\n")  # then the verdicts, and the method
+    header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in cells.splitlines()]
     assert {cell.strip("-") for cell in line} == {""}
     assert header[:4] == ["scenario", "architecture", "strategy", "policy"]
     assert {len(row) for row in rows} == {len(header)} == {len(line)}
@@ -457,7 +458,7 @@ def test_compare_says_what_is_not_finished(kancl: Kancl, experiment: Path, tmp_p
     said = kancl("compare", out, "--format", "json")
     assert said.code == 0
     assert all(key in said.err for key in keys[1:])
-    assert len({row["strategy"] for row in json.loads(said.out)}) == 1
+    assert len({row["strategy"] for row in json.loads(said.out)["cells"]}) == 1
     (out / "cells" / keys[0] / "arrays.npz").unlink()
     assert_refused(kancl("compare", out), "no finished cell")
 
