@@ -198,7 +198,8 @@ def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
     """Return the outcome for two that can be compared."""
     mean, low, high, _ = verdict.difference
     if verdict.p_holm <= rules.alpha:
-        return (Outcome.MORE if mean > 0 else Outcome.LESS), f"p {verdict.p_holm:.2g} after Holm"
+        reason = f"retention differs by {mean:+.2g} [{low:.2g}, {high:.2g}], p {verdict.p_holm:.2g} after Holm"
+        return (Outcome.MORE if mean > 0 else Outcome.LESS), reason
     if rules.equivalence is not None and max(-low, high) <= rules.equivalence:
         outcome, reason = Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}"
     elif low == high == 0:

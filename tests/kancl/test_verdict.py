@@ -51,6 +51,8 @@ def test_retains_more_and_less() -> None:
     assert (str(more.outcome), str(less.outcome)) == ("retains more", "retains less")
     assert more.difference.mean == pytest.approx(0.6) == pytest.approx(-less.difference.mean)
     assert more.p == less.p == more.p_holm == 2 / 2**8
+    assert more.reason.startswith("retention differs by +0.6 [")
+    assert less.reason.endswith("p 0.0078 after Holm")
     assert more.explanation is None
 
 

@@ -296,6 +296,12 @@ def test_the_bounds_come_from_the_command_line(kancl: Kancl, stored: Path) -> No
     assert "mlp:hidden=8 against kan:intervals=20" in flat
 
 
+def test_the_default_margin_is_the_rules() -> None:
+    from runners.cli.compare import Compare
+
+    assert (Compare(Path()).margin, Compare(Path()).equivalence) == (Rules().margin, Rules().equivalence)
+
+
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
