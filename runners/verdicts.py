@@ -1,13 +1,14 @@
 """Verdicts on stored results: which cells are compared, and the outcome as a tidy frame."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from kancl.errors import InputError
+from kancl.locality import explain_damage
 from kancl.statistics import Interval
 from kancl.verdict import Learner, Rules, Verdict, judge
 from runners.results import Entry, Results
@@ -55,7 +56,22 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
     learners = {entry.cell.key: _learner(entry) for entry in entries}
     judged = judge([(learners[a.cell.key], learners[b.cell.key], _gap(a)) for a, b in pairs], rules)
-    return [Comparison(first, second, verdict) for (first, second), verdict in zip(pairs, judged, strict=True)]
+    return [
+        Comparison(first, second, replace(verdict, explanation=_explanation(first, second)))
+        for (first, second), verdict in zip(pairs, judged, strict=True)
+    ]
+
+
+def _explanation(first: Entry, second: Entry) -> str | None:
+    """Return in words where the damage of each side came from, as far as it was recorded."""
+    told = []
+    for entry in (first, second):
+        record = entry.result.locality
+        if record is not None:
+            parts, damage = record.final_ledger()
+            living = np.where(entry.alive, damage, np.nan)
+            told.append(f"{_architecture(entry)}: {explain_damage(parts, living)}")
+    return "; ".join(told) or None
 
 
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
