@@ -2,6 +2,18 @@
 
 from kancl.models.architecture import Network, Problem, copy_seed, parameters_per_seed, take_seed
 from kancl.models.check import check_architecture
+from kancl.models.cost import Cost, active_parameters, cost_of
 from kancl.models.registry import architectures
 
-__all__ = ["Network", "Problem", "architectures", "check_architecture", "copy_seed", "parameters_per_seed", "take_seed"]
+__all__ = [
+    "Cost",
+    "Network",
+    "Problem",
+    "active_parameters",
+    "architectures",
+    "check_architecture",
+    "copy_seed",
+    "cost_of",
+    "parameters_per_seed",
+    "take_seed",
+]

@@ -140,6 +140,11 @@ class SplineLayer(nn.Module):
         self.intervals = intervals
         self._grid = None
 
+    def active_parameters(self) -> int:
+        """Return how many trained numbers bear on one sample: K + 1 of the G + K coefficients of an edge, and all others."""
+        idle = self.coef[0, :, self.degree + 1 :].numel() if self.coef.requires_grad else 0
+        return sum(p[0].numel() for p in self.parameters() if p.requires_grad) - idle
+
     @torch.no_grad()
     def refit_grid(self, x: Float[Tensor, "S N I"], uniform_share: float = 0.02) -> None:
         """Move the grid to the samples, as pykan's ``update_grid_from_samples`` does.

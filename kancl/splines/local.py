@@ -23,7 +23,7 @@ def _gathered(x: Tensor, coef: Tensor, grid: Grid) -> Tensor:
     lanes = torch.arange(seeds * inputs, device=x.device).view(seeds, 1, inputs, 1)
     rows = lanes * grid.coefficients + index
     if outputs == 1:  # embedding_bag is slow for rows of one number
-        return (coef.flatten()[rows] * values).sum((2, 3))[..., None]
+        return torch.linalg.vecdot(coef.flatten()[rows].flatten(2), values.flatten(2))[..., None]
     if batch == 0:  # and refuses to sum nothing
         return (coef.reshape(-1, outputs)[rows] * values[..., None]).sum((2, 3))
     shape = (seeds * batch, inputs * near)
