@@ -221,6 +221,20 @@ class Request:
     locality: Said[Literal["on", "off"]] = None
     """Record at every task end what tasks share and where damage came from (some % of the time); off if not given."""
 
+    match: Said[Literal["parameters", "flops", "active", "time"]] = None
+    """Scale the other architectures until they cost as much as --to: parameters, FLOPs of a forward pass, active parameters
+    per sample, or measured time per step."""
+    to: Said[str] = None
+    """The architecture that the others are matched to, as in --architectures."""
+    tune: Said[int] = None
+    """Trials per scenario, architecture and strategy to choose the learning rate (and what the architecture names)."""
+    tune_by: Said[Literal["learning", "final"]] = None
+    """What decides: the score right after each task was learned (learning, the default), or the average at the end (final)."""
+    tune_seeds: Said[int | str] = None
+    """Seeds of the trials, none of them reported: a number of them (after the largest reported one), a range or a list; 3."""
+    tune_range: Said[tuple[float, float]] = None
+    """Smallest and largest learning rate of the trials; 0.0001 0.1 (sgd 0.001 1, lbfgs 0.01 1) if not given."""
+
     def over(self, other: "Request") -> "Request":
         """Return this request with what it leaves unsaid taken from another one."""
         said = {key: value for key, value in vars(self).items() if value is not None}

@@ -1,5 +1,6 @@
 """What a run leaves behind: numbers per seed, from which every metric is derived."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,9 @@ class Result:
         diverged_at: the first evaluation at which a seed's network gave a value that is not finite, or -1.
         functions: for one-dimensional scenarios the outputs at ``plot_x`` after every task.
         parameters: trained numbers per network.
+        active, flops, step_flops: trained numbers that bear on one sample, and operations per network and sample of a forward
+            pass and of a training step (see :mod:`kancl.models.cost`); None in results of older versions.
+        step_seconds: measured time of a training step per network (see :mod:`runners.step_time`); NaN if it was not measured.
         seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
         locality: the locality record, if the cell asked for one.
     """
@@ -42,6 +46,10 @@ class Result:
     parameters: int
     seconds: float
     steps: int
+    active: int | None = None
+    flops: float | None = None
+    step_flops: float | None = None
+    step_seconds: float = math.nan
     functions: Float[np.ndarray, "S T1 P O"] | None = None
     plot_x: Float[np.ndarray, "P 1"] | None = None
     plot_target: Float[np.ndarray, "P O"] | None = None
@@ -67,7 +75,10 @@ class Result:
             "parameters": np.array(self.parameters),
             "seconds": np.array(self.seconds),
             "steps": np.array(self.steps),
+            "step_seconds": np.array(self.step_seconds),
         }
+        costs = {"active": self.active, "flops": self.flops, "step_flops": self.step_flops}
+        arrays |= {name: np.array(value) for name, value in costs.items() if value is not None}
         for name in self.higher_is_better:
             arrays |= {f"R/{name}": self.R[name], f"null/{name}": self.null[name], f"curves/{name}": self.curves[name]}
         if self.functions is not None and self.plot_x is not None and self.plot_target is not None:
@@ -93,6 +104,10 @@ class Result:
             parameters=int(arrays["parameters"]),
             seconds=float(arrays["seconds"]),
             steps=int(arrays["steps"]),
+            active=int(arrays["active"]) if "active" in arrays else None,
+            flops=float(arrays["flops"]) if "flops" in arrays else None,
+            step_flops=float(arrays["step_flops"]) if "step_flops" in arrays else None,
+            step_seconds=float(arrays.get("step_seconds", np.nan)),
             functions=arrays.get("functions"),
             plot_x=arrays.get("plot_x"),
             plot_target=arrays.get("plot_target"),

@@ -17,6 +17,9 @@ from runners.locality_frames import drift_frame, ledger_frame, occupancy_frame, 
 from runners.result import Result
 from runners.store import Store
 
+COSTS = ("parameters", "active", "flops", "step_flops", "step_seconds")
+"""What a cell costs per network, as :class:`runners.result.Result` names it."""
+
 LABELS = ["scenario", "architecture", "strategy", "policy"]
 
 
@@ -112,14 +115,16 @@ class Results:
     def summary(self) -> pd.DataFrame:
         """One row per cell and metric: mean, low, high, median, n, diverged, score, formula, cell.
 
-        low and high bound the 95 % interval over seeds (:func:`kancl.statistics.mean_interval`). Diverged seeds are left out of
+        low and high bound the 95 % interval over seeds (:func:`kancl.statistics.mean_interval`). Beside them stand the costs:
+        parameters, active, flops and step_flops (per sample), step_seconds, all per network. Diverged seeds are left out of
         the mean and counted in ``diverged``; ``n`` is the number of seeds that have a value. Metrics that mean nothing under a
         strategy are left out. Intransigence is there where the joint strategy was run beside.
         """
         rows = []
         for entry in self.entries:
             result = entry.result
-            fixed = {"score": result.score, "parameters": result.parameters, "diverged": int((~entry.alive).sum())}
+            costs = {name: getattr(result, name) for name in COSTS}
+            fixed = {"score": result.score, **costs, "diverged": int((~entry.alive).sum())}
             values = {key: (v, METRICS[key].formula) for key, v in entry.metrics().items() if key in result.metrics}
             joint = self._joint_beside(entry)
             if joint is not None:

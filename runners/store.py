@@ -25,6 +25,9 @@ from runners.environment import environment
 from runners.result import Result
 from runners.train import Checkpoint, Record
 
+BEFORE_CELLS = ("cells", ".lock", "matching.json", "tuning.json")
+"""What a folder may hold whose experiment has not begun."""
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file whole or not at all: temporary file, sync, rename, sync of the folder.
@@ -166,6 +169,21 @@ class Store:
             InputError: the folder holds something else, cannot be written, or is being written by another process.
         """
         self._refuse_other(cells)
+        with self.locked():
+            self._refuse_other(cells)  # again, now that nobody else can write
+            if not self.keys():
+                labels = {cell.key: describe(cell) for cell in cells}
+                write_json(self.out / "experiment.json", {"format": FORMAT, "cells": labels})
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own the folder: made if absent, locked against a second writer.
+
+        Raises:
+            InputError: the folder holds something else, cannot be written, or is being written by another process.
+        """
+        self._refuse_strangers()
         try:
             (self.out / "cells").mkdir(parents=True, exist_ok=True)
             lock = (self.out / ".lock").open("w")
@@ -176,27 +194,23 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise InputError(f"another kancl run is writing to {self.out}; wait for it or choose another --out") from error
-            self._refuse_other(cells)  # again, now that nobody else can write
-            if not self.keys():
-                labels = {cell.key: describe(cell) for cell in cells}
-                write_json(self.out / "experiment.json", {"format": FORMAT, "cells": labels})
             yield
 
-    def _refuse_other(self, cells: Sequence[Cell]) -> None:
+    def _refuse_strangers(self) -> None:
         if not self.out.exists():
             return
         if not self.out.is_dir():
             raise InputError(f"--out {self.out} is a file; expected a folder for results")
+        if self.keys():
+            return
+        strangers = [path.name for path in self.out.iterdir() if path.name not in BEFORE_CELLS and path.suffix != ".tmp"]
+        if strangers:
+            raise InputError(f"--out {self.out} holds files that are no kancl experiment ({strangers[0]}, ...); choose another")
+
+    def _refuse_other(self, cells: Sequence[Cell]) -> None:
+        self._refuse_strangers()
         stored, wanted = set(self.keys()), {cell.key: cell for cell in cells}
-        if not stored:
-            strangers = [
-                path.name for path in self.out.iterdir() if path.name not in ("cells", ".lock") and path.suffix != ".tmp"
-            ]
-            if strangers:
-                raise InputError(
-                    f"--out {self.out} holds files that are no kancl experiment ({strangers[0]}, ...); choose another"
-                )
-        elif stored != set(wanted):
+        if stored and stored != set(wanted):
             only_there = [key for key in stored if key not in wanted]
             only_here = [describe(cell) for key, cell in wanted.items() if key not in stored]
             difference = (

@@ -18,6 +18,7 @@ from kancl.options import Spec, parse_spec
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, parse_seeds, resolve_policy, with_advice
 from runners.result import Result
+from runners.step_time import step_seconds
 from runners.store import CellStore, Store
 from runners.strategies import Strategy, strategies
 from runners.stream import Stream, stack
@@ -76,15 +77,23 @@ def _read_request(table: dict[str, Any], where: str) -> Request:
         raise InputError(f"{where}:" + "".join(f"\n  - {fault}" for fault in dict.fromkeys(faults))) from error
 
 
-def expand(requests: Sequence[Request]) -> list[Cell]:
+Adjust = Callable[[Request, list[Cell], Stream], list[Cell]]
+"""Changes a request's cells of one scenario, for example their widths, before they are checked."""
+
+
+def expand(requests: Sequence[Request], adjust: Adjust = lambda request, cells, stream: cells) -> list[Cell]:
     """Return the cells of all requests, each once, with every option spelled out.
+
+    Args:
+        requests: what was asked for.
+        adjust: changes the cells.
 
     Raises:
         InputError: anything that could not be run, before anything is.
     """
     cells: dict[str, Cell] = {}
     for request in requests:
-        for cell in _cells_of(request.over(DEFAULTS)):
+        for cell in _cells_of(request.over(DEFAULTS), adjust):
             cells.setdefault(cell.key, cell)
     if not cells:
         raise InputError(
@@ -93,7 +102,7 @@ def expand(requests: Sequence[Request]) -> list[Cell]:
     return list(cells.values())
 
 
-def _cells_of(request: Request) -> list[Cell]:
+def _cells_of(request: Request, adjust: Adjust) -> list[Cell]:
     assert request.seeds is not None
     assert request.dtype is not None
     assert request.evaluations is not None
@@ -107,8 +116,9 @@ def _cells_of(request: Request) -> list[Cell]:
     for scenario_text in request.scenarios or ():
         scenario = options.complete(scenarios, parse_spec(scenario_text), ("seed",))
         stream = stack(scenario, seeds, getattr(torch, request.dtype))
+        own = []
         for architecture_text in request.architectures or ():
-            architecture, policy = _advised(architecture_text, stream, request, scenario_text)
+            architecture, policy = advised(architecture_text, stream, request, scenario_text)
             for strategy_text, strategy, _ in chosen:
                 asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
                 cell = Cell(
@@ -117,8 +127,9 @@ def _cells_of(request: Request) -> list[Cell]:
                     asked={part: parse_spec(text).label for part, text in asked.items()},
                     sources=_sources(scenario, architecture, strategy),
                 )  # fmt: skip
-                cells.append(cell)
-            _check_network(cells[-1], stream, [built for *_, built in chosen])
+                own.append(cell)
+            _check_network(own[-1], stream, [built for *_, built in chosen])
+        cells += adjust(request, own, stream)
     return cells
 
 
@@ -130,7 +141,7 @@ def _strategy(text: str) -> tuple[str, Spec, Strategy]:
     return text, spec, built
 
 
-def _advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple[Spec, Policy]:
+def advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple[Spec, Policy]:
     """Return an architecture with every option, and its policy, from what was said and what the scenario advises."""
     advice = stream.advice
     spec = options.complete(architectures, with_advice(text, advice.architectures), ("problem",))
@@ -173,6 +184,7 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     latest: tuple[object, Stream] | None = None
+    times: dict[str, float] = {}
     with store.opened(cells):
         for number, cell in enumerate(cells, 1):
             files = store.cell(cell.key)
@@ -185,10 +197,13 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
                 listener.end_cell(cell, "stored")
                 continue
             try:
-                wanted = (cell.scenario, cell.seeds, cell.dtype)
+                wanted = _data_of(cell)
                 if latest is None or latest[0] != wanted:
                     latest = (wanted, stack(cell.scenario, cell.seeds, getattr(torch, cell.dtype)).to(device))
-                results[cell.key] = _run_one(cell, latest[1], files, listener.progress)
+                if cell.key not in times:
+                    alike = [c for c in cells if _data_of(c) == wanted and store.cell(c.key).load_result() is None]
+                    times |= dict(zip([c.key for c in alike], step_seconds(alike, latest[1]), strict=True))
+                results[cell.key] = _run_one(cell, latest[1], files, listener.progress, times[cell.key])
                 listener.end_cell(cell, "done")
             except StorageError:
                 raise  # the other cells would fare no better
@@ -199,11 +214,16 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
     return Outcome(results, failures)
 
 
-def _run_one(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None]) -> Result:
+def _data_of(cell: Cell) -> tuple[object, ...]:
+    """Return what the cell's data depend on."""
+    return cell.scenario, cell.seeds, cell.dtype
+
+
+def _run_one(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None], seconds_of_step: float) -> Result:
     files.begin(cell)
     resume = files.load_checkpoint()
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
-    result = run_cell(cell, stream, resume, files.save_checkpoint, tell)
+    result = replace(run_cell(cell, stream, resume, files.save_checkpoint, tell), step_seconds=seconds_of_step)
     files.save_result(result)
     diverged = int((result.diverged_at >= 0).sum())
     files.save_status("done", tasks_done=len(result.tasks), seconds=result.seconds, steps=result.steps, diverged=diverged)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from kancl.metrics import METRICS
 from kancl.statistics import BOOTSTRAP_FROM, mean_interval
+from runners.cost_table import COST_NOTES, cost_table, costs_shown
 from runners.results import LABELS, Entry, Results
 
 SHOWN = ("learning_score", "final_score", "forgetting", "backward_transfer", "retention", "learned")
@@ -24,12 +25,12 @@ def summary_tables(results: Results, width: int = WIDE) -> Iterator[RenderableTy
         entries = [entry for entry in results.entries if entry.cell.asked["scenario"] == scenario]
         title = _title(scenario, entries)
         if width >= WIDE:
-            yield _table(title, entries, ("policy", "parameters"), SHOWN)
+            yield _table(title, entries, ("policy",), SHOWN)
         else:
-            yield _table(title, entries, ("policy", "parameters"), SHOWN[:2])
+            yield _table(title, entries, ("policy",), SHOWN[:2])
             yield _table("", entries, ("policy",), SHOWN[2:])
-        yield Group(*_notes(entries), Text())
-    yield Text("\n".join(formulas()), style="dim")
+        yield Group(cost_table(entries), *_notes(entries), Text())
+    yield Text("\n".join([*formulas(), *COST_NOTES]), style="dim")
 
 
 def formulas() -> list[str]:
@@ -52,12 +53,11 @@ def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tu
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     score = entries[0].result.score
     for label in ("architecture", "strategy", *facts):
-        number = label == "parameters"
-        table.add_column(label, overflow="fold", no_wrap=number, justify="right" if number else "left")
+        table.add_column(label, overflow="fold")
     for key in metrics:
         table.add_column(METRICS[key].title.format(score=score), justify="right", no_wrap=True)
     for entry in entries:
-        values, known = entry.metrics(), {**entry.labels, "parameters": f"{entry.result.parameters:,}"}
+        values, known = entry.metrics(), entry.labels
         numbers = [_number(values[key]) for key in metrics]
         table.add_row(*(known[label] for label in ("architecture", "strategy", *facts)), *numbers)
     return table
@@ -124,7 +124,14 @@ def as_markdown(results: Results) -> str:
         values = entry.metrics()
         shown = {METRICS[key].title.format(score="score"): _number(values[key]) for key in SHOWN}
         lost = int((~entry.alive).sum())
-        rows.append({**{label: entry.labels[label] for label in LABELS}, **shown, "diverged": f"{lost}/{len(entry.alive)}"})
+        rows.append(
+            {
+                **{label: entry.labels[label] for label in LABELS},
+                **shown,
+                **costs_shown(entry.result),
+                "diverged": f"{lost}/{len(entry.alive)}",
+            }
+        )
     frame = pd.DataFrame(rows)
     lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -5,7 +5,7 @@ Read :func:`run_cell` from top to bottom; everything it calls is one screen long
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from kancl import options
 from kancl.errors import InputError
 from kancl.metrics import METRICS
-from kancl.models import Network, Problem, architectures, parameters_per_seed
+from kancl.models import Cost, Network, Problem, architectures, cost_of
 from runners.batches import batches, union
 from runners.config import Cell
 from runners.evaluate import Evaluator, evaluation_steps
@@ -160,7 +160,8 @@ def run_cell(
         kept = None if watch is None else watch.state_dict()
         save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record, kept))
     locality = None if watch is None else watch.record()
-    return _result(record, stream, strategy, parameters_per_seed(network), locality)
+    # Of the networks as they are at the end: some grow.
+    return _result(record, stream, strategy, cost_of(network, stream.train[0].x[:, :2]), locality)
 
 
 def _checked(state: State, stream: Stream) -> State:
@@ -173,7 +174,7 @@ def _checked(state: State, stream: Stream) -> State:
     return state
 
 
-def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int, locality: Locality | None) -> Result:
+def _result(record: Record, stream: Stream, strategy: Strategy, cost: Cost, locality: Locality | None) -> Result:
     def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}
 
@@ -191,7 +192,7 @@ def _result(record: Record, stream: Stream, strategy: Strategy, parameters: int,
         curve_task=place[:, 0],
         curve_step=place[:, 1],
         diverged_at=record.diverged_at,
-        parameters=parameters,
+        **asdict(cost),
         seconds=record.seconds,
         steps=record.steps,
         functions=np.stack(record.functions, 1) if record.functions else None,

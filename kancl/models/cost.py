@@ -99,7 +99,11 @@ class _AsMatrixProducts(TorchFunctionMode):
     """Sees to it that sums of products are computed as matrix products, which torch can count."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
         if func is torch.linalg.vecdot and given.get("dim", -1) == -1:

@@ -1,17 +1,12 @@
 """``kancl run``: train what was asked for, or go on where an earlier run stopped."""
 
-import hashlib
-import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from runners.config import Request, Said
-
-if TYPE_CHECKING:
-    from runners.config import Cell
 
 
 @dataclass(frozen=True)
@@ -51,19 +46,19 @@ class Run(Request):
         from kancl.errors import InputError
         from runners.cli.screen import Screen
         from runners.environment import check_device
+        from runners.prepare import prepare
         from runners.results import load
         from runners.store import Store
-        from runners.sweep import expand, run
+        from runners.sweep import run
         from runners.tables import summary_tables
 
         if self.threads < 1:
             raise InputError(f"--threads must be at least 1, got {self.threads}")
         check_device(self.device)
         torch.set_num_threads(self.threads)
-        cells = expand(self.requests())
-        out = self.out or _default_out(cells)
         screen = Screen()
         with screen:
+            cells, out = prepare(self.requests(), self.out, screen, screen.say, self.device)
             outcome = run(cells, Store(out), screen, self.device)
         if outcome.results:
             results = load(out)
@@ -78,9 +73,3 @@ class Run(Request):
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
         return 1 if outcome.failures else 0
-
-
-def _default_out(cells: "list[Cell]") -> Path:
-    names = dict.fromkeys(re.sub(r"\W+", "-", Path(cell.scenario.name).name.split(":")[-1]) for cell in cells)
-    digest = hashlib.sha256(" ".join(sorted(cell.key for cell in cells)).encode()).hexdigest()[:8]
-    return Path("runs") / f"{'-'.join(names)[:60]}-{digest}"

@@ -84,7 +84,12 @@ class Screen:
         self.bars.remove_task(self.bar)
         self._move_whole(self.number)
         took = f" in {time.perf_counter() - self.began:.1f} s" if outcome == "done" else ""
-        self.console.print(f"{self.title}: {outcome}{took}", markup=False, style="" if outcome in ("done", "stored") else "red")
+        well = outcome.startswith(("done", "stored"))
+        self.console.print(f"{self.title}: {outcome}{took}", markup=False, style="" if well else "red")
+
+    def say(self, message: object) -> None:
+        """Print a line above the bars."""
+        self.console.print(str(message), markup=False, soft_wrap=True)
 
     def _move_whole(self, cells: float) -> None:
         if self.whole is not None:

@@ -1,0 +1,29 @@
+"""What an architecture names as worth tuning beside the learning rate."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from kancl.registry import Builder
+
+B = TypeVar("B", bound=Builder)
+Range = tuple[float, float] | list[Any]
+"""The ends of an interval that is searched on a log scale (a tuple), or the values to try (a list)."""
+
+
+def tunable(**ranges: Range) -> Callable[[B], B]:
+    """Decorate a builder: these of its options are tuned by ``kancl run --tune`` together with the learning rate.
+
+    Name options that do not change what a network costs: equal budgets are solved before. An option that the user sets is not
+    tuned.
+    """
+
+    def decorate(builder: B) -> B:
+        builder.tunable = ranges  # type: ignore[attr-defined]
+        return builder
+
+    return decorate
+
+
+def tunables_of(builder: Builder) -> Mapping[str, Range]:
+    """Return the ranges that a builder declared, by option."""
+    return getattr(builder, "tunable", {})

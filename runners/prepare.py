@@ -1,0 +1,103 @@
+"""From requests to the cells that are run: expanded, matched (``--match``) and tuned (``--tune``)."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from kancl.errors import InputError
+from runners.config import Cell, Request
+from runners.matching import check_match, match_cells
+from runners.memory import Memory
+from runners.store import Store, describe
+from runners.stream import Stream
+from runners.sweep import Listener, expand
+from runners.tuning import check_tune, place_of_plan, plan_of, tune_cell
+
+MATCHING, TUNING = "matching.json", "tuning.json"
+
+
+def prepare(
+    requests: Sequence[Request], out: Path | None, listener: Listener, tell: Callable[[object], None], device: str = "cpu"
+) -> tuple[list[Cell], Path]:
+    """Return the cells to run, and the folder for them.
+
+    What was measured to choose them is kept in the folder, so that the same command means the same cells again: matched
+    widths in ``matching.json``, trials and chosen values in ``tuning.json``.
+
+    Args:
+        requests: what was asked for.
+        out: the folder; named after the scenarios and a hash of what was asked for if None.
+        listener: hears of the trials.
+        tell: hears what was matched and tuned; each says so as text.
+        device: where trials are run and times are measured.
+
+    Raises:
+        InputError: anything that cannot be run, matched or tuned; before anything is written, but for trials that all fail.
+    """
+    for request in requests:
+        check_match(request)
+    asked = expand(requests)
+    chosen = [request for request in requests if request.match or request.tune]
+    folder = out or _default_out(asked, chosen)
+    if not chosen:
+        return asked, folder
+    reported = sorted({seed for cell in asked for seed in cell.seeds})
+    memory = Memory(folder / MATCHING)
+    cells: dict[str, tuple[Cell, Request]] = {}
+    for request in requests:
+        check_tune(request, reported)
+
+    def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
+        own = match_cells(request, own, stream.to(device), memory, tell)
+        for cell in own:
+            cells.setdefault(cell.key, (cell, request))
+        return own
+
+    expand(requests, adjust)
+    store = Store(folder)
+    trials = Memory(folder / TUNING)
+    _refuse_untuned(cells.values(), reported, trials, store)
+    with store.locked():
+        if memory.entries:
+            memory.save()
+        tune = partial(_tuned, reported=reported, memory=trials, listener=listener, tell=tell, device=device)
+        ready = [tune(cell, request) for cell, request in cells.values()]
+    return list({cell.key: cell for cell in ready}.values()), folder
+
+
+def _tuned(
+    cell: Cell,
+    request: Request,
+    reported: Sequence[int],
+    memory: Memory,
+    listener: Listener,
+    tell: Callable[[object], None],
+    device: str,
+) -> Cell:
+    if request.tune is None:
+        return cell
+    tuned = tune_cell(cell, plan_of(request, cell, reported), memory, listener, device)
+    tell(tuned)
+    return tuned.cell
+
+
+def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], memory: Memory, store: Store) -> None:
+    """Refuse a folder that holds another experiment before any trial is run for it."""
+    for cell, request in cells:
+        if request.tune is None or not store.keys():
+            continue
+        known = memory.get(place_of_plan(cell, plan_of(request, cell, reported)))
+        if known is None or "chosen" not in known:
+            raise InputError(
+                f"--out {store.out} holds a different experiment: {describe(cell)} was not tuned there like this; choose "
+                "another --out, or repeat the command that made it"
+            )
+
+
+def _default_out(cells: Sequence[Cell], chosen: Sequence[Request]) -> Path:
+    names = dict.fromkeys(re.sub(r"\W+", "-", Path(cell.scenario.name).name.split(":")[-1]) for cell in cells)
+    said = [*sorted(cell.key for cell in cells), *(repr(request) for request in chosen)]
+    digest = hashlib.sha256(" ".join(said).encode()).hexdigest()[:8]
+    return Path("runs") / f"{'-'.join(names)[:60]}-{digest}"

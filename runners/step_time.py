@@ -1,0 +1,58 @@
+"""Seconds per training step, measured: the cells take turns in short blocks, so that a busy moment hits all of them alike."""
+
+from collections.abc import Sequence
+
+import torch
+
+from kancl import options
+from runners.batches import batches, union
+from runners.bench.timing import Contender, Run, race
+from runners.config import Cell
+from runners.learners import make_learner
+from runners.strategies import Strategy, strategies
+from runners.stream import Stream
+from runners.train import build_network
+
+ROUNDS = 5
+BLOCK = 0.005
+"""Seconds of steps per cell and round."""
+
+
+def step_seconds(cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, block: float = BLOCK) -> list[float]:
+    """Return the median seconds that one training step of each cell takes per network: a step of the stack divided by S.
+
+    Steps are those of the first task, on networks of their own: forward, backward, optimiser, and what the strategy does at
+    a step; for L-BFGS with its line search. A cell whose networks cannot be trained gets NaN; training it will tell why.
+
+    Args:
+        cells: of one scenario and the same seeds.
+        stream: theirs, on the device to train on.
+        rounds, block: how often each has its turn, and for how many seconds.
+    """
+    contenders = {}
+    for number, cell in enumerate(cells):
+        try:
+            run = _stepper(cell, stream)
+            run(1)
+        except Exception:  # of a plug-in, or memory; the cell itself fails with it, and says so
+            continue
+        contenders[number] = Contender(cell.key, run, networks=len(cell.seeds))
+    timings = dict(zip(contenders, race(list(contenders.values()), rounds, block), strict=True))
+    return [timings[number].median if number in timings else float("nan") for number in range(len(cells))]
+
+
+def _stepper(cell: Cell, stream: Stream) -> Run:
+    strategy: Strategy = options.build(strategies.get(cell.strategy.name), cell.strategy)
+    network = build_network(cell, stream)
+    samples = union([stream.train[number] for number in strategy.data_of(0, len(stream.train))])
+    state = strategy.start(network, stream)
+    network.begin_task(samples.x)
+    learner = make_learner(network, cell.policy, stream.objective, strategy, state)
+    source = batches(stream, samples, cell.policy.batch_size, 0)
+
+    def run(steps: int) -> None:
+        learner.take_steps(source, steps)
+        if stream.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return run
