@@ -39,15 +39,15 @@ def prepare(
     for request in requests:
         check_match(request)
     asked = expand(requests)
+    reported = sorted({seed for cell in asked for seed in cell.seeds})
+    for request in requests:
+        check_tune(request, reported)
     chosen = [request for request in requests if request.match or request.tune]
     folder = out or _default_out(asked, chosen)
     if not chosen:
         return asked, folder
-    reported = sorted({seed for cell in asked for seed in cell.seeds})
     memory = Memory(folder / MATCHING)
     cells: dict[str, tuple[Cell, Request]] = {}
-    for request in requests:
-        check_tune(request, reported)
 
     def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
         own = match_cells(request, own, stream.to(device), memory, tell)

@@ -29,7 +29,8 @@ def summary_tables(results: Results, width: int = WIDE) -> Iterator[RenderableTy
         else:
             yield _table(title, entries, ("policy",), SHOWN[:2])
             yield _table("", entries, ("policy",), SHOWN[2:])
-        yield Group(cost_table(entries), *_notes(entries), Text())
+        yield cost_table(entries)
+        yield Group(*_notes(entries), Text())
     yield Text("\n".join([*formulas(), *COST_NOTES]), style="dim")
 
 

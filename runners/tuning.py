@@ -138,7 +138,8 @@ class Tuned:
         values = [f"lr={best['lr']:g}", *(f"{key}={value}" for key, value in best["options"].items())]
         return (
             f"tuned {asked}: {' '.join(values)}, {self.record['metric']} {best['score']:.4g}, best of "
-            f"{len(self.record['trials'])} trials" + (f" ({lost} diverged or failed)" if lost else "")
+            f"{len(self.record['trials'])} trials on seeds {', '.join(map(str, self.record['seeds']))}"
+            + (f" ({lost} diverged or failed)" if lost else "")
         )
 
 
@@ -194,7 +195,7 @@ def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, A
     facts = {"metric": title, "per_seed": per_seed, "higher_is_better": result.higher_is_better[result.score]}
     if lost:
         return {**facts, "score": None, "said": f"{lost} of {len(values)} seeds diverged"}
-    return {**facts, "score": float(values.mean()), "said": f"done, {title} {values.mean():.4g}"}
+    return {**facts, "score": float(values.mean()), "said": f"done, as a trial: {title} {values.mean():.4g}"}
 
 
 def _scores(result: Result, by: str) -> tuple[str, np.ndarray]:

@@ -20,6 +20,7 @@ from kancl.metrics import METRICS, Measured, intransigence
 from kancl.models import architectures
 from kancl.statistics import t_interval
 from runners.evaluate import Evaluator, evaluation_steps
+from runners.results import COSTS
 from runners.strategies import strategies
 from runners.train import build_network
 from scenarios import scenarios
@@ -525,7 +526,7 @@ def test_the_curves_pass_through_the_retention_matrix(experiment: Path, results:
 
 def test_the_summary_frame_holds_the_metrics(results: Any) -> None:
     frame = results.summary
-    columns = [*LABELS, "metric", "mean", "low", "high", "n", "median", "score", "parameters", "diverged", "formula", "cell"]
+    columns = [*LABELS, "metric", "mean", "low", "high", "n", "median", "score", *COSTS, "diverged", "formula", "cell"]
     assert list(frame.columns) == columns
     assert_rows(frame.to_dict("records"), results)
     assert set(frame["diverged"]) == {0}

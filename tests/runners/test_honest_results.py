@@ -25,6 +25,7 @@ from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures
 from runners import tables
 from runners.config import Policy, Request
+from runners.cost_table import costs_shown
 from runners.evaluate import Evaluator
 from runners.result import Result
 from runners.results import Results
@@ -436,13 +437,13 @@ def test_one_seed_left_has_no_interval(twins: Results) -> None:
 def test_tables_contain_every_number_uncut(twins: Results, width: int, factor: float, lost: int) -> None:
     results = with_seeds_lost(scaled(twins, factor), lost)
     *parts, notes, formulas = summary_tables(results, width)
-    assert len(parts) == (1 if width >= WIDE else 2)
+    assert len(parts) == (2 if width >= WIDE else 3)
     text = rendered(parts, width)
     words = Counter(text.split())
     numbers = Counter(word for number in shown_numbers(results) for word in number.split())
     assert not numbers - words, text
     for entry in results.entries:
-        assert f"{entry.result.parameters:,}" in words
+        assert not Counter(costs_shown(entry.result).values()) - words, text
     assert "R[i,j]" in rendered([notes, formulas], width)
 
 

@@ -1,0 +1,202 @@
+"""Guards --match and --tune: what is chosen, on which seeds, and that it is chosen once."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import runners
+from kancl.models import Network, Problem, architectures
+from kancl.models.tunable import tunable
+from runners.config import Request
+from runners.tuning import candidates, plan_of
+
+Kancl = Callable[..., Any]
+
+LINE = """
+import torch
+
+from scenarios import Advice, Scenario, Task
+
+def line(seed: int) -> Scenario:
+    # One weight and one bias on samples +-1: gradient descent converges at once at a rate of 1/2 and diverges above 1.
+    x = torch.tensor([[-1.0], [1.0]])
+    tasks = tuple(Task(str(k), (x, (k + 1) * x), (x, (k + 1) * x)) for k in range(2))
+    return Scenario(tasks, "mse", test_is_train=True)
+"""
+RUN = ("run", "line.py:line", "--architectures", "mlp:hidden=[]", "--optimizer", "sgd", "--momentum", "0", "--steps", "300",
+       "--seeds", "2", "--evaluations", "2")  # fmt: skip
+TUNE = (*RUN, "--tune", "3", "--tune-range", "0.005", "50", "--out", "out")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "line.py").write_text(LINE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def trials_in(out: str) -> list[dict[str, Any]]:
+    return list(json.loads((Path(out) / "tuning.json").read_text())["entries"].values())
+
+
+def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk: Path) -> None:
+    said = kancl(*TUNE)
+    assert (said.code, said.err) == (0, "")
+    (record,) = trials_in("out")
+    assert [trial["lr"] for trial in record["trials"]] == [0.005, 0.5, 50.0]
+    assert [trial["score"] is None for trial in record["trials"]] == [False, False, True]
+    assert record["chosen"] == 1
+    (entry,) = runners.load("out").entries
+    assert entry.cell.policy.lr == 0.5
+    assert set(record["seeds"]).isdisjoint(entry.cell.seeds)
+    assert record["seeds"] == [2, 3, 4]
+    assert "lr=0.5, learning rmse" in said.out
+    assert "best of 3 trials on seeds 2, 3, 4 (1 diverged or failed)" in " ".join(said.out.split())
+
+
+def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
+    kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runners import tuning
+
+    seen: list[float] = []
+    run_cell = tuning.run_cell
+
+    def interrupted(cell: Any, *arguments: Any, **more: Any) -> Any:
+        seen.append(cell.policy.lr)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return run_cell(cell, *arguments, **more)
+
+    monkeypatch.setattr(tuning, "run_cell", interrupted)
+    assert kancl(*TUNE).code == 130
+    assert not (desk / "out" / "experiment.json").exists()
+    assert kancl(*TUNE).code == 0
+    assert seen == [0.005, 0.5, 50.0, 50.0]
+    first = (desk / "out" / "tuning.json").read_bytes()
+    said = kancl(*TUNE)
+    assert (said.code, len(seen)) == (0, 4)
+    assert ": stored" in said.out
+    assert (desk / "out" / "tuning.json").read_bytes() == first
+    assert kancl(*TUNE[:-1], "again").code == 0
+    assert (desk / "again" / "tuning.json").read_bytes() == first
+
+
+def test_another_tuning_needs_another_folder(kancl: Kancl, desk: Path) -> None:
+    assert kancl(*TUNE).code == 0
+    before = (desk / "out" / "tuning.json").read_bytes()
+    said = kancl(*TUNE, "--tune-by", "final")
+    assert said.code == 2
+    assert "different experiment" in said.err
+    assert (desk / "out" / "tuning.json").read_bytes() == before
+
+
+def test_tuning_by_the_final_score_can_choose_otherwise(kancl: Kancl, desk: Path) -> None:
+    """One network cannot hold both lines: a small rate, which learns neither well, is the better compromise at the end."""
+    assert kancl(*TUNE, "--tune-by", "final", "--tune-range", "0.0008", "0.5", "--tune", "2").code == 0
+    (record,) = trials_in("out")
+    assert record["metric"] == "final rmse"
+    scores = [np.mean(trial["per_seed"]) for trial in record["trials"]]
+    assert record["chosen"] == int(np.argmin(scores))
+
+
+def test_where_every_trial_diverges_nothing_is_run(kancl: Kancl, desk: Path) -> None:
+    said = kancl(*TUNE, "--tune-range", "50", "90")
+    assert said.code == 2
+    assert "none of the 3 trials" in said.err
+    assert not (desk / "out" / "experiment.json").exists()
+
+
+def test_other_options_are_tuned_by_a_fixed_latin_hypercube(tools: Any, enrol: Any) -> None:
+    @tunable(noise=(0.01, 1.0), activation=["relu", "tanh"])
+    def noisy(problem: Problem, *, noise: float = 0.1, activation: str = "relu", hidden: tuple[int, ...] = (2,)) -> Network:
+        return architectures.get("mlp")(problem, hidden=hidden, activation=activation)
+
+    enrol(architectures, "noisy", noisy)
+    cell = tools.make_cell("gaussian-peaks", "noisy")
+    plan = plan_of(Request(tune=4), cell, cell.seeds)
+    trials = candidates(cell, plan)
+    assert trials == candidates(cell, plan)
+    assert [trial["lr"] for trial in trials] == [1e-4, 1e-3, 1e-2, 1e-1]
+    assert sorted(trial["options"]["noise"] for trial in trials) == [0.01, 0.0464, 0.215, 1.0]
+    assert sorted(trial["options"]["activation"] for trial in trials) == ["relu", "relu", "tanh", "tanh"]
+    said = tools.make_cell("gaussian-peaks", "noisy:noise=0.5")
+    assert {tuple(trial["options"]) for trial in candidates(said, plan)} == {("activation",)}
+
+
+PEAKS = ("run", "gaussian-peaks:tasks=1,samples=10", "--seeds", "1", "--steps", "2", "--optimizer", "adam", "--out", "out")
+
+
+@pytest.mark.parametrize("by", ["parameters", "flops", "active"])
+def test_matched_costs_stand_in_the_results(kancl: Kancl, desk: Path, by: str) -> None:
+    said = kancl(*PEAKS, "--architectures", "kan:hidden=6", "mlp", "--match", by, "--to", "kan")
+    assert (said.code, said.err) == (0, "")
+    kan, mlp = (entry for entry in runners.load("out").entries)
+    one, other = getattr(kan.result, by), getattr(mlp.result, by)
+    assert abs(other / one - 1) < 0.2
+    assert mlp.cell.architecture.options["hidden"] != [13, 12]
+    assert mlp.cell.asked["architecture"].startswith("mlp:hidden=")
+    assert f"kan:hidden=6 has {one:,.4g}" in said.out
+    for title in ("parameters", "active", "FLOPs", "FLOPs (step)", "µs/step"):
+        assert title in said.out
+
+
+def test_a_match_by_time_is_measured_once(kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock of our own: 30 µs, and 1 µs more for each unit of an MLP; the kan takes 50."""
+    from runners import matching
+
+    def fake(cells: Any, *more: Any) -> list[float]:
+        wide = [sum(cell.architecture.options["hidden"]) if cell.architecture.name == "mlp" else 20 for cell in cells]
+        return [1e-6 * (30 + width) for width in wide]
+
+    monkeypatch.setattr(matching, "step_seconds", fake)
+    run = (*PEAKS, "--architectures", "kan", "mlp:hidden=3", "--match", "time", "--to", "kan")
+    assert kancl(*run).code == 0
+    assert [e.cell.architecture.options["hidden"] for e in runners.load("out").entries] == [[], [20]]
+    monkeypatch.setattr(matching, "step_seconds", lambda *given: pytest.fail("measured again"))
+    said = kancl(*run)
+    assert (said.code, said.out.count(": stored")) == (0, 2)
+
+
+BAD = {
+    "match without to": (("--match", "flops"), "--match needs --to"),
+    "to without match": (("--to", "kan"), "--to needs --match"),
+    "an unknown reference": (("--match", "flops", "--to", "kann"), "unknown architecture 'kann'"),
+    "several references": (
+        ("--architectures", "kan:intervals=9", "kan:intervals=8", "mlp", "--match", "flops", "--to", "kan"), "could be any of"),
+    "no width": (("--architectures", "kan", "mlp:hidden=[]", "--match", "flops", "--to", "kan"), "cannot be widened"),
+    "a cost that does not grow": (("--match", "flops", "--to", "mlp"), "kan cannot be matched"),
+    "an unknown cost": (("--match", "weights", "--to", "kan"), "weights"),
+    "no trial": (("--tune", "0"), "at least 1 trial"),
+    "a rate and a tuning": (("--tune", "2", "--lr", "0.1"), "leave one of them out"),
+    "reported seeds": (("--tune", "2", "--tune-seeds", "0-3"), "reported seeds (0)"),
+    "a range the wrong way": (("--tune", "2", "--tune-range", "1", "0.1"), "smallest <= largest"),
+    "how to tune, but not to": (("--tune-by", "final"), "--tune 8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_requests_are_refused_and_leave_nothing(kancl: Kancl, desk: Path, fault: str) -> None:
+    arguments, named = BAD[fault]
+    said = kancl(*PEAKS, *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert named in " ".join(said.err.replace("│", " ").split())
+    assert not (desk / "out").exists()
+
+
+def test_results_of_older_versions_can_still_be_read(tools: Any) -> None:
+    from runners.cost_table import costs_shown
+    from runners.result import Result
+
+    result = tools.train(tools.make_cell("gaussian-peaks:tasks=1", "mlp", steps=1)).result
+    new = ("active", "flops", "step_flops", "step_seconds")
+    old = Result.from_arrays({name: value for name, value in result.to_arrays().items() if name not in new})
+    assert (old.active, old.flops, old.step_flops) == (None, None, None)
+    assert list(costs_shown(old).values()) == [f"{result.parameters:,}", "–", "–", "–", "–"]
+    assert np.array_equal(old.R["rmse"], result.R["rmse"])
+    assert torch.tensor(old.step_seconds).isnan()
