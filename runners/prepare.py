@@ -47,23 +47,22 @@ def prepare(
     if not chosen:
         return asked, folder
     memory = Memory(folder / MATCHING)
-    cells: dict[str, tuple[Cell, Request]] = {}
+    cells: list[tuple[Cell, Request]] = []
 
     def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
         own = match_cells(request, own, stream.to(device), memory, tell)
-        for cell in own:
-            cells.setdefault(cell.key, (cell, request))
+        cells.extend((cell, request) for cell in own)
         return own
 
     expand(requests, adjust)
     store = Store(folder)
     trials = Memory(folder / TUNING)
-    _refuse_untuned(cells.values(), reported, trials, store)
+    _refuse_untuned(cells, reported, trials, store)
     with store.locked():
-        if memory.entries:
+        if memory.entries and not store.keys():  # else it stands there, or the folder holds another experiment
             memory.save()
         tune = partial(_tuned, reported=reported, memory=trials, listener=listener, tell=tell, device=device)
-        ready = [tune(cell, request) for cell, request in cells.values()]
+        ready = [tune(cell, request) for cell, request in cells]
     return list({cell.key: cell for cell in ready}.values()), folder
 
 

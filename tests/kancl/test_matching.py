@@ -16,9 +16,8 @@ LOW = torch.full((1, 3), -1.0)
 
 
 def parameters(name: str, **options: Any) -> int:
-    return parameters_per_seed(
-        architectures.get(name)(Problem(3, 2, (0,), LOW, -LOW), **{**options, "hidden": tuple(options["hidden"])})
-    )
+    options["hidden"] = tuple(options["hidden"])
+    return parameters_per_seed(architectures.get(name)(Problem(3, 2, (0,), LOW, -LOW), **options))
 
 
 @pytest.mark.parametrize("target", [1, 23, 200, 203, 1017, 5000])
@@ -35,7 +34,7 @@ def test_the_width_is_the_closest_of_all(name: str, asked: dict[str, Any], targe
     def cost(number: int) -> float:
         return float(parameters(name, **{**asked, width.option: width.at(number)}))
 
-    number, found = match_width(cost, target, name)
+    number, found = match_width(cost, float(target), name)
     every = np.array([cost(n) for n in range(1, 260)])
     assert found == cost(number)
     assert abs(found - target) == np.abs(every - target).min()

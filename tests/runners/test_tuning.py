@@ -28,7 +28,7 @@ def line(seed: int) -> Scenario:
     tasks = tuple(Task(str(k), (x, (k + 1) * x), (x, (k + 1) * x)) for k in range(2))
     return Scenario(tasks, "mse", test_is_train=True)
 """
-RUN = ("run", "line.py:line", "--architectures", "mlp:hidden=[]", "--optimizer", "sgd", "--momentum", "0", "--steps", "300",
+RUN = ("run", "line.py:line", "--architectures", "mlp:hidden=[]", "--optimizer", "sgd", "--momentum", "0", "--steps", "60",
        "--seeds", "2", "--evaluations", "2")  # fmt: skip
 TUNE = (*RUN, "--tune", "3", "--tune-range", "0.005", "50", "--out", "out")
 
