@@ -1,6 +1,7 @@
 """Guards matching: the width is the one that a search through all widths finds."""
 
 from functools import cache
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def parameters(name: str, **options: Any) -> int:
     return parameters_per_seed(architectures.get(name)(Problem(3, 2, (0,), LOW, -LOW), **options))
 
 
-@pytest.mark.parametrize("target", [1, 23, 200, 203, 1017, 5000])
+@pytest.mark.parametrize("target", [1, 23, 200, 203, 1017])
 @pytest.mark.parametrize(
     ("name", "asked"),
     [("mlp", {"hidden": [13, 12]}), ("mlp", {"hidden": [5]}), ("kan", {"hidden": [4, 8]}), ("kan", {"hidden": []})],
@@ -35,7 +36,7 @@ def test_the_width_is_the_closest_of_all(name: str, asked: dict[str, Any], targe
         return float(parameters(name, **{**asked, width.option: width.at(number)}))
 
     number, found = match_width(cost, float(target), name)
-    every = np.array([cost(n) for n in range(1, 260)])
+    every = np.array([cost(n) for n in takewhile(lambda n: n == 1 or cost(n - 1) < 2 * target, count(1))])
     assert found == cost(number)
     assert abs(found - target) == np.abs(every - target).min()
 
