@@ -69,7 +69,7 @@ def check_match(request: Request) -> None:
 
 
 def match_cells(
-    request: Request, cells: list[Cell], stream: Stream, memory: Memory, tell: Callable[[Matched], None]
+    request: Request, cells: list[Cell], stream: Stream, memory: Memory, tell: Callable[[Matched], object]
 ) -> list[Cell]:
     """Return a request's cells of one scenario with the widths solved for; see :data:`runners.sweep.Adjust`.
 

@@ -48,13 +48,16 @@ def prepare(
         return asked, folder
     memory = Memory(folder / MATCHING)
     cells: list[tuple[Cell, Request]] = []
+    told: dict[str, object] = {}  # what blocks of a file share is told once
 
     def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
-        own = match_cells(request, own, stream.to(device), memory, tell)
+        own = match_cells(request, own, stream.to(device), memory, lambda matched: told.setdefault(str(matched), matched))
         cells.extend((cell, request) for cell in own)
         return own
 
     expand(requests, adjust)
+    for matched in told.values():
+        tell(matched)
     store = Store(folder)
     trials = Memory(folder / TUNING)
     _refuse_untuned(cells, reported, trials, store)

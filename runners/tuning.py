@@ -134,12 +134,15 @@ class Tuned:
 
     def __str__(self) -> str:
         best, asked = self.record["trials"][self.record["chosen"]], self.record["cell"]
+        ends = {trial["lr"] for trial in (self.record["trials"][0], self.record["trials"][-1])}
+        edge = "; at an end of the range: a wider --tune-range may hold better" if len(ends) > 1 and best["lr"] in ends else ""
         lost = sum(trial["score"] is None for trial in self.record["trials"])
         values = [f"lr={best['lr']:g}", *(f"{key}={value}" for key, value in best["options"].items())]
         return (
             f"tuned {asked}: {' '.join(values)}, {self.record['metric']} {best['score']:.4g}, best of "
             f"{len(self.record['trials'])} trials on seeds {', '.join(map(str, self.record['seeds']))}"
             + (f" ({lost} diverged or failed)" if lost else "")
+            + edge
         )
 
 
