@@ -102,13 +102,24 @@ def retention(
     thousandfold would decide every mean. Undefined (NaN) if no task but the last was learned (see :func:`learned`). This
     metric is kancl's own.
     """
-    known = learned(R, null, higher_is_better, margin)[:, :-1] == 1
-    gained = np.where(known, (null - right_after(R))[:, :-1], 1.0)
-    kept = np.maximum((null - R[:, -1])[:, :-1] / gained, floor)
-    count = known.sum(1)
-    total = np.where(known, kept, 0.0).sum(1)
+    kept = retention_by_task(R, null, higher_is_better, floor, margin)
+    known = ~np.isnan(kept)
+    count, total = known.sum(1), np.where(known, kept, 0.0).sum(1)
     broken = np.isnan(right_after(R)[:, :-1] + R[:, -1, :-1]).any(1)
     return np.where((count > 0) & ~broken, total / np.maximum(count, 1), np.nan)
+
+
+def retention_by_task(
+    R: Matrix,
+    null: Float[np.ndarray, "S T"],
+    higher_is_better: bool,
+    floor: float = RETENTION_FLOOR,
+    margin: float = LEARNED_MARGIN,
+) -> Float[np.ndarray, "S T-1"]:
+    """Retention of every task but the last (see :func:`retention`), NaN where the task was not learned."""
+    known = learned(R, null, higher_is_better, margin)[:, :-1] == 1
+    gained = np.where(known, (null - right_after(R))[:, :-1], 1.0)
+    return np.where(known, np.maximum((null - R[:, -1])[:, :-1] / gained, floor), np.nan)
 
 
 def learned_fraction(R: Matrix, null: Float[np.ndarray, "S T"], higher_is_better: bool) -> PerSeed:

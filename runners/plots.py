@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from runners.results import Entry, Results
+from runners.summary_plots import summary_figures
 
 BAND = (0.1, 0.9)
 MAX_PANELS = 24
@@ -34,6 +35,9 @@ STYLE: Any = {
 def draw_all(results: Results, folder: Path) -> Iterator[Path]:
     """Draw every figure that the results allow, one set per scenario, and yield the paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(STYLE):
+        for name, figure in summary_figures(results):
+            yield from _save(figure, folder / re.sub(r"[^\w.-]+", "_", name))
     for scenario in dict.fromkeys(entry.cell.asked["scenario"] for entry in results.entries):
         entries = [entry for entry in results.entries if entry.cell.asked["scenario"] == scenario]
         for part in range(0, len(entries), MAX_PANELS):

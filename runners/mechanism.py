@@ -1,0 +1,81 @@
+"""Does overlap explain forgetting? One regression for all architectures of a scenario that have a locality record.
+
+If locality protects, tasks that share little basis mass with later ones lose little, whatever the architecture. The slope can
+falsify that: at 0, how much tasks share says nothing about how much of them is lost.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from kancl.metrics import retention_by_task
+from kancl.statistics import Slope, seedwise_slope
+from runners.results import Entry, Results
+
+
+@dataclass(frozen=True, eq=False)
+class Mechanism:
+    """Overlap and loss of every old task, for E entries of one scenario and strategy with the same S seeds and T tasks.
+
+    Args:
+        shared: the overlap of old task j with the later task that it shares most with, at the end of training, mean over
+            layers; 0 to 1.
+        lost: the share of what was gained over the best constant predictor that is gone at the end; NaN if never learned.
+        slope: of ``lost`` on ``shared`` over entries and tasks, seed by seed.
+    """
+
+    scenario: str
+    strategy: str
+    entries: tuple[Entry, ...]
+    shared: Float[np.ndarray, "E S T-1"]
+    lost: Float[np.ndarray, "E S T-1"]
+    slope: Slope
+
+    def sentence(self) -> str:
+        """Say what the regression found."""
+        mean, low, high, n = self.slope.slope
+        where = f"{self.scenario} / {self.strategy}: {len(self.entries)} networks x {self.shared.shape[2]} old tasks, {n} seeds"
+        if n < 2:
+            return f"{where}: too few seeds in which overlaps differ for a slope"
+        more = f"{mean:+.2f} [{low:.2f}, {high:.2f}]"
+        return (
+            f"{where}: a task that shares all of its mass with a later one loses {more} more of its gain than one that shares"
+            f" none (p {self.slope.p:.2g}); by the regression, one that shares none loses {self.slope.intercept:.2f}"
+        )
+
+
+def mechanisms(results: Results) -> Iterator[Mechanism]:
+    """Yield the regression of every scenario and strategy with at least two recorded entries on the same seeds and tasks."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in results.entries:
+        if entry.result.locality is not None and "retention" in entry.result.metrics and len(entry.result.tasks) > 1:
+            groups.setdefault((entry.labels["scenario"], entry.labels["strategy"]), []).append(entry)
+    for (scenario, strategy), entries in groups.items():
+        first = entries[0].result
+        alike = tuple(entry for entry in entries if (entry.result.seeds, entry.result.tasks) == (first.seeds, first.tasks))
+        if len(alike) < 2:
+            continue
+        shared, lost = (np.stack([measure(entry) for entry in alike]) for measure in (shared_mass, lost_share))
+        yield Mechanism(scenario, strategy, alike, shared, lost, seedwise_slope(_points(shared), _points(lost)))
+
+
+def _points(values: Float[np.ndarray, "E S J"]) -> Float[np.ndarray, "S P"]:
+    return values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+
+
+def shared_mass(entry: Entry) -> Float[np.ndarray, "S T-1"]:
+    """Return for every old task its largest overlap with a later one at the end of training, mean over layers."""
+    record = entry.result.locality
+    assert record is not None
+    overlap = record.overlap_after  # (S, L, T, T), symmetric
+    later = np.triu(np.ones(overlap.shape[-2:], dtype=bool), 1)
+    return np.where(later, overlap, -np.inf).max(-1)[..., :-1].mean(1)
+
+
+def lost_share(entry: Entry) -> Float[np.ndarray, "S T-1"]:
+    """Return 1 - retention of every old task; NaN for tasks never learned and seeds that diverged."""
+    result, score = entry.result, entry.result.score
+    kept = retention_by_task(result.R[score], result.null[score], result.higher_is_better[score])
+    return np.where(entry.alive[:, None], 1 - kept, np.nan)

@@ -1,0 +1,132 @@
+"""Figures over many cells: does size cure forgetting, and does overlap explain it?
+
+Architectures differ in marker, line and lightness, so figures survive greyscale and colour blindness.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kancl.statistics import mean_interval
+from runners.mechanism import Mechanism, mechanisms
+from runners.results import Entry, Results
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+SIZES = 3
+"""Different sizes that an architecture needs for a curve against size."""
+PANELS = {"learning_score": "learning", "final_score": "final", "retention": "retention"}
+
+
+def summary_figures(results: Results) -> Iterator[tuple[str, Figure]]:
+    """Yield names and figures: scores against size for families of three sizes and more, and overlap against loss."""
+    for (scenario, strategy), families in _families(results).items():
+        yield f"{scenario}-{strategy}-size", size_figure(scenario, strategy, families)
+    for mechanism in mechanisms(results):
+        yield f"{mechanism.scenario}-{mechanism.strategy}-overlap", overlap_figure(mechanism)
+
+
+def _families(results: Results) -> dict[tuple[str, str], dict[str, list[Entry]]]:
+    """Return, by scenario and strategy, the entries of each architecture and optimiser that come in several sizes."""
+    found: dict[tuple[str, str], dict[str, list[Entry]]] = {}
+    for entry in results.entries:
+        group = found.setdefault((entry.labels["scenario"], entry.labels["strategy"]), {})
+        group.setdefault(f"{entry.cell.architecture.name}, {entry.cell.policy.optimizer}", []).append(entry)
+    for key, group in found.items():
+        kept = {name: own for name, own in group.items() if len({entry.result.parameters for entry in own}) >= SIZES}
+        found[key] = {name: sorted(own, key=lambda entry: entry.result.parameters) for name, own in kept.items()}
+    return {key: group for key, group in found.items() if group}
+
+
+def size_figure(scenario: str, strategy: str, families: dict[str, list[Entry]]) -> Figure:
+    """Learning score, final score and retention against the number of parameters: mean and 95 % interval over seeds."""
+    first = next(iter(families.values()))[0]
+    shown = {name: label for name, label in PANELS.items() if name in first.result.metrics}
+    figure = Figure(figsize=(3.6 * len(shown), 3.9), layout="constrained")
+    axes = figure.subplots(1, len(shown), squeeze=False)[0]
+    score = first.result.score
+    for ax, (metric, label) in zip(axes, shown.items(), strict=True):
+        for (name, entries), style in zip(families.items(), _styles(len(families)), strict=True):
+            intervals = [mean_interval(entry.metrics()[metric]) for entry in entries]
+            x = [entry.result.parameters for entry in entries]
+            mean, low, high, _ = np.array(intervals).T
+            ax.errorbar(x, mean, (mean - low, high - mean), label=name, capsize=2, linewidth=1.2, markersize=4, **style)
+        ax.set_xscale("log")
+        if metric != "retention":
+            _null_line(ax, first)
+            if not first.result.higher_is_better[score]:
+                ax.set_yscale("log")
+        ax.set_xlabel("parameters")
+        ax.set_ylabel(label if metric == "retention" else f"{label} {score}")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    figure.suptitle(f"{scenario}, {strategy}: does size cure forgetting?\n{_seeds_of(families)}; mean and 95 % interval")
+    return figure
+
+
+def _null_line(ax: Axes, entry: Entry) -> None:
+    null = float(entry.result.null[entry.result.score].mean())
+    ax.axhline(null, color="0.35", linewidth=0.8, linestyle=":", zorder=0)
+    ax.annotate(
+        "best constant", (1, null), xycoords=("axes fraction", "data"), fontsize=7, color="0.35", ha="right", va="bottom"
+    )
+
+
+def overlap_figure(mechanism: Mechanism) -> Figure:
+    """What is lost of each old task against the mass that it shares with later ones; a point is the mean over seeds."""
+    figure = Figure(figsize=(5.6, 4.6), layout="constrained")
+    ax = figure.subplots()
+    styles = _styles(len(mechanism.entries))
+    for entry, shared, lost, style in zip(mechanism.entries, mechanism.shared, mechanism.lost, styles, strict=True):
+        x, y = (
+            np.array([np.mean(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in values.T])
+            for values in (shared, lost)
+        )
+        spread = np.array([np.std(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in lost.T])
+        marks = {key: value for key, value in style.items() if key != "linestyle"}
+        ax.errorbar(x, y, spread, label=_name(entry, mechanism.entries), linestyle="none", markersize=5, alpha=0.85, **marks)
+    slope = mechanism.slope
+    if slope.slope.n > 1:
+        ends = np.array([0.0, 1.0])
+        text = f"slope {slope.slope.mean:.2f} [{slope.slope.low:.2f}, {slope.slope.high:.2f}]"
+        ax.plot(ends, slope.intercept + slope.slope.mean * ends, color="0.3", linewidth=1, label=text)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel("shared mass: largest overlap with a later task, mean over layers")
+    ax.set_ylabel("lost share of what was gained (mean and SD over seeds)")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7)
+    n = len(mechanism.entries[0].cell.seeds)
+    what = f"{mechanism.scenario}, {mechanism.strategy}: does overlap explain forgetting?"
+    figure.suptitle(f"{what}\na point per network and old task, n = {n} seeds")
+    return figure
+
+
+def _over_seeds(summary: Callable[[np.ndarray], float], values: np.ndarray) -> np.ndarray:
+    """Return a summary of each column's finite values, NaN where there are none."""
+    return np.array([summary(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in values.T])
+
+
+def _name(entry: Entry, among: Sequence[Entry]) -> str:
+    """Return the architecture, with its policy where it alone would not tell."""
+    name = entry.labels["architecture"]
+    alike = [other for other in among if other.labels["architecture"] == name]
+    return name if len(alike) == 1 else f"{name} ({entry.labels['policy']})"
+
+
+def _seeds_of(families: dict[str, list[Entry]]) -> str:
+    counts = sorted({len(entry.cell.seeds) for entries in families.values() for entry in entries})
+    return f"n = {' or '.join(map(str, counts))} seeds"
+
+
+def _styles(count: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "color": mpl.colormaps["viridis"](0.85 * place / max(count - 1, 1)),
+            "marker": MARKERS[place % len(MARKERS)],
+            "linestyle": LINES[place % len(LINES)],
+        }
+        for place in range(count)
+    ]
