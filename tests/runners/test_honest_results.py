@@ -416,7 +416,7 @@ def shown_numbers(results: Results) -> list[str]:
 @pytest.mark.parametrize("lost", [0, 1])
 def test_fewer_seeds_than_asked_for_are_said(twins: Results, lost: int) -> None:
     results = with_seeds_lost(replace(twins, entries=(entry_of(twins, "naive"),)), lost)
-    table, notes, _ = (rendered([part], WIDE) for part in summary_tables(results, WIDE))
+    table, _, notes, _ = (rendered([part], WIDE) for part in summary_tables(results, WIDE))
     assert ("(n=2)" in table) == bool(lost)
     assert ("1 of 3 seeds diverged" in notes) == bool(lost)
     row = as_markdown(results).splitlines()[-1]
