@@ -45,6 +45,14 @@ class Mechanism:
             f" none (p {self.slope.p:.2g}); by the regression, one that shares none loses {self.slope.intercept:.2f}"
         )
 
+    def to_json(self) -> dict[str, object]:
+        """Return the regression as plain values."""
+        slope = {name: value if np.isfinite(value) else None for name, value in self.slope.slope._asdict().items()}
+        rest = {"p": self.slope.p, "intercept": self.slope.intercept}
+        numbers = {name: value if np.isfinite(value) else None for name, value in rest.items()}
+        cells = [entry.cell.key for entry in self.entries]
+        return {"scenario": self.scenario, "strategy": self.strategy, "cells": cells, "slope": slope, **numbers}
+
 
 def mechanisms(results: Results) -> Iterator[Mechanism]:
     """Yield the regression of every scenario and strategy with at least two recorded entries on the same seeds and tasks."""

@@ -78,6 +78,7 @@ class Compare:
 
         from runners import tables, verdict_tables
         from runners.cli.screen import make_console
+        from runners.mechanism import mechanisms
         from runners.verdicts import frame
 
         if self.format == "table":
@@ -87,11 +88,14 @@ class Compare:
             console.print()
             for table in verdict_tables.verdict_tables(comparisons, rules, console.width):
                 console.print(table)
+            for mechanism in mechanisms(results):
+                console.print(f"\nOverlap and forgetting   {mechanism.sentence()}", markup=False)
             return
         if self.format == "json":
             verdicts = json.loads(frame(comparisons).to_json(orient="records", double_precision=15))
             method = verdict_tables.method(comparisons, rules)
             content = {"cells": json.loads(tables.as_json(results)), "verdicts": verdicts, "method": method}
+            content["overlap"] = [mechanism.to_json() for mechanism in mechanisms(results)]
             text = json.dumps(content, indent=1, ensure_ascii=False)
         elif self.format == "csv":
             text = tables.as_csv(results) if self.rows == "cells" else frame(comparisons).to_csv(index=False)
@@ -99,6 +103,7 @@ class Compare:
             parts = [tables.as_markdown(results), verdict_tables.as_markdown(comparisons)]
             if comparisons:
                 parts.append(verdict_tables.method(comparisons, rules) + "\n")
+            parts += [f"Overlap and forgetting: {mechanism.sentence()}.\n" for mechanism in mechanisms(results)]
             text = "\n".join(part for part in parts if part)
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
