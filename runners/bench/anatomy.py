@@ -31,6 +31,7 @@ def anatomy_comparisons(plan: Plan, threads: int) -> Iterator[Comparison]:
             STEP: lambda shape: kancl_loop(shape, 1),
             "- network, forward and backward": network_alone,
             "  - of it the kernels": kernels_alone,
+            "  - the network through torch.ops.kancl.spline": network_by_operator,
             "- mean squared error by autograd": loss_by_autograd,
             "- torch.optim.Adam, fused": usual_adam,
             RUNNER: lambda shape: runner_of(shape, "auto", 1),
@@ -61,6 +62,21 @@ def network_alone(shape: Shape) -> Run:
     network, (x, y) = kancl_network(shape, 1), data(shape, 1)
     parameters, above = list(network.parameters()), torch.ones_like(y)
     return _repeated(lambda: torch.autograd.grad(network(x), parameters, above))
+
+
+def network_by_operator(shape: Shape) -> Run:
+    """Return forward and backward of the same layers by way of torch's dispatcher, as transforms and compilers see them."""
+    network, (x, y) = kancl_network(shape, 1), data(shape, 1)
+    parameters, above = list(network.parameters()), torch.ones_like(y)
+    layers = [(layer.coef, layer.base, layer.grid()) for layer in _layers(network)]  # type: ignore[operator]
+
+    def forward() -> Tensor:
+        values = x
+        for coef, base, grid in layers:
+            values = torch.ops.kancl.spline(values, coef, base, grid.table, *form(grid))
+        return values
+
+    return _repeated(lambda: torch.autograd.grad(forward(), parameters, above))
 
 
 def kernels_alone(shape: Shape) -> Run:
