@@ -31,7 +31,7 @@ def anatomy_comparisons(plan: Plan, threads: int) -> Iterator[Comparison]:
             STEP: lambda shape: kancl_loop(shape, 1),
             "- network, forward and backward": network_alone,
             "  - of it the kernels": kernels_alone,
-            "  - the network through torch.ops.kancl.spline": network_by_operator,
+            "- network through torch.ops.kancl.spline": network_by_operator,
             "- mean squared error by autograd": loss_by_autograd,
             "- torch.optim.Adam, fused": usual_adam,
             RUNNER: lambda shape: runner_of(shape, "auto", 1),
