@@ -118,8 +118,14 @@ class Lookup(Network):
         seeds, size = self.table.shape[:2]
         first = size * torch.arange(seeds, device=x.device)[:, None, None]
         read = functional.embedding(rows.flatten(2) + first, self.table.flatten(0, 1))  # (S, B, T P, O)
-        y = read.sum(2) if weights is None else (read * weights.flatten(2)[..., None]).sum(2)
+        y = read.sum(2) if weights is None else torch.linalg.vecdot(read.mT, weights.flatten(2)[..., None, :])
         return y.masked_fill(x.isnan().any(-1, keepdim=True), torch.nan)
+
+    def active_parameters(self) -> int:
+        """Return how many trained numbers bear on one sample: the entries that it reads, in each tiling, for each output."""
+        corners = 2 ** self.low.shape[1] if self.linear else 1
+        rows, outputs = self.table.shape[1:]
+        return min(self.tilings * corners, rows) * outputs if self.table.requires_grad else 0
 
     used_parameter = "table"
 

@@ -113,6 +113,10 @@ class SplineActivation(nn.Module):
         y = spline(columns, self.coef.view(seeds * units, 1, -1, 1), self.grid(), self.backend)
         return y.view(seeds, units, batch).transpose(1, 2)
 
+    def active_parameters(self) -> int:
+        """Return how many trained numbers bear on one sample: K + 1 coefficients of every unit."""
+        return self.coef.shape[1] * (self.degree + 1) if self.coef.requires_grad else 0
+
     def usage(self, x: Float[Tensor, "S B H"]) -> Float[Tensor, "S B H C"]:
         """Return the value at each point of the basis function that belongs to each coefficient; see kancl.locality."""
         return basis_matrix(x, self.grid())

@@ -136,6 +136,21 @@ class Table(nn.Module):
         return functional.embedding_bag(place, self.rows.flatten(0, 1), mode="sum").view(*x.shape[:2], 6)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "active", "flops"),
+    [
+        # 5 inputs, 2 outputs: the tiles of a sample in every tiling; the 2^5 corners around it, which are weighted and summed.
+        ("lookup", {"tiles": 3, "tilings": 2}, 2 * 2, 0),
+        ("lookup", {"tiles": 3, "interpolation": "linear"}, 32 * 2, 2 * 32 * 2),
+        # Linear layers 5-7-2 with biases, and 4 coefficients for each of 7 units.
+        ("mlp-bspline", {"hidden": (7,), "degree": 3}, 5 * 7 + 7 + 7 * 2 + 2 + 7 * 4, 2 * (5 * 7 + 7 * 2 + 7 * 4)),
+    ],
+)
+def test_what_control_architectures_read_is_what_counts(name: str, options: dict[str, Any], active: int, flops: int) -> None:
+    cost = cost_of(make(name, 2, **options), inputs())
+    assert (cost.active, cost.flops) == (active, flops)
+
+
 def test_a_layer_declares_what_is_active() -> None:
     cost = cost_of(Shared(), torch.zeros(SEEDS, BATCH, 2))
     assert (cost.parameters, cost.active, cost.flops) == (60, 6, 12)
