@@ -136,8 +136,9 @@ def judge(comparisons: Sequence[tuple[Learner, Learner, float]], rules: Rules | 
         rules: the bounds; the defaults if None.
 
     The outcome is ``not comparable`` if a side did not learn, if learning scores differ too much, or if there are too few seeds
-    for any outcome to reach alpha; else more or less if p after Holm is at most alpha; else equivalent, if asked for and the
-    interval says so; else no difference, which is no proof that there is none: the interval tells how large it may be.
+    for any outcome to reach alpha; else more or less if p after Holm is at most alpha and the interval of the difference leaves
+    out 0 (on skewed values the two may disagree); else equivalent, if asked for and the interval says so; else no difference,
+    which is no proof that there is none: the interval tells how large it may be.
     """
     rules = rules or Rules()
     measured = [_measure(*comparison) for comparison in comparisons]
@@ -197,7 +198,7 @@ def _obstacle(verdict: Verdict, names: tuple[str, str], family: int, rules: Rule
 def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
     """Return the outcome for two that can be compared."""
     mean, low, high, _ = verdict.difference
-    if verdict.p_holm <= rules.alpha:
+    if verdict.p_holm <= rules.alpha and not low <= 0 <= high:
         reason = f"retention differs by {mean:+.2g} [{low:.2g}, {high:.2g}], p {verdict.p_holm:.2g} after Holm"
         return (Outcome.MORE if mean > 0 else Outcome.LESS), reason
     if rules.equivalence is not None and max(-low, high) <= rules.equivalence:

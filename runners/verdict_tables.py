@@ -1,5 +1,6 @@
 """Verdicts as tables for people, and as Markdown for documents."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -58,6 +59,9 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
     for comparison in comparisons:
         verdict, (first, second) = comparison.verdict, (comparison.first.labels, comparison.second.labels)
         policy = first["policy"] if comparison.same_policy else f"different: {_policy(comparison)}"
+        if comparison.own_rates:
+            rates = " against ".join(f"{entry.cell.policy.lr:g}" for entry in (comparison.first, comparison.second))
+            policy = f"{_without_rate(first['policy'])}, lr {rates}"
         row = {
             "scenario": first["scenario"],
             "strategy": first["strategy"],
@@ -108,6 +112,8 @@ def with_interval(interval: Interval) -> str:
 def _title(comparison: Comparison) -> str:
     labels = comparison.first.labels
     trained = labels["policy"] if comparison.same_policy else "different policies"
+    if comparison.own_rates:
+        trained = f"{_without_rate(labels['policy'])}, each at its own rate"
     return f"Verdicts   {labels['scenario']} / {labels['strategy']} / {trained}"
 
 
@@ -132,6 +138,9 @@ def _names(comparison: Comparison) -> tuple[str, str, str]:
     first, second = (label["architecture"] for label in labels)
     if comparison.same_policy:
         return first, second, "difference"
+    if comparison.own_rates:
+        rates = [f"lr={entry.cell.policy.lr:g}" for entry in (comparison.first, comparison.second)]
+        return f"{first} ({rates[0]})", f"{second} ({rates[1]})", "difference"
     return f"{first} ({labels[0]['policy']})", f"{second} ({labels[1]['policy']})", "difference"
 
 
@@ -158,7 +167,7 @@ def _notes(comparison: Comparison) -> Iterator[Text]:
     first, second = comparison.first.labels["architecture"], comparison.second.labels["architecture"]
     claim = f"{first} against {second}: {verdict.outcome}: {verdict.reason}"
     yield Text(claim, STYLES.get(verdict.outcome, ""))
-    if not comparison.same_policy:
+    if not comparison.same_policy and not comparison.own_rates:
         yield Text(f"  under different policies, which may be the cause of any difference: {_policy(comparison)}", "yellow")
     dropped = {
         "a side diverged": verdict.diverged,
@@ -171,6 +180,10 @@ def _notes(comparison: Comparison) -> Iterator[Text]:
             yield Text(f"  {len(seeds)} seed{'s' if len(seeds) > 1 else ''} left out, {why}: {shown}", "yellow")
     if verdict.explanation is not None:
         yield Text(f"  {verdict.explanation}")
+
+
+def _without_rate(policy: str) -> str:
+    return re.sub(r" lr=\S+", "", policy)
 
 
 def _policy(comparison: Comparison) -> str:

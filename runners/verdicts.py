@@ -30,12 +30,17 @@ class Comparison:
         """Whether both were trained in the same way; if not, a difference may come from that."""
         return _condition(self.first) == _condition(self.second)
 
+    @property
+    def own_rates(self) -> bool:
+        """Whether nothing but the learning rate tells the two policies apart, as after tuning."""
+        return not self.same_policy and _but_for_rate(self.first) == _but_for_rate(self.second)
+
 
 def compare(results: Results, against: str | None = None, rules: Rules | None = None) -> list[Comparison]:
     """Return the verdicts on all pairs of architectures of each scenario and strategy; one family for Holm's correction.
 
-    Only strategies under which retention means something are compared. Cells of the same policy are paired; one that has no
-    counterpart under its own policy is compared with all of the other architecture's.
+    Only strategies under which retention means something are compared. A cell is paired with the other architecture's of the
+    same policy; if there is none, with those of another learning rate, as after tuning; if there is none either, with all.
 
     Args:
         results: what :func:`runners.load` gives.
@@ -126,16 +131,14 @@ def _pairs(group: list[Entry], against: str | None) -> Iterator[tuple[Entry, Ent
 
 
 def _matched(own: list[Entry], other: list[Entry]) -> Iterator[tuple[Entry, Entry]]:
-    """Yield the pairs of two architectures' cells: of equal policy, and for cells that have no equal every pair."""
-
-    def alike(a: Entry, b: Entry) -> bool:
-        return _condition(a) == _condition(b) and not set(a.cell.seeds).isdisjoint(b.cell.seeds)
-
+    """Yield for each of one architecture's cells those of the other's that are most like it in how they were trained."""
     for a in own:
-        for b in other:
-            alone = not any(alike(a, entry) for entry in other) or not any(alike(entry, b) for entry in own)
-            if alike(a, b) or alone:
-                yield a, b
+        mates = [b for b in other if not set(a.cell.seeds).isdisjoint(b.cell.seeds)] or other
+        for condition in (_condition, _but_for_rate):
+            if alike := [b for b in mates if condition(a) == condition(b)]:
+                mates = alike
+                break
+        yield from ((a, b) for b in mates)
 
 
 def _named(entries: Sequence[Entry], name: str) -> list[str]:
@@ -152,6 +155,10 @@ def _architecture(entry: Entry) -> str:
 
 def _condition(entry: Entry) -> tuple[object, ...]:
     return entry.cell.policy, entry.cell.dtype
+
+
+def _but_for_rate(entry: Entry) -> tuple[object, ...]:
+    return replace(entry.cell.policy, lr=1.0), entry.cell.dtype
 
 
 def _learner(entry: Entry) -> Learner:

@@ -155,7 +155,8 @@ def explain_damage(
     """Say in one sentence where the damage came from.
 
     The shares are part / damage, seed by seed, and of these the median over the seeds that were damaged: the loss of one seed
-    that forgot a thousand times more than the others would drown a mean.
+    that forgot a thousand times more than the others would drown a mean. Where the interaction exceeds the damage, as in
+    networks whose layers have all moved far, no share is told: undoing one group alone then gives a network that never was.
 
     Args:
         parts: by cause, what it added to the loss of the old tasks, per seed; NaN for seeds without a value.
@@ -173,6 +174,9 @@ def explain_damage(
         return f"no damage: the loss on old tasks rose in {damaged.sum()} of {known.sum()} seeds"
     shares = {name: float(np.median(values[damaged] / damage[damaged])) for name, values in parts.items()}
     rest = float(np.median(1 - sum(values[damaged] for values in parts.values()) / damage[damaged])) if parts else 1.0
+    if abs(rest) > 1:
+        why = f"undoing one alone does not bring the loss back ({100 * rest:+.0f} % is interaction)"
+        return f"its causes cannot be told apart: {why}"
     told = [(share, names.get(name, name)) for name, share in shares.items() if abs(share) >= SHOWN]
     if not told:
         return "no cause alone accounts for the damage: it is their interaction"

@@ -334,10 +334,12 @@ def values(*numbers: float) -> np.ndarray:
         ),
         (
             {"drift": values(-0.52), "overlap": values(0.51)}, values(1.0),
-            "51 % of the damage came from overlapping coefficients, drift of the hidden inputs undid 52 %, "
-            "+101 % is interaction",
+            "its causes cannot be told apart: undoing one alone does not bring the loss back (+101 % is interaction)",
         ),
-        ({"bias": values(-0.5)}, values(1.0), "the biases undid 50 % of the damage, +150 % is interaction"),
+        (
+            {"bias": values(-0.3), "weight": values(0.8)}, values(1.0),
+            "80 % of the damage came from the weights, the biases undid 30 %, +50 % is interaction",
+        ),
         ({"widths": values(1.0)}, values(1.0), "100 % of the damage came from widths"),
         ({"weight": values(0.01)}, values(1.0), "no cause alone accounts for the damage: it is their interaction"),
         ({"weight": values(-1.0, 0.0)}, values(-1.0, 0.0), "no damage: the loss on old tasks rose in 0 of 2 seeds"),

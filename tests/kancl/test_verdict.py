@@ -80,6 +80,14 @@ def test_no_difference_shows_what_remains_possible() -> None:
     assert "equivalent" not in verdict.reason
 
 
+def test_a_test_that_its_interval_does_not_bear_out_decides_nothing() -> None:
+    few = np.array([0.0] * 9 + [0.001, 0.001, 0.002, 0.002, 0.003, 0.004, 0.6])
+    verdict = rule(learner("kan", 16, retention=few), learner("mlp", 16, retention=0.0))
+    assert verdict.p_holm < 0.05
+    assert verdict.difference.low < 0
+    assert verdict.outcome == Outcome.SAME
+
+
 def test_equivalence_is_said_only_on_request_and_within_the_margin() -> None:
     first = learner("kan", retention=0.5 + 0.02 * np.array([1, -1, 1, -1, 1, -1, 1, -1]))
     second = learner("mlp", retention=0.5)

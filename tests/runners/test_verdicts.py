@@ -129,6 +129,30 @@ def test_equal_policies_are_paired_and_others_are_marked(results: Results) -> No
     assert "float32 against" in rendered(compare(of(results, entry(results, "kan"), precise)), WIDE)
 
 
+def test_a_reference_without_a_counterpart_is_not_forced_on_others(results: Results) -> None:
+    cells = [entry(results, "kan"), entry(results, "mlp"), entry(results, "mlp", "sgd")]
+    assert pairs(compare(of(results, *cells))) == [("kan/adam", "mlp/adam", True)]
+
+
+def test_policies_that_differ_in_the_rate_alone_are_paired_and_told_apart_from_others(results: Results) -> None:
+    def at(name: str, rate: float, state: str = "reset") -> Entry:
+        made = entry(results, name)
+        policy = replace(made.cell.policy, lr=rate, state=state)
+        return replace(made, cell=replace(made.cell, policy=policy), labels={**made.labels, "policy": policy.label})
+
+    cells = [at("kan", 0.1), at("kan", 0.2, "keep"), at("mlp", 0.3), at("mlp", 0.4, "keep")]
+    found = compare(of(results, *cells))
+    assert [(c.first.cell.policy.lr, c.second.cell.policy.lr) for c in found] == [(0.1, 0.3), (0.2, 0.4)]
+    assert all(c.own_rates and not c.same_policy for c in found)
+    text = rendered(found, WIDE)
+    assert "each at its own rate" in text
+    assert "kan (lr=0.1)" in text
+    assert "under different policies" not in text
+    assert "adam steps=7, lr 0.1 against 0.3" in as_markdown(found)
+    exact = compare(of(results, *cells, at("mlp", 0.1)))
+    assert [(c.first.cell.policy.lr, c.second.cell.policy.lr) for c in exact] == [(0.1, 0.1), (0.2, 0.4)]
+
+
 def test_blocks_of_seeds_are_paired_with_their_like(results: Results) -> None:
     blocks = [entry(results, name, seeds=seeds) for name in ("kan", "mlp") for seeds in ((0, 1, 2), (3, 4, 5))]
     found = compare(of(results, *blocks))
@@ -264,7 +288,7 @@ def test_compare_prints_the_verdict(kancl: Kancl, stored: Path) -> None:
 def test_programs_get_the_same_verdict(kancl: Kancl, stored: Path, results: Results) -> None:
     (comparison,) = compare(results)
     whole = json.loads(kancl("compare", stored, "--no-figures", "--format", "json").out)
-    assert set(whole) == {"cells", "verdicts", "method"}
+    assert set(whole) == {"cells", "verdicts", "method", "overlap"}
     assert {row["architecture"] for row in whole["cells"]} == {"kan:intervals=20", "mlp:hidden=8"}
     text = kancl("compare", stored, "--no-figures", "--format", "csv", "--rows", "verdicts").out
     for row in (*whole["verdicts"], *csv.DictReader(io.StringIO(text))):
