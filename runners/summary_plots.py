@@ -78,7 +78,7 @@ def _null_line(ax: Axes, entry: Entry) -> None:
 
 def overlap_figure(mechanism: Mechanism) -> Figure:
     """What is lost of each old task against the mass that it shares with later ones; a point is the mean over seeds."""
-    figure = Figure(figsize=(5.6, 4.6), layout="constrained")
+    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     ax = figure.subplots()
     styles = _styles(len(mechanism.entries))
     for entry, shared, lost, style in zip(mechanism.entries, mechanism.shared, mechanism.lost, styles, strict=True):
@@ -97,7 +97,7 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("shared mass: largest overlap with a later task, mean over layers")
     ax.set_ylabel("lost share of what was gained (mean and SD over seeds)")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=7)
     n = len(mechanism.entries[0].cell.seeds)
     what = f"{mechanism.scenario}, {mechanism.strategy}: does overlap explain forgetting?"
     figure.suptitle(f"{what}\na point per network and old task, n = {n} seeds")
@@ -110,10 +110,12 @@ def _over_seeds(summary: Callable[[np.ndarray], float], values: np.ndarray) -> n
 
 
 def _name(entry: Entry, among: Sequence[Entry]) -> str:
-    """Return the architecture, with its policy where it alone would not tell."""
+    """Return the architecture, with those words of its policy that tell it from others of the same name."""
     name = entry.labels["architecture"]
-    alike = [other for other in among if other.labels["architecture"] == name]
-    return name if len(alike) == 1 else f"{name} ({entry.labels['policy']})"
+    policies = [other.labels["policy"].split() for other in among if other.labels["architecture"] == name]
+    shared = set.intersection(*map(set, policies))
+    own = [word for word in entry.labels["policy"].split() if word not in shared and not word.startswith("lr=")]
+    return f"{name} ({' '.join(own)})" if own else name
 
 
 def _seeds_of(families: dict[str, list[Entry]]) -> str:
