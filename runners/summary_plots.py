@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from kancl.statistics import mean_interval
 from runners.mechanism import Mechanism, mechanisms
@@ -56,6 +57,9 @@ def size_figure(scenario: str, strategy: str, families: dict[str, list[Entry]]) 
             mean, low, high, _ = np.array(intervals).T
             ax.errorbar(x, mean, (mean - low, high - mean), label=name, capsize=2, linewidth=1.2, markersize=4, **style)
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         if metric != "retention":
             _null_line(ax, first)
             if not first.result.higher_is_better[score]:
