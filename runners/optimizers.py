@@ -27,15 +27,9 @@ class DirectAdam:
         self.optimizer = optimizer
         (group,) = optimizer.param_groups
         self.parameters: list[nn.Parameter] = group["params"]
-        self.values = [parameter.detach() for parameter in self.parameters]
-        self.moments: tuple[list[Tensor], ...] = ()
         self.one = torch.ones((), device=self.parameters[0].device)
         self.kernel = torch._fused_adamw_ if isinstance(optimizer, AdamW) else torch._fused_adam_
-        beta1, beta2 = group["betas"]
-        self.numbers = {
-            "lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"], "weight_decay": group["weight_decay"],
-            "amsgrad": False, "maximize": False,
-        }  # fmt: skip
+        self._read()
 
     def set_rate(self, rate: float) -> None:
         """Take the coming steps with another learning rate."""
@@ -51,7 +45,9 @@ class DirectAdam:
         averages, squares, steps = self.moments
         for step in steps:
             step.add_(self.one)
-        self.kernel(self.values, gradients, averages, squares, [], steps, **self.numbers)
+        # Taken anew at every step: `parameter.data = ...` and `module.to` give a parameter other storage.
+        values = [parameter.detach() for parameter in self.parameters]
+        self.kernel(values, gradients, averages, squares, [], steps, **self.numbers)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -65,12 +61,21 @@ class DirectAdam:
     def load_state_dict(self, state: Any) -> None:
         """Go on from a saved state."""
         self.optimizer.load_state_dict(state)
+        self._read()
+
+    def _read(self) -> None:
+        """Take over what torch's optimiser holds."""
+        (group,) = self.optimizer.param_groups
+        beta1, beta2 = group["betas"]
+        self.numbers = {name: group[name] for name in ("lr", "eps", "weight_decay", "amsgrad", "maximize")}
+        self.numbers |= {"beta1": beta1, "beta2": beta2}
         self._find_moments()
 
     def _find_moments(self) -> None:
-        states = [self.optimizer.state[parameter] for parameter in self.parameters]
-        if all(states):
-            self.moments = tuple([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+        states = [self.optimizer.state.get(parameter) for parameter in self.parameters]
+        self.moments: tuple[list[Tensor], ...] = ()
+        if all(states) and not self.numbers["amsgrad"]:
+            self.moments = tuple([state[name] for state in states if state] for name in ("exp_avg", "exp_avg_sq", "step"))
 
 
 KINDS: dict[str, Kind] = {"coef": "coefficients", "base": "base", "scale": "scales", "bias": "bias"}

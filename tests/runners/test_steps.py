@@ -67,6 +67,59 @@ def test_the_short_way_is_torchs_adam_to_the_bit(kind: Any, decay: float, silent
     assert all(own.grad is None for own in ours)
 
 
+def step_both(ours: list[nn.Parameter], theirs: list[nn.Parameter], direct: Any, plain: Any, key: int = 0) -> None:
+    """Take one step with both, on the same gradients, and see that no bit differs."""
+    generator = torch.Generator().manual_seed(key)
+    for own, other in zip(ours, theirs, strict=True):
+        own.grad = torch.randn(own.shape, generator=generator)
+        other.grad = own.grad.clone()
+    direct.step()
+    plain.step()
+    assert all(torch.equal(own, other) for own, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_a_parameter_that_got_other_storage_goes_on_learning(kind: Any) -> None:
+    ours, theirs = parameters_with_gradients(), parameters_with_gradients()
+    direct, plain = DirectAdam(kind(ours, lr=3e-2, fused=True)), kind(theirs, lr=3e-2, fused=True)
+    for key in range(4):
+        if key == 2:
+            for parameter in (*ours, *theirs):
+                parameter.data = parameter.data * 0.5
+        step_both(ours, theirs, direct, plain, key)
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_a_loaded_state_counts_whole(kind: Any) -> None:
+    """Its moments, none as well, and its settings."""
+    ours, theirs = parameters_with_gradients(), parameters_with_gradients()
+    direct, plain = DirectAdam(kind(ours, lr=3e-2, fused=True)), kind(theirs, lr=3e-2, fused=True)
+    empty = direct.state_dict()
+    for key in range(3):
+        step_both(ours, theirs, direct, plain, key)
+    for settings in ({"lr": 1e-1}, {"betas": (0.5, 0.7)}, {"eps": 1e-2}, {"weight_decay": 0.3}, {"amsgrad": True}):
+        for optimizer in (direct, plain):
+            state = optimizer.state_dict()
+            state["param_groups"][0].update(settings)
+            if "amsgrad" in settings:
+                state["state"] = {}
+            optimizer.load_state_dict(state)
+        step_both(ours, theirs, direct, plain)
+        step_both(ours, theirs, direct, plain)
+    for optimizer in (direct, plain):
+        optimizer.load_state_dict(empty)
+    step_both(ours, theirs, direct, plain)
+    step_both(ours, theirs, direct, plain)
+
+
+def test_a_parameter_that_never_had_a_gradient_has_no_state() -> None:
+    parameters = parameters_with_gradients()
+    direct = DirectAdam(Adam(parameters, lr=0.1, fused=True))
+    parameters[0].grad = torch.ones_like(parameters[0])
+    direct.step()
+    assert set(direct.state_dict()["state"]) == {0}
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_the_short_way_is_taken_where_it_is_one(optimizer: Any) -> None:
     made = make_optimizer(zip("abc", parameters_with_gradients(), strict=True), Policy(optimizer=optimizer, lr=0.1, steps=1))
