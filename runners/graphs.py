@@ -63,6 +63,9 @@ def can_be_recorded(network: Network, strategy: Strategy, policy: Policy) -> boo
 class GraphedLearner(StackedLearner):
     """A StackedLearner whose steps on batches of the most common shape are replayed from a graph.
 
+    Every source of batches, so every task, gets a recording of its own: between tasks a network may put other tensors (a grid
+    that moved, say) in the place of those that were recorded.
+
     Args:
         recorder: CUDA's graphs if not given.
     """
@@ -73,12 +76,15 @@ class GraphedLearner(StackedLearner):
     ) -> None:  # fmt: skip
         super().__init__(network, policy, objective, strategy, state)
         self.recorder = recorder or CudaGraphs()
+        self.source: Iterator[Batch] | None = None
         self.batch: Batch | None = None
         self.replay: Body | None = None
         self.warm = 0
 
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take steps for all seeds at once."""
+        if source is not self.source:
+            self.source, self.batch, self.replay, self.warm = source, None, None, 0
         for _ in range(count):
             batch = next(source)
             if self.batch is None:

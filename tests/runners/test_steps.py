@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
+from kancl.models.layers import SplineLayer
 from runners.batches import Batch, batches, union
 from runners.config import Policy
 from runners.graphs import WARM_UP, GraphedLearner, can_be_recorded
@@ -165,6 +166,36 @@ def test_replayed_steps_are_the_plain_ones_to_the_bit(tools: Any, size: Any, ali
     assert tape.replayed == (alike if size == "full" else 10) - WARM_UP
     for plain, replayed in zip(*trained, strict=True):
         assert torch.equal(plain, replayed)
+
+
+def test_no_task_replays_what_was_recorded_in_another(tools: Any) -> None:
+    """A graph reads the very memory that was recorded; a grid that moves at a task's begin gets other memory."""
+    cell = tools.make_cell("gaussian-peaks", "kan:hidden=2,grid=each-task", optimizer="adam", steps=1, seeds=2, state="keep")
+    stream = tools.stream_of(cell)
+    network, read = build_network(cell, stream), []
+
+    class Checks(Tape):
+        def record(self, body: Callable[[], None]) -> Callable[[], None]:
+            tables, replay = grids(), super().record(body)
+
+            def run() -> None:
+                read.append(all(now is then for now, then in zip(grids(), tables, strict=True)))
+                replay()
+
+            return run
+
+    def grids() -> list[Any]:
+        return [module.grid() for module in network.modules() if isinstance(module, SplineLayer)]
+
+    tape = Checks()
+    learner = GraphedLearner(network, cell.policy, stream.objective, strategies.get("naive")(), {}, recorder=tape)
+    for phase in range(2):
+        network.begin_task(stream.train[phase].x)
+        source = batches(stream, stream.train[phase], "full", phase)
+        for _ in range(2):
+            learner.take_steps(source, WARM_UP + 1)
+    assert (tape.prepared, tape.recorded, tape.replayed) == (2 * WARM_UP, 2, 2 * (WARM_UP + 2))
+    assert all(read)
 
 
 def test_only_steps_without_hooks_on_a_gpu_are_recorded(tools: Any) -> None:
