@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import subprocess
 from functools import cache
 from importlib.metadata import version
@@ -12,7 +13,7 @@ import torch
 
 import kancl
 from kancl.errors import InputError
-from kancl.splines.build import BuildError, compiler
+from kancl.splines.build import BuildError, compiler, problem
 
 
 def check_device(device: str) -> None:
@@ -38,14 +39,16 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "compiler": _compiler(),
+        # Of the usual cubic splines. Without it they are evaluated by torch, with other rounding.
+        "native kernel": problem(torch.float32, 3) or "usable",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 
 def _compiler() -> str | None:
-    """Return the compiler of the native kernel; without one the splines are evaluated by torch, with other rounding."""
+    """Return the command of the native kernel's compiler."""
     try:
-        return str(compiler())
+        return shlex.join(compiler())
     except BuildError:
         return None
 

@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -70,9 +71,8 @@ def _load_or_build(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
     openmp = _openmp()
     flags = [*FLAGS, f"-DDEGREE={degree}", *(["-DDOUBLE"] if dtype == torch.float64 else []), *(["-fopenmp"] if openmp else [])]
     here = Path(__file__).parent
-    stamp = cc.stat()
     parts = [(here / name).read_text() for name in SOURCES]
-    parts += [str(cc.resolve()), str(stamp.st_size), str(stamp.st_mtime_ns), *flags, str(openmp), _processor()]
+    parts += [*cc, *_programs(cc), *flags, str(openmp), _processor()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     path = cache_folder() / f"spline-{str(dtype).removeprefix('torch.')}-{degree}-{key}.so"
     if _is_whole(path):
@@ -80,26 +80,29 @@ def _load_or_build(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
     return _build(cc, flags, here / SOURCES[0], path, openmp, f"{str(dtype).removeprefix('torch.')}, degree {degree}")
 
 
-def _build(cc: Path, flags: list[str], source: Path, path: Path, openmp: Path | None, what: str) -> ctypes.CDLL:
+def _programs(command: list[str]) -> list[str]:
+    """Return what tells apart the programs that a command names: in ``ccache gcc`` the second is the compiler."""
+    found = [Path(program) for word in command if (program := shutil.which(word))]
+    return [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in found]
+
+
+def _build(cc: list[str], flags: list[str], source: Path, path: Path, openmp: Path | None, what: str) -> ctypes.CDLL:
     """Compile to a file of our own and move it into place: several processes may do this at once, the last one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _say(f"kancl: compiling the spline kernel for {what} (once on this machine)")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
         target = Path(folder) / path.name
-        # OpenMP's functions are left open, to be found in torch's own library: hence no -fopenmp for the linker.
-        compiling = [str(cc), *(flag for flag in flags if flag != "-shared"), "-c", str(source), "-o", f"{target}.o"]
-        linking = [str(cc), "-shared", f"{target}.o", "-o", str(target), "-lm"]
-        for command in (compiling, linking):
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                raise BuildError(f"{cc} did not finish within {PATIENCE} s") from None
-            if done.returncode:
-                lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it printed nothing"]
-                reason = next((line for line in lines if "error" in line), lines[0])
-                raise BuildError(f"{cc} failed with exit code {done.returncode}: {reason[:200]}")
+        _compile(cc, flags, source, target)
         # Loaded before it is moved: what the compiler made of it may be no library at all.
-        compiled = _load(target, openmp)
+        try:
+            compiled = _load(target, openmp)
+        except OSError as error:
+            if openmp is None:
+                raise
+            # clang's OpenMP calls functions that the library of gcc, torch's usually, does not have.
+            _say(f"kancl: it cannot be loaded with torch's OpenMP library ({error}); compiling it for one thread")
+            _compile(cc, [flag for flag in flags if flag != "-fopenmp"], source, target)
+            compiled = _load(target, None)
         with open(target, "r+b") as built:
             digest = hashlib.file_digest(built, "sha256").digest()
             built.write(digest)  # behind the end of the library, where nothing is loaded from
@@ -107,6 +110,21 @@ def _build(cc: Path, flags: list[str], source: Path, path: Path, openmp: Path | 
             os.fsync(built.fileno())
         os.replace(target, path)
     return compiled
+
+
+def _compile(cc: list[str], flags: list[str], source: Path, target: Path) -> None:
+    # OpenMP's functions are left open, to be found in torch's own library: hence no -fopenmp for the linker.
+    compiling = [*cc, *(flag for flag in flags if flag != "-shared"), "-c", str(source), "-o", f"{target}.o"]
+    linking = [*cc, "-shared", f"{target}.o", "-o", str(target), "-lm"]
+    for command in (compiling, linking):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise BuildError(f"{shlex.join(cc)} did not finish within {PATIENCE} s") from None
+        if done.returncode:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it printed nothing"]
+            reason = next((line for line in lines if "error" in line), lines[0])
+            raise BuildError(f"{shlex.join(cc)} failed with exit code {done.returncode}: {reason[:200]}")
 
 
 def _load(path: Path, openmp: Path | None) -> ctypes.CDLL:
@@ -145,13 +163,19 @@ def cache_folder() -> Path:
         raise BuildError("no place for compiled kernels, since this user has no home: name one in KANCL_CACHE") from None
 
 
-def compiler() -> Path:
-    """Return the C compiler: the one that the variable CC names, else cc, gcc or clang."""
-    wanted = os.environ.get("CC")
-    for name in (wanted,) if wanted else ("cc", "gcc", "clang"):
+def compiler() -> list[str]:
+    """Return the command of the C compiler: that of the variable CC, arguments included, else cc, gcc or clang."""
+    wanted = os.environ.get("CC", "")
+    try:
+        words = [wanted] if shutil.which(wanted) else shlex.split(wanted)
+    except ValueError as error:
+        raise BuildError(f"the variable CC is no command: {wanted!r} ({error})") from None
+    for name, *arguments in [words] if words else [["cc"], ["gcc"], ["clang"]]:
         if found := shutil.which(name):
-            return Path(found)
-    raise BuildError(f"no C compiler: {wanted or 'cc, gcc or clang'} not found; install one, or name it in the variable CC")
+            return [found, *arguments]
+    raise BuildError(
+        f"no C compiler: {words[0] if words else 'cc, gcc or clang'} not found; install one, or name it in the variable CC"
+    )
 
 
 def _openmp() -> Path | None:

@@ -10,6 +10,7 @@ import platform
 import pwd
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -267,11 +268,66 @@ def test_a_compiler_that_fails_is_told_once_and_not_asked_again(
     calls = compiler(script)
     reason = unavailable("native", X, GRID)
     asked = calls.read_text()
-    assert 1 <= len(asked.splitlines()) <= 2
+    # It fails at once, or after compiling and linking, with and then without OpenMP, no library is there.
+    assert len(asked.splitlines()) == (1 if told else 4 if build._openmp() else 2)
     assert_told_and_replaced(told)
     assert unavailable("native", X, GRID) == reason
     assert calls.read_text() == asked
     assert files_in(cache) == []
+
+
+@pytest.mark.skipif(build._openmp() is None, reason="torch has no OpenMP library here")
+def test_a_compiler_whose_openmp_is_not_torchs_makes_a_kernel_of_one_thread(
+    cache: Path, tmp_path: Path, compiler: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As clang's, which calls functions that the library of gcc does not have."""
+    missing = tmp_path / "missing.h"
+    missing.write_text("int __kmpc_nobody(void);\n__attribute__((used)) static int (*needed)(void) = __kmpc_nobody;\n")
+    real = shlex.join(build.compiler())
+    calls = compiler(f'case "$*" in *-fopenmp*) set -- "$@" -include "{missing}";; esac; exec {real} "$@"')
+    x, threads = X.repeat(1, 50_000, 1), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert torch.equal(spline(x, COEF, GRID, "native"), spline(x, COEF, GRID, "dense"))
+    finally:
+        torch.set_num_threads(threads)
+    first, second = capfd.readouterr().err.splitlines()
+    assert first.startswith("kancl: compiling")
+    assert "__kmpc_nobody" in second
+    assert "one thread" in second
+    assert ["-fopenmp" in call for call in calls.read_text().splitlines() if " -c " in call] == [True, False]
+    calls.write_text("")
+    assert Child().end() == repr(RIGHT)
+    assert calls.read_text() == capfd.readouterr().err == ""
+    assert len(files_in(cache)) == 1
+
+
+def test_a_compiler_may_have_arguments(
+    cache: Path, compiled: Path, tmp_path: Path, compiler: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = compiler(f'cp "{compiled}" "$out"')
+    program, names = os.environ["CC"], [name_of()]
+    monkeypatch.setenv("CC", f"env NAME='two words' {program} -O1")
+    names.append(name_of())
+    assert value() == RIGHT
+    assert [call.split()[0] for call in calls.read_text().splitlines()] == ["-O1", "-O1"]
+    monkeypatch.setenv("CC", f"env NAME='two words' {program} -O2")
+    names.append(name_of())
+    os.utime(program, (1e9, 1e9))  # another version of the compiler behind the first word
+    names.append(name_of())
+    assert len(set(names)) == len(names)
+    spaced = tmp_path / "two words"
+    shutil.copy2(program, spaced)
+    monkeypatch.setenv("CC", str(spaced))
+    assert build.compiler() == [str(spaced)]
+
+
+@pytest.mark.parametrize(("command", "told"), [("no-such-compiler -m64", "no-such-compiler not found"), ("cc 'oh", "cc 'oh")])
+def test_a_compilers_command_that_is_none_is_told(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, command: str, told: str
+) -> None:
+    monkeypatch.setenv("CC", command)
+    assert_told_and_replaced(told)
 
 
 def test_a_compiler_that_cannot_be_executed_is_told(cache: Path, compiler: Callable[[str], Path]) -> None:
@@ -482,7 +538,7 @@ def name_of(dtype: torch.dtype = torch.float32, degree: int = 0) -> str:
     """Return the name of the file that would be compiled now."""
     names: list[str] = []
 
-    def note(compiler: Path, flags: list[str], source: Path, path: Path, *rest: object) -> None:
+    def note(compiler: list[str], flags: list[str], source: Path, path: Path, *rest: object) -> None:
         names.append(path.name)
         raise build.BuildError("only its name was wanted")
 

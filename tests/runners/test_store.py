@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from kancl.errors import StorageError
+from kancl.splines import UniformGrid, unavailable
 from runners.result import Result
 from runners.results import load
 from runners.store import CellStore, write_atomically, write_json
@@ -116,6 +117,8 @@ def test_a_finished_cell_has_its_four_files(finished: Path) -> None:
     status = json.loads((only_cell(finished) / "status.json").read_text())
     assert (status["state"], status["tasks_done"], status["steps"], status["diverged"]) == ("done", 3, 18, 0)
     assert {"python", "torch", "numpy", "kancl", "commit", "cores"} <= status["environment"].keys()
+    reason = unavailable("native", torch.zeros(1), UniformGrid.over(-1, 1, 5, 3))
+    assert status["environment"]["native kernel"] == (reason or "usable")
 
 
 def test_nothing_stored_needs_pickle(finished: Path) -> None:
