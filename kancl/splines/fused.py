@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from kancl.splines import dense
 from kancl.splines.grid import Grid, KnotGrid, UniformGrid
@@ -18,7 +19,12 @@ Gradients = tuple[Tensor | None, ...]
 
 
 def evaluate(x: Tensor, coef: Tensor, grid: Grid, base: Tensor | None = None) -> Tensor:
-    """Return the same as the dense backend, from the K + 1 coefficients that matter at each point."""
+    """Return the same as the dense backend, from the K + 1 coefficients that matter at each point.
+
+    In forward mode (dual tensors, ``torch.func.jvp``, ``jacfwd`` and ``hessian``) it is the dense backend.
+    """
+    if forward_ad._current_level >= 0:
+        return dense.evaluate(x, coef, grid, base)
     table = grid.table
     plain = {type(x), type(coef), type(base), type(table)} <= _PLAIN
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() or not plain:

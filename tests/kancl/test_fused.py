@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._subclasses import FakeTensorMode
+from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -347,6 +348,36 @@ def test_the_jacobian_of_torch_func_is_denses() -> None:
         return torch.func.jacrev(lambda *inputs: case.evaluate(*inputs, backend=backend), (0, 1, 2))(*case.tensors)
 
     assert_close(jacobians("native"), jacobians("dense"))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own use of it
+@over_bases
+@over_kinds
+def test_derivatives_in_forward_mode_are_denses(kind: str, based: bool) -> None:
+    case = Case(kind=kind, based=based)
+    places = tuple(range(len(case.tensors)))
+    directions = tuple(torch.cos(7 * tensor) for tensor in case.tensors)
+
+    def derivatives(backend: str) -> Any:
+        def layer(*inputs: Tensor) -> Tensor:
+            return case.evaluate(*inputs, backend=backend)
+
+        def error(*inputs: Tensor) -> Tensor:
+            return layer(*inputs).pow(2).sum()
+
+        with forward_ad.dual_level():
+            duals = [forward_ad.make_dual(*pair) for pair in zip(case.tensors, directions, strict=True)]
+            tangent = forward_ad.unpack_dual(layer(*duals)).tangent
+        inputs = tuple(case.tensors)
+        return (
+            tangent,
+            torch.func.jvp(layer, inputs, directions)[1],
+            torch.func.jvp(torch.func.grad(error, places), inputs, directions)[1],
+            torch.func.jacfwd(layer, places)(*inputs),
+            torch.func.hessian(error)(*inputs),
+        )
+
+    assert_close(derivatives("native"), derivatives("dense"))
 
 
 def test_networks_with_swapped_parameters_map_over_them() -> None:
