@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -69,7 +70,8 @@ def spline(
         coef: the coefficients, C = G + K per edge.
         grid: the knots, shared or per seed and input.
         backend: ``auto`` chooses by :func:`explain`; all backends agree up to rounding, gradients included, and give the same
-            numbers from run to run. ``native`` and ``triton`` never make a tensor with an axis of C coefficients per point.
+            numbers from run to run. ``native`` and ``triton`` never make a tensor with an axis of C coefficients per point,
+            except for derivatives of higher order or in forward mode; gradients in the knots take ``dense`` or ``local``.
         base: weights of the branch beside the splines (KAN paper, equation 2.10), or None for splines alone.
 
     Raises:
@@ -116,6 +118,8 @@ def unavailable(backend: str, x: Tensor, grid: Grid) -> str | None:
     """
     if backend not in BACKENDS:
         raise InputError(f"unknown spline backend {backend!r}; expected auto, {', '.join(BACKENDS)}")
+    if backend in ("native", "triton") and grid.requires_grad and torch.is_grad_enabled():
+        return "it gives no gradients in the grid's knots, and they require some; dense and local do"
     if backend == "native":
         return f"it runs on a CPU, and x is on {x.device}" if x.device.type != "cpu" else build.problem(x.dtype, grid.degree)
     if backend == "triton":

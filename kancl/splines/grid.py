@@ -49,10 +49,16 @@ class UniformGrid:
 
     def _check(self) -> None:
         _check_sizes(self.intervals, self.degree)
-        wrong = ~((self.high > self.low) & (self.high - self.low).isfinite())
+        # 1 / step, which the kernels take, must be finite as well: no step of fewer digits than the number type has.
+        step = self._step()
+        least = torch.finfo(step.dtype).tiny
+        wrong = ~((self.high > self.low) & (self.high - self.low).isfinite() & (step >= least))
         if bool(wrong.any()):
             low, high = (end.expand(wrong.shape)[wrong][0].item() for end in (self.low, self.high))
-            raise InputError(f"a grid needs finite low < high, got low {low:g} and high {high:g}")
+            raise InputError(
+                f"a grid needs finite low < high, and intervals of at least {least:g}, "
+                f"got low {low:g} and high {high:g} for {self.intervals}"
+            )
 
     @classmethod
     def over(cls, low: float, high: float, intervals: int, degree: int, dtype: torch.dtype | None = None) -> "UniformGrid":
@@ -63,6 +69,11 @@ class UniformGrid:
     def coefficients(self) -> int:
         """C = G + K, the number of basis functions per input."""
         return self.intervals + self.degree
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether autograd follows the knots."""
+        return self.low.requires_grad or self.high.requires_grad
 
     def knots(self) -> Float[Tensor, "#S #I M"]:
         """Return the M = G + 2K + 1 extended knots."""
@@ -128,6 +139,11 @@ class KnotGrid:
     def coefficients(self) -> int:
         """C = G + K, the number of basis functions per input."""
         return self.intervals + self.degree
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether autograd follows the knots."""
+        return self.extended.requires_grad
 
     @property
     def lanes(self) -> tuple[int, int]:

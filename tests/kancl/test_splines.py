@@ -371,6 +371,31 @@ def test_a_grid_for_other_seeds_or_inputs_is_refused(kind: str, backend: str) ->
         spline(torch.zeros(4, 5, 2), torch.zeros(4, 2, grid.coefficients, 2), grid, backend)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("kind", ["low", "high", "knots"])
+def test_gradients_in_the_grid_are_given_or_refused(kind: str, outputs: int) -> None:
+    source = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 7, 3, dtype=torch.float64, generator=source)
+    coef = torch.randn(2, 3, 8, outputs, dtype=torch.float64, generator=source)
+    ends = {"low": torch.full((1, 1), -0.2, dtype=torch.float64), "high": torch.full((1, 1), 1.3, dtype=torch.float64)}
+    learned = ends[kind] if kind in ends else UniformGrid(**ends, intervals=5, degree=3).knots()
+    learned.requires_grad_()
+
+    def evaluate(backend: str) -> Tensor:
+        grid = KnotGrid(learned, 3) if kind == "knots" else UniformGrid(**ends, intervals=5, degree=3)
+        return spline(x, coef, grid, backend)  # type: ignore[arg-type]
+
+    (expected,) = torch.autograd.grad(evaluate("dense").pow(2).sum(), learned)
+    assert expected.any()
+    (found,) = torch.autograd.grad(evaluate("auto").pow(2).sum(), learned)
+    torch.testing.assert_close(found, expected)
+    for backend in {"native", "triton"} & set(HERE):
+        with pytest.raises(InputError, match="no gradients in the grid's knots"):
+            evaluate(backend)
+        with torch.no_grad():
+            torch.testing.assert_close(evaluate(backend), evaluate("dense"))
+
+
 def test_an_unknown_backend_is_refused() -> None:
     grid = UniformGrid.over(-1, 1, intervals=5, degree=3)
     with pytest.raises(InputError, match="'fastest'"):
@@ -387,6 +412,7 @@ def test_an_unknown_backend_is_refused() -> None:
         (0.25, 0.25, 5, 3, "0.25"),
         (0.5, -0.75, 5, 3, "-0.75"),
         (float("nan"), 1.0, 5, 3, "nan"),
+        (0.0, 1e-38, 5, 3, "1e-38"),
     ],
 )
 def test_uniform_grids_that_make_no_sense_are_refused(low: float, high: float, intervals: int, degree: int, came: str) -> None:
