@@ -19,6 +19,8 @@ LETTERS = {
     "G": "grid intervals",
     "K": "degree",
 }
+COUNTABLE = 2**63 - 1
+"""torch counts a tensor's numbers in 64 bits."""
 DEFAULTS = {"S": 1, "K": DEGREE}
 
 
@@ -40,11 +42,14 @@ def parse_shape(text: str) -> LayerShape:
     >>> parse_shape("B=256, I=64, O=32, G=20")
     LayerShape(S=1, B=256, I=64, O=32, G=20, K=3)
     """
-    sizes: dict[str, int] = dict(DEFAULTS)
+    sizes, said = dict(DEFAULTS), set[str]()
     for part in text.split(","):
         match = re.fullmatch(r"\s*([A-Za-z])\s*=\s*(\d{1,9})\s*", part)
         if match is None or match[1] not in LETTERS:
             raise InputError(f"--explain: expected sizes as in S=1,B=256,I=64,O=32,G=20,K=3, got {part.strip()!r}")
+        if match[1] in said:
+            raise InputError(f"--explain: expected every size once, got {match[1]} twice in {text!r}")
+        said.add(match[1])
         sizes[match[1]] = int(match[2])
     missing = [f"{letter} ({LETTERS[letter]})" for letter in LETTERS if letter not in sizes]
     if missing:
@@ -52,27 +57,30 @@ def parse_shape(text: str) -> LayerShape:
     empty = [letter for letter in "SIO" if sizes[letter] < 1]
     if empty:
         raise InputError(f"--explain: {', '.join(empty)} must be at least 1, got {text!r}")
-    return LayerShape(**sizes)
+    shape = LayerShape(**sizes)
+    if shape.S * max(shape.B * shape.I, shape.B * shape.O, shape.I * (shape.G + shape.K) * shape.O) > COUNTABLE:
+        raise InputError(f"--explain: a layer with {text} has more numbers than a tensor can hold; give smaller sizes")
+    return shape
 
 
-def explanation(shape: LayerShape) -> list[str]:
+def explanation(shape: LayerShape, device: str = "cpu") -> list[str]:
     """Return the lines to print: the choice and its reason, then every backend and whether it serves such a layer here."""
     grid = UniformGrid.over(-1.0, 1.0, shape.G, shape.K)
     # Expanded from one number, so that asking about a large layer takes no memory.
-    x = torch.zeros(1).expand(shape.S, shape.B, shape.I)
-    coef = torch.zeros(1, requires_grad=True).expand(shape.S, shape.I, grid.coefficients, shape.O)
+    x = torch.zeros(1, device=device).expand(shape.S, shape.B, shape.I)
+    coef = torch.zeros(1, device=device, requires_grad=True).expand(shape.S, shape.I, grid.coefficients, shape.O)
     choice = explain(x, coef, grid)
     sizes = ", ".join(f"{letter} {getattr(shape, letter)}" for letter in LETTERS)
     lines = [f"{sizes}: auto takes {choice.backend}: {choice.reason}"]
-    return lines + [f"  {name:8} {_state(name, shape)}" for name in BACKENDS]
+    return lines + [f"  {name:8} {_state(name, shape, device)}" for name in BACKENDS]
 
 
-def _state(backend: str, shape: LayerShape) -> str:
-    """Ask the backend, then try it on a layer of the same kind with few samples, inputs and outputs, gradients included."""
+def _state(backend: str, shape: LayerShape, device: str) -> str:
+    """Ask the backend, then try it on a small layer of the same kind, gradients included."""
     grid = UniformGrid.over(-1.0, 1.0, shape.G, shape.K)
-    reason = unavailable(backend, torch.zeros(1), grid)
+    reason = unavailable(backend, torch.zeros(1, device=device), grid)
     if reason is None:
-        small = Shape((min(shape.I, 4), min(shape.O, 64)), shape.G, min(shape.B, 4))
+        small = Shape((min(shape.I, 4), min(shape.O, 64)), min(shape.G, 1000), min(shape.B, 4), device)
         try:
             call, leaves = layer_call(small, backend, seeds=min(shape.S, 2), degree=shape.K)
             torch.autograd.grad(call().sum(), leaves)
