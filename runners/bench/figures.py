@@ -4,6 +4,7 @@ Contenders differ in line, marker and lightness, not in colour alone, so figures
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
 from runners.bench.timing import Comparison
 from runners.plots import STYLE
+from runners.store import write_atomically
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
@@ -88,7 +90,7 @@ def _style(place: int, count: int) -> dict[str, Any]:
 
 def _save(figure: Figure, path: Path) -> Iterator[Path]:
     FigureCanvasAgg(figure)
-    for suffix in (".png", ".svg"):
-        target = path.with_name(path.name + suffix)
-        figure.savefig(target, metadata={"Date": None} if suffix == ".svg" else None)
+    for kind in ("png", "svg"):
+        target = path.with_name(f"{path.name}.{kind}")
+        write_atomically(target, partial(figure.savefig, format=kind, metadata={"Date": None} if kind == "svg" else None))
         yield target

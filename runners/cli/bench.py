@@ -41,19 +41,26 @@ class Bench:
     write: Said[Path] = None
     """Document to write the tables into, between its marks, as Markdown."""
     figures: Said[Path] = None
-    """Folder for the figures of the sweeps over G and S."""
+    """Folder for the figures of the sweeps over G and S, which are part of the suite kernel."""
     explain: Said[str] = None
     """Time nothing; tell which backend is taken for a spline layer such as S=1,B=256,I=64,O=32,G=20,K=3, and why."""
 
     def execute(self) -> int:
         """Time, print, write and return the exit code."""
+        from kancl.errors import StorageError
+        from runners.environment import check_device
+
+        check_device(self.device)
         if self.explain is not None:
             from runners.bench.explain import explanation, parse_shape
 
-            print("\n".join(explanation(parse_shape(self.explain))))
+            print("\n".join(explanation(parse_shape(self.explain), self.device)))
             return 0
         try:
             return self._measure()
+        except StorageError as error:
+            print(f"kancl: {error}; what was measured is in the tables above and in what was written", file=sys.stderr)
+            return 2
         except KeyboardInterrupt:
             print("kancl: interrupted; nothing was written", file=sys.stderr)
             return 130
@@ -66,11 +73,9 @@ class Bench:
         from runners.bench.plan import FULL, QUICK
         from runners.bench.report import drawn, never_ran, sheets
         from runners.cli.screen import make_console
-        from runners.environment import check_device
 
         if not self.threads or min(self.threads) < 1:
             raise InputError(f"--threads must be at least 1, got {' '.join(map(str, self.threads)) or 'nothing'}")
-        check_device(self.device)
         out = self._checked_out()
         console, notes = make_console(), Console(stderr=True, highlight=False, soft_wrap=True)
         plan = (QUICK if self.quick else FULL).on(self.device)
@@ -95,7 +100,10 @@ class Bench:
         """Return the file for the figures, after a look at everything that is to be written: before hours of timing."""
         from kancl.errors import InputError
         from runners.bench.report import check_marks
+        from runners.store import check_writable
 
+        if self.figures is not None and "kernel" not in self._suites():
+            raise InputError(f"--figures draws the sweeps of the suite kernel, and {self.suite} has none; leave it out")
         if self.write is not None:
             check_marks(self.write)
         out = self.out or Path("benchmarks") / "results" / f"{self.suite}{'-quick' if self.quick else ''}.json"
@@ -106,6 +114,9 @@ class Bench:
                 raise InputError(f"{folder} cannot be made ({error.strerror}); choose another place") from error
         if out.is_dir():
             raise InputError(f"--out {out} is a folder; give a file for the JSON")
+        for path in (out, self.write, None if self.figures is None else self.figures / "bench-grid.png"):
+            if path is not None:
+                check_writable(path)
         return out
 
     def _suites(self) -> tuple[Suite, ...]:

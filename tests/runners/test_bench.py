@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from kancl import splines
-from kancl.errors import InputError
+from kancl.errors import InputError, StorageError
 from kancl.models import parameters_per_seed
 from runners.bench import PEER_NAMES, anatomy
+from runners.bench.explain import explanation, parse_shape
 from runners.bench.goals import goals, gpu_goals
 from runners.bench.kernel import GRID_BACKWARD, PRODUCT, layer_makers
 from runners.bench.loops import data, kancl_network, plain_loop, runner_loop
@@ -27,6 +28,7 @@ from runners.bench.report import BEGIN, END, Report, markdown, write_between_mar
 from runners.bench.step import FULL_BATCH, SINGLE, STACKED, kancl_makers
 from runners.bench.timing import Comparison, Contender, Timing, compare, race, threads_set_to
 from runners.bench.whole import WHOLE
+from runners.cli.bench import Bench
 
 Kancl = Callable[..., Any]
 SHAPE = Shape((2, 3, 1), 5, 8)
@@ -120,6 +122,8 @@ def test_the_quick_run_draws_the_sweeps(quick: tuple[Path, Any]) -> None:
     ElementTree.parse(desk / "figures" / "bench-grid.svg")
 
 
+LONG = "n" * 245
+"""A file may have this name, but no temporary one beside it can be named after it."""
 BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "no such suite": (("kernels",), "kernels"),
     "no such peer": (("--peers", "tensorflow"), "tensorflow"),
@@ -129,6 +133,12 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "a document without marks": (("--write", "plain.md"), BEGIN),
     "a folder for the JSON": (("--out", "folder"), "folder is a folder"),
     "a place that cannot be made": (("--out", "plain.md/x/y.json"), "plain.md/x cannot be made"),
+    "a name too long for the JSON": (("--out", LONG), f"{LONG} cannot be written"),
+    "a name too long for the document": (("--write", f"{LONG}.md"), f"{LONG}.md cannot be written"),
+    "figures without sweeps": (("whole", "--figures", "figs"), "--figures draws the sweeps of the suite kernel, and whole"),
+    "an explanation for no GPU": (("--explain", "B=2,I=1,O=1,G=3", "--device", "cuda"), "--device cuda needs a CUDA device"),
+    "a size twice": (("--explain", "B=2,I=1,O=1,G=3,B=4"), "B twice"),
+    "sizes beyond counting": (("--explain", "S=999999999,B=999999999,I=999999999,O=1,G=3"), "more numbers than a tensor"),
     "no sizes": (("--explain", "a layer"), "'a layer'"),
     "an unknown size": (("--explain", "B=2,I=1,O=1,G=3,Z=1"), "'Z=1'"),
     "a size missing": (("--explain", "B=2,I=1,G=3"), "O (outputs)"),
@@ -143,12 +153,37 @@ def test_bad_input_is_refused_before_anything_is_timed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain.md").write_text("no marks\n")
+    (tmp_path / f"{LONG}.md").write_text(DOCUMENT)
     (tmp_path / "folder").mkdir()
     arguments, named = BAD_INPUT[fault]
     ended = kancl("bench", *arguments)
     assert ended.code == 2
     assert ended.out == ""
     assert named in " ".join(ended.err.replace("│", " ").split())
+    assert not (tmp_path / "figs").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder here that takes no file")
+def test_a_folder_for_figures_that_takes_no_file_is_refused(kancl: Kancl, tmp_path: Path) -> None:
+    ended = kancl("bench", "kernel", "--quick", "--out", tmp_path / "out.json", "--figures", "/proc/self")
+    assert (ended.code, ended.out) == (2, "")
+    assert "/proc/self/bench-grid.png cannot be written" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fails_after_the_timing_is_told_in_words_of_its_own(
+    kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise StorageError("out.json cannot be written: No space left on device")
+
+    monkeypatch.setattr("runners.store.write_json", fails)
+    monkeypatch.setattr(Bench, "_comparisons", lambda *_: iter([comparison("g", "c", kancl_auto=1.0)]))
+    ended = kancl("bench", "whole", "--quick", "--peers", "mlp", "--out", tmp_path / "out.json")
+    assert ended.code == 2
+    assert "kancl auto" in ended.out
+    assert "No space left on device; what was measured is in the tables above" in ended.err
+    assert "same command" not in ended.err
 
 
 def test_explain_tells_the_choice_and_every_backend(kancl: Kancl, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +200,12 @@ def test_explain_tells_the_choice_and_every_backend(kancl: Kancl, monkeypatch: p
     assert list(states) == list(splines.BACKENDS)
     assert states["dense"] == states["local"] == "available"
     assert states["moody"] == "cannot be used here: InputError: only for cubic splines"
+
+
+def test_explain_asks_for_the_device_that_was_named() -> None:
+    first, *rest = explanation(parse_shape("B=256,I=2,O=3,G=20"), "meta")
+    assert "x is on meta" in first
+    assert [line for line in rest if "native" in line] == ["  native   cannot be used here: it runs on a CPU, and x is on meta"]
 
 
 def test_help_of_bench_imports_nothing_slow() -> None:
