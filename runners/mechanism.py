@@ -39,11 +39,18 @@ class Mechanism:
         where = f"{self.scenario} / {self.strategy}: {len(self.entries)} networks x {self.shared.shape[2]} old tasks, {n} seeds"
         if n < 2:
             return f"{where}: too few seeds in which overlaps differ for a slope"
-        more = f"{mean:+.2f} [{low:.2f}, {high:.2f}]"
+        rise = f"{mean:+.2f} [{low:.2f}, {high:.2f}]"
+        seen = " to ".join(f"{end:.2f}" for end in self.seen)
         return (
-            f"{where}: a task that shares all of its mass with a later one loses {more} more of its gain than one that shares"
-            f" none (p {self.slope.p:.2g}); by the regression, one that shares none loses {self.slope.intercept:.2f}"
+            f"{where}: per unit of mass that a task shares with a later one (seen: {seen}), the share of its gain that is lost"
+            f" changes by {rise}, p {self.slope.p:.2g}"
         )
+
+    @property
+    def seen(self) -> tuple[float, float]:
+        """The smallest and the largest overlap among the points that count."""
+        counted = self.shared[np.isfinite(self.shared) & np.isfinite(self.lost)]
+        return float(counted.min()), float(counted.max())
 
     def to_json(self) -> dict[str, object]:
         """Return the regression as plain values."""

@@ -95,7 +95,7 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
         ax.errorbar(x, y, spread, label=_name(entry, mechanism.entries), linestyle="none", markersize=5, alpha=0.85, **marks)
     slope = mechanism.slope
     if slope.slope.n > 1:
-        ends = np.array([0.0, 1.0])
+        ends = np.array(mechanism.seen)
         text = f"slope {slope.slope.mean:.2f} [{slope.slope.low:.2f}, {slope.slope.high:.2f}]"
         ax.plot(ends, slope.intercept + slope.slope.mean * ends, color="0.3", linewidth=1, label=text)
     ax.set_xlim(-0.03, 1.03)
