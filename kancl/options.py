@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from kancl.errors import InputError
 from kancl.registry import Builder, Registry, place_of
@@ -145,7 +145,9 @@ def _coerce(adapter: "TypeAdapter[Any]", name: str, key: str, value: Any, annota
     from pydantic import ValidationError
 
     candidates = [value]
-    if isinstance(value, PLAIN) and value is not None:
+    if value is None:
+        candidates += ["none"] if "none" in get_args(annotation) else []  # a choice that is called none
+    elif isinstance(value, PLAIN):
         candidates += [[value], _show(value)]  # hidden=5 is a list of one; a text option may look like a number
     for candidate in candidates:
         try:

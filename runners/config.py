@@ -99,6 +99,8 @@ class Policy:
                 "lbfgs searches the length of every step, and mixes all numbers of a network in its direction: schedule, lazy "
                 "and clip are for the other optimizers"
             )
+        if self.lazy and self.optimizer == "sgd" and not self.momentum and not self.weight_decay:
+            raise InputError("lazy has no effect: sgd without momentum and weight_decay moves nothing idle anyway")
         if self.decay_on != ("all",) and not self.weight_decay:
             raise InputError("decay_on tells what weight_decay touches, and that is 0; give weight_decay as well")
         if self.schedule_over != "task" and self.schedule == "constant":

@@ -62,6 +62,12 @@ class Locality:
             damage = np.full_like(damage, np.nan)
         return dict(zip(self.causes, parts.T, strict=True)), damage
 
+    def final_drift(self) -> dict[str, Float[np.ndarray, "S"]]:
+        """Return what every cause did to the old tasks by moving hidden inputs; empty without hidden layers."""
+        parts = self.drift_parts[:, -1, :-1].sum(1)
+        found = dict(zip(self.causes, parts.T, strict=True))
+        return {cause: values for cause, values in found.items() if cause != "drift" and np.isfinite(values).any()}
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays that need no pickle."""
         names = {PREFIX + name: np.array(getattr(self, name), dtype=str) for name in ("layers", "causes")}

@@ -53,10 +53,15 @@ class Matched:
         shown = Spec(self.architecture.partition(":")[0], {self.option: self.value}).label
         off = self.cost / self.target - 1
         far = ", and no width comes closer" if abs(off) > FAR else ""
+        cost = f"{_shown(self.cost * scale)} {UNITS[self.by]}"
         return (
-            f"matched on {self.scenario}: {self.architecture} becomes {shown} with {self.cost * scale:,.4g} {UNITS[self.by]}; "
-            f"{self.to} has {self.target * scale:,.4g} ({off:+.1%}{far})"
+            f"matched on {self.scenario}: {self.architecture} becomes {shown} with {cost}; "
+            f"{self.to} has {_shown(self.target * scale)} ({off:+.1%}{far})"
         )
+
+
+def _shown(cost: float) -> str:
+    return f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
 
 
 def check_match(request: Request) -> None:
@@ -119,6 +124,9 @@ def _solve(cell: Cell, reference: Cell, to: str, by: str, stream: Stream) -> Mat
         return replace(cell, architecture=Spec(cell.architecture.name, wanted))
 
     x = stream.train[0].x[:, :2]
+    for one, name in ((cell, asked), (reference, to)):
+        if by == "parameters" and build_network(one, stream).grows:
+            raise InputError(f"--match parameters: {name} grows from task to task; match active, flops or time")
 
     @cache
     def cost(number: int) -> float:

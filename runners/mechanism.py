@@ -14,6 +14,9 @@ from kancl.metrics import retention_by_task
 from kancl.statistics import Slope, seedwise_slope
 from runners.results import Entry, Results
 
+LEAST_RANGE = 0.1
+"""Overlaps have to span this much for a slope to mean anything."""
+
 
 @dataclass(frozen=True, eq=False)
 class Mechanism:
@@ -36,15 +39,30 @@ class Mechanism:
     def sentence(self) -> str:
         """Say what the regression found."""
         mean, low, high, n = self.slope.slope
-        where = f"{self.scenario} / {self.strategy}: {len(self.entries)} networks x {self.shared.shape[2]} old tasks, {n} seeds"
-        if n < 2:
-            return f"{where}: too few seeds in which overlaps differ for a slope"
+        counted = self.counted
+        where = f"{self.scenario} / {self.strategy}: {len(counted)} networks x {self.shared.shape[2]} old tasks, {n} seeds"
+        if n < 2 or len(counted) < 2 or self.seen[1] - self.seen[0] < LEAST_RANGE:
+            return f"{where}: overlaps differ too little, or in too few seeds and networks, for a slope"
         rise = f"{mean:+.2f} [{low:.2f}, {high:.2f}]"
         seen = " to ".join(f"{end:.2f}" for end in self.seen)
         return (
             f"{where}: per unit of mass that a task shares with a later one (seen: {seen}), the share of its gain that is lost"
-            f" changes by {rise}, p {self.slope.p:.2g}"
+            f" changes by {rise} for these networks, {self._without_one()} without any one of them"
         )
+
+    @property
+    def counted(self) -> list[int]:
+        """The places of the entries that contribute points."""
+        return [place for place, lost in enumerate(self.lost) if np.isfinite(lost).any()]
+
+    def _without_one(self) -> str:
+        """Return the range of the mean slope when each network in turn is left out: the interval is over seeds alone."""
+        slopes = []
+        for left_out in self.counted:
+            kept = [place for place in self.counted if place != left_out]
+            slopes.append(seedwise_slope(_points(self.shared[kept]), _points(self.lost[kept])).slope.mean)
+        finite = [slope for slope in slopes if np.isfinite(slope)]
+        return f"{min(finite):+.2f} to {max(finite):+.2f}" if finite else "none"
 
     @property
     def seen(self) -> tuple[float, float]:
@@ -55,7 +73,7 @@ class Mechanism:
     def to_json(self) -> dict[str, object]:
         """Return the regression as plain values."""
         slope = {name: value if np.isfinite(value) else None for name, value in self.slope.slope._asdict().items()}
-        rest = {"p": self.slope.p, "intercept": self.slope.intercept}
+        rest = {"intercept": self.slope.intercept}
         numbers = {name: value if np.isfinite(value) else None for name, value in rest.items()}
         cells = [entry.cell.key for entry in self.entries]
         return {"scenario": self.scenario, "strategy": self.strategy, "cells": cells, "slope": slope, **numbers}

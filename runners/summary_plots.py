@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from kancl.models.matching import DEFAULT_OPTIONS
+from kancl.options import parse_spec
 from kancl.statistics import mean_interval
 from runners.mechanism import Mechanism, mechanisms
 from runners.results import Entry, Results
@@ -36,11 +38,20 @@ def _families(results: Results) -> dict[tuple[str, str], dict[str, list[Entry]]]
     found: dict[tuple[str, str], dict[str, list[Entry]]] = {}
     for entry in results.entries:
         group = found.setdefault((entry.labels["scenario"], entry.labels["strategy"]), {})
-        group.setdefault(f"{entry.cell.architecture.name}, {entry.cell.policy.optimizer}", []).append(entry)
+        group.setdefault(_family(entry), []).append(entry)
     for key, group in found.items():
         kept = {name: own for name, own in group.items() if len({entry.result.parameters for entry in own}) >= SIZES}
         found[key] = {name: sorted(own, key=lambda entry: entry.result.parameters) for name, own in kept.items()}
     return {key: group for key, group in found.items() if group}
+
+
+def _family(entry: Entry) -> str:
+    """Return what cells have in common that differ in size alone: everything but widths, numbers of functions, and the rate."""
+    cell = entry.cell
+    said = parse_spec(cell.asked["architecture"]).options
+    rest = ",".join(f"{key}={value}" for key, value in sorted(said.items()) if key not in DEFAULT_OPTIONS)
+    policy = " ".join(word for word in cell.policy.label.split() if not word.startswith("lr="))
+    return f"{cell.architecture.name}{':' if rest else ''}{rest}, {policy}"
 
 
 def size_figure(scenario: str, strategy: str, families: dict[str, list[Entry]]) -> Figure:

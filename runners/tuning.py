@@ -139,7 +139,7 @@ class Tuned:
         lost = sum(trial["score"] is None for trial in self.record["trials"])
         values = [f"lr={best['lr']:g}", *(f"{key}={value}" for key, value in best["options"].items())]
         return (
-            f"tuned {asked}: {' '.join(values)}, {self.record['metric']} {best['score']:.4g}, best of "
+            f"tuned {asked}: {' '.join(values)}, {self.record['metric']} {best['score']:.4g}, best within a standard error of "
             f"{len(self.record['trials'])} trials on seeds {', '.join(map(str, self.record['seeds']))}"
             + (f" ({lost} diverged or failed)" if lost else "")
             + edge
@@ -150,7 +150,9 @@ def tune_cell(cell: Cell, plan: Plan, memory: Memory, listener: Listener, device
     """Return the cell with the best of its trials; trials that are remembered are not run again.
 
     The best trial has the best mean over the plan's seeds of the main score, right after learning or at the end; a trial in
-    which any seed diverged, or that failed, cannot win. Of equal trials the one with the smaller learning rate wins.
+    which any seed diverged, or that failed, cannot win. Of the trials within one standard error of the best (of its mean over
+    the seeds), the one with the smallest learning rate is taken: what a few seeds cannot tell apart should not decide between
+    rates that forget to different degrees (the one-standard-error rule; Breiman et al. 1984, section 3.4.3).
 
     Raises:
         InputError: no trial ended with finite scores.
@@ -172,7 +174,7 @@ def tune_cell(cell: Cell, plan: Plan, memory: Memory, listener: Listener, device
         }
         memory.put(place, record)
         memory.save()
-    chosen = _best(record["trials"])
+    chosen = _chosen(record["trials"])
     if chosen is None:
         raise InputError(
             f"--tune: none of the {plan.trials} trials of {asked} ended with finite scores (learning rates {plan.rates[0]:g} "
@@ -211,6 +213,13 @@ def _scores(result: Result, by: str) -> tuple[str, np.ndarray]:
     return metric, METRICS[metric].compute(measured)
 
 
-def _best(trials: list[dict[str, Any]]) -> int | None:
-    scores = [(k, t["score"] if t["higher_is_better"] else -t["score"]) for k, t in enumerate(trials) if t["score"] is not None]
-    return max(scores, key=lambda pair: (pair[1], -pair[0]))[0] if scores else None
+def _chosen(trials: list[dict[str, Any]]) -> int | None:
+    """Return the trial with the smallest rate among those within one standard error of the best mean; None if all failed."""
+    scores = {k: t["score"] if t["higher_is_better"] else -t["score"] for k, t in enumerate(trials) if t["score"] is not None}
+    if not scores:
+        return None
+    best = max(scores, key=lambda k: (scores[k], -k))
+    values = np.array(trials[best]["per_seed"], dtype=float)
+    margin = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    near = [k for k, score in scores.items() if score >= scores[best] - margin]
+    return min(near, key=lambda k: (trials[k]["lr"], k))

@@ -75,7 +75,7 @@ def _explanation(first: Entry, second: Entry) -> str | None:
         if record is not None:
             parts, damage = record.final_ledger()
             living = np.where(entry.alive, damage, np.nan)
-            told.append(f"{_architecture(entry)}: {explain_damage(parts, living)}")
+            told.append(f"{_architecture(entry)}: {explain_damage(parts, living, drift_parts=record.final_drift())}")
     return "; ".join(told) or None
 
 

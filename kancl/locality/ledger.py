@@ -150,7 +150,10 @@ def _undo_coefficients(found: dict[str, _Reversion], layer: str, trained: Sequen
 
 
 def explain_damage(
-    parts: Mapping[str, Float[np.ndarray, "S"]], damage: Float[np.ndarray, "S"], names: Mapping[str, str] = GROUPS
+    parts: Mapping[str, Float[np.ndarray, "S"]],
+    damage: Float[np.ndarray, "S"],
+    names: Mapping[str, str] = GROUPS,
+    drift_parts: Mapping[str, Float[np.ndarray, "S"]] | None = None,
 ) -> str:
     """Say in one sentence where the damage came from.
 
@@ -162,6 +165,7 @@ def explain_damage(
         parts: by cause, what it added to the loss of the old tasks, per seed; NaN for seeds without a value.
         damage: the whole change per seed.
         names: of the causes, in words.
+        drift_parts: what each cause did by moving hidden inputs; the largest ones are told beside the drift.
 
     >>> explain_damage({"overlap": np.array([0.9, 1.8]), "base": np.array([0.1, 0.2])}, np.array([1.0, 2.0]))
     '90 % of the damage came from overlapping coefficients, 10 % from the base branch'
@@ -183,8 +187,22 @@ def explain_damage(
     clauses: list[str] = []
     for share, word in sorted(told, reverse=True):
         whole = "" if clauses else " of the damage"
-        came = f"{100 * share:.0f} %{whole and whole + ' came'} from {word}"
+        moved = _movers(drift_parts or {}, damage, damaged, names) if word == names.get("drift") else ""
+        came = f"{100 * share:.0f} %{whole and whole + ' came'} from {word}{moved}"
         clauses.append(came if share > 0 else f"{word} undid {-100 * share:.0f} %{whole}")
     if abs(rest) >= SHOWN:
         clauses.append(f"{100 * rest:+.0f} % is interaction")
     return ", ".join(clauses)
+
+
+def _movers(
+    drift_parts: Mapping[str, Float[np.ndarray, "S"]],
+    damage: Float[np.ndarray, "S"],
+    damaged: np.ndarray,
+    names: Mapping[str, str],
+) -> str:
+    """Say which causes moved the hidden inputs, those of a fifth of the damage and more."""
+    shares = {name: float(np.median(values[damaged] / damage[damaged])) for name, values in drift_parts.items()}
+    largest = sorted(shares, key=lambda name: -shares[name])
+    told = [f"{100 * shares[name]:.0f} % by {names.get(name, name)}" for name in largest if shares[name] >= 0.2]
+    return f" (moved {', '.join(told)} of earlier layers)" if told else ""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from kancl.errors import InputError
 from kancl.registry import Builder
 
-DEFAULT_OPTIONS = ("hidden", "intervals", "functions", "tiles")
+DEFAULT_OPTIONS = ("hidden", "intervals", "frequencies", "degree", "functions", "tiles")
 """The options by which an architecture is widened that says nothing else: the first of these that it has."""
 LARGEST = 1 << 20
 """The width at which the search ends."""
@@ -22,8 +22,8 @@ B = TypeVar("B", bound=Builder)
 def widened_by(option: str) -> Callable[[B], B]:
     """Decorate a builder: its width is this option, a whole number or a list of the hidden layers' widths.
 
-    Without it an architecture is widened by the first of ``hidden`` (if it has an entry), ``intervals``, ``functions`` and
-    ``tiles`` that it has as such an option.
+    Without it an architecture is widened by the first of ``hidden`` (if it has an entry), ``intervals``, ``frequencies``,
+    ``degree``, ``functions`` and ``tiles`` that it has as such an option.
     """
 
     def decorate(builder: B) -> B:

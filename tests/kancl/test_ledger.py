@@ -321,6 +321,14 @@ def values(*numbers: float) -> np.ndarray:
     return np.array(numbers)
 
 
+def test_the_ledger_says_what_moved_the_hidden_inputs() -> None:
+    drift_parts = {"overlap": values(0.9, 0.8), "base": values(0.05, 0.1)}
+    said = explain_damage({"drift": values(1.0, 1.0)}, values(1.0, 1.0), drift_parts=drift_parts)
+    assert said == (
+        "100 % of the damage came from drift of the hidden inputs (moved 85 % by overlapping coefficients of earlier layers)"
+    )
+
+
 @pytest.mark.parametrize(
     ("parts", "damage", "sentence"),
     [

@@ -11,7 +11,7 @@ import torch
 from kancl.errors import InputError
 from kancl.models import Problem, architectures, parameters_per_seed
 from kancl.models.matching import Width, match_width, widened_by, width_of
-from kancl.options import Spec, resolve
+from kancl.options import Spec, complete, resolve
 
 LOW = torch.full((1, 3), -1.0)
 
@@ -82,3 +82,12 @@ def test_what_cannot_be_widened_is_refused_and_what_is_declared_is_used() -> Non
     def mine(problem: Problem, *, units: int = 3, hidden: tuple[int, ...] = (4,)) -> None: ...
 
     assert width_of("mine", mine, {"units": 3, "hidden": [4]}) == Width("units", 3)
+
+
+SINGLE_LAYERS = {"kan": "intervals", "kan-rbf": "intervals", "kan-fourier": "frequencies", "kan-chebyshev": "degree"}
+
+
+@pytest.mark.parametrize(("name", "option"), SINGLE_LAYERS.items())
+def test_edge_functions_of_a_single_layer_are_widened_by_their_number(name: str, option: str) -> None:
+    given = complete(architectures, Spec(name, {"hidden": []}), ("problem",)).options
+    assert width_of(name, architectures.get(name), given).option == option

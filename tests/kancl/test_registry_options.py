@@ -545,3 +545,13 @@ def test_the_global_generator_is_left_alone() -> None:
 )
 def test_stored_results_rely_on_these_streams(key: tuple[Any, ...], seed: int) -> None:
     assert generator(*key).initial_seed() == seed
+
+
+def test_a_choice_that_is_called_none_can_be_given_and_labels_read_back() -> None:
+    from kancl.models import architectures
+
+    for text in ("kan:base=none", 'kan:base="none"', "lookup:interpolation=none,hashed=none"):
+        spec = complete(architectures, parse_spec(text), ("problem",))
+        assert spec.options["base" if text.startswith("kan") else "interpolation"] == "none"
+        assert complete(architectures, parse_spec(parse_spec(text).label), ("problem",)) == spec
+    assert spec.options["hashed"] is None

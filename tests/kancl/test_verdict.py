@@ -222,6 +222,14 @@ def test_more_comparisons_take_more_seeds() -> None:
     assert judge([pair] * 6 + [untested])[0].outcome == Outcome.MORE, "what has no p is not tested"
 
 
+def test_a_pair_that_is_significant_is_not_refused_for_the_size_of_its_family() -> None:
+    many = [(learner("kan", 16, retention=spread(16, 0.6)), learner("mlp", 16, retention=0.1), GAP)] * 9
+    few = (learner("kan", 8, retention=spread(8, 0.6)), learner("mlp", 8, retention=0.1), GAP)
+    *_, last = judge([*many, few])
+    assert last.p_holm == last.p == 2 / 2**8
+    assert last.outcome == Outcome.MORE
+
+
 def test_nothing_to_judge() -> None:
     assert judge([]) == []
 

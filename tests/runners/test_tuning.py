@@ -13,7 +13,7 @@ import runners
 from kancl.models import Network, Problem, architectures
 from kancl.models.tunable import tunable
 from runners.config import Request
-from runners.tuning import candidates, plan_of
+from runners.tuning import _chosen, candidates, plan_of
 
 Kancl = Callable[..., Any]
 
@@ -44,6 +44,20 @@ def trials_in(out: str) -> list[dict[str, Any]]:
     return list(json.loads((Path(out) / "tuning.json").read_text())["entries"].values())
 
 
+def trial(lr: float, *scores: float, up: bool = True) -> dict[str, Any]:
+    return {"lr": lr, "score": float(np.mean(scores)), "per_seed": list(scores), "higher_is_better": up}
+
+
+def test_of_rates_that_the_seeds_cannot_tell_apart_the_smallest_is_taken() -> None:
+    better, close, far = trial(0.1, 0.90, 0.94, 0.98), trial(0.01, 0.92, 0.93, 0.94), trial(0.001, 0.80, 0.81, 0.82)
+    assert _chosen([far, close, better]) == 1  # 0.94 - 0.93 is less than 0.04 / sqrt(3)
+    assert _chosen([far, trial(0.01, 0.90, 0.91, 0.92), better]) == 2
+    errors = [trial(lr, *scores, up=False) for lr, *scores in ((0.001, 5.0, 5.0), (0.01, 1.1, 1.1), (0.1, 0.9, 1.1))]
+    assert _chosen(errors) == 1
+    assert _chosen([{"lr": 0.1, "score": None, "per_seed": None, "higher_is_better": True}]) is None
+    assert _chosen([trial(0.1, 0.5), trial(0.2, 0.6)]) == 1, "one seed has no standard error"
+
+
 def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk: Path) -> None:
     said = kancl(*TUNE)
     assert (said.code, said.err) == (0, "")
@@ -56,7 +70,7 @@ def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk:
     assert set(record["seeds"]).isdisjoint(entry.cell.seeds)
     assert record["seeds"] == [2, 3, 4]
     assert "lr=0.5, learning rmse" in said.out
-    assert "best of 3 trials on seeds 2, 3, 4 (1 diverged or failed)" in " ".join(said.out.split())
+    assert "best within a standard error of 3 trials on seeds 2, 3, 4 (1 diverged or failed)" in " ".join(said.out.split())
 
 
 def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
