@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
@@ -18,9 +20,16 @@ CHANCE = 64
 
 
 def check_seeds(
-    build: Callable[[tuple[int, ...]], Network], seeds: tuple[int, ...], policy: Policy, counts: Sequence[int], name: str
+    build: Callable[[tuple[int, ...]], Network],
+    seeds: tuple[int, ...],
+    policy: Policy,
+    counts: Sequence[int],
+    name: str,
+    x: Float[Tensor, "1 B I"],
 ) -> None:
     """See that seeds are repetitions: no two have the same initial weights (and buffers), or the same order of samples.
+
+    Numbers that differ and take no part are no difference: seeds that give the same outputs and gradients are alike too.
 
     Seeds may share their data (those of a deterministic scenario do), and full batches have no order. One seed is compared
     with the next number, since other cells may hold the others.
@@ -31,6 +40,7 @@ def check_seeds(
         policy: tells the batch size.
         counts: the training samples of every task.
         name: of the architecture, for the message.
+        x: samples on which outputs and gradients are compared.
 
     Raises:
         InputError: which seeds are alike, and in what.
@@ -47,6 +57,12 @@ def check_seeds(
             "counted twice: it does not draw seed s's numbers from problem.generators()[s], or its options leave nothing "
             "to be drawn"
         )
+    if alike := _alike(_behaviour(network, x.expand(len(asked), -1, -1))):
+        one, other = (asked[place] for place in alike)
+        raise InputError(
+            f"architecture {name}: seeds {one} and {other} compute the same initial function with the same gradients, so they "
+            "would be one repetition counted twice: what differs between them takes no part"
+        )
     for phase, count in enumerate(counts):
         if policy.batch_size == "full" or policy.batch_size >= count:
             continue
@@ -58,6 +74,17 @@ def check_seeds(
                 f"seeds {one} and {other} would see the samples of task {phase + 1} in the same order, so they would not be "
                 "independent repetitions: the seed does not reach the order of samples (runners.batches.epoch_orders)"
             )
+
+
+def _behaviour(network: Network, x: Float[Tensor, "S B I"]) -> list[bytes]:
+    """Return each seed's outputs and gradients as bytes; nothing to compare where no sample reaches any parameter."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    outputs = network(x)
+    gradients = torch.autograd.grad(outputs.square().sum() + outputs.sum(), parameters, allow_unused=True)
+    seen = [outputs, *(gradient for gradient in gradients if gradient is not None)]
+    rows = [[(tensor[s].detach() + 0).cpu().numpy() for tensor in seen] for s in range(len(x))]
+    # The place itself where all gradients are 0: such a network tells nothing of its seed here.
+    return [b"".join(v.tobytes() for v in row) if any(v.any() for v in row[1:]) else bytes([s]) for s, row in enumerate(rows)]
 
 
 def check_policy(network: Network, policy: Policy, strategy: Strategy, name: str) -> None:

@@ -68,6 +68,11 @@ def read_file(path: Path) -> list[Request]:
 def _read_request(table: dict[str, Any], where: str) -> Request:
     if isinstance(table.get("seeds"), bool):
         raise InputError(f"{where}: seeds must be a number, a range or a list, got {table['seeds']}")
+    for key, value in table.items():
+        if isinstance(value, bool) and key != "lazy":
+            raise InputError(f"{where}: {key} takes no true or false, got {str(value).lower()}")
+    if isinstance(table.get("decay_on"), str):
+        table = {**table, "decay_on": [table["decay_on"]]}
     if isinstance(table.get("seeds"), list):
         table = {**table, "seeds": ",".join(map(str, table["seeds"])) + ","}
     try:
@@ -155,6 +160,10 @@ def advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple
         raise InputError(f"{scenario} / {text}: {error}{chosen}") from error
 
 
+SEEN = 64
+"""Samples on which two seeds' initial functions are compared."""
+
+
 def _check_network(cell: Cell, stream: Stream, chosen: Sequence[Strategy]) -> None:
     """Build the networks and pass a few samples through, so that a misfit is met before anything runs."""
 
@@ -168,7 +177,7 @@ def _check_network(cell: Cell, stream: Stream, chosen: Sequence[Strategy]) -> No
 
     network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
     counts = [samples.x.shape[1] for samples in stream.train]
-    check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name)
+    check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
     for strategy in chosen:
         check_policy(network, cell.policy, strategy, name)
 

@@ -8,8 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kancl.errors import InputError
 from kancl.models.architecture import stacked, uniform
 from kancl.splines import Backend, Grid, KnotGrid, UniformGrid, basis_matrix, refine, spline
+
+MOST = 1 << 14
+"""Coefficients per edge up to which a grid is refined."""
 
 
 class StackedLinear(nn.Module):
@@ -126,6 +130,11 @@ class SplineLayer(nn.Module):
         assert self.knots is None, "refine_grid needs a layer made with movable=False"
         grid = self.grid()
         assert isinstance(grid, UniformGrid)
+        if 2 * grid.coefficients > MOST:
+            raise InputError(
+                f"refining once more would give {2 * grid.coefficients + self.degree} coefficients per edge, more than {MOST}: "
+                "they double with every task; use fewer tasks, fewer intervals or another grid policy"
+            )
         coef, fine = refine(self.coef, grid)
         self.resize(fine.intervals)
         self.coef.copy_(coef)

@@ -25,6 +25,47 @@ def constant(problem: Problem) -> Network:
 '''
 
 
+IDLE = (
+    DEAD
+    + """
+import torch
+
+
+def idle(problem: Problem) -> Network:
+    \"\"\"The same, with a number of each seed's own that takes no part.\"\"\"
+    network = constant(problem)
+    network.register_buffer("own", torch.tensor(problem.seeds, dtype=torch.float32))
+    return network
+"""
+)
+
+
+def test_seeds_that_differ_in_what_takes_no_part_are_refused(kancl: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "idle.py").write_text(IDLE)
+    said = kancl(
+        "run", "gaussian-peaks", "--architectures", f"{tmp_path}/idle.py:idle", "--seeds", 2, "--out", tmp_path / "out"
+    )
+    assert said.code == 2
+    assert "seeds 0 and 1 compute the same initial function" in said.err
+
+
+@pytest.mark.parametrize(("line", "told"), [("clip = true", "clip takes no true or false"), ("lr = false", "lr takes no true")])
+def test_true_and_false_are_no_numbers(kancl: Callable[..., Any], tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "x.toml").write_text(f'scenarios = ["gaussian-peaks"]\n{line}\n')
+    said = kancl("run", "--file", tmp_path / "x.toml", "--out", tmp_path / "out")
+    assert said.code == 2
+    assert told in said.err
+
+
+def test_a_grid_is_not_refined_without_end(monkeypatch: pytest.MonkeyPatch, tools: Any) -> None:
+    from kancl.models import layers
+
+    monkeypatch.setattr(layers, "MOST", 20)
+    cell = tools.make_cell("gaussian-peaks:tasks=3", "kan:intervals=5,grid=refine", optimizer="adam", steps=1)
+    with pytest.raises(InputError, match=r"refining once more would give \d+ coefficients per edge, more than 20"):
+        tools.train(cell)
+
+
 @pytest.mark.parametrize("seeds", [1, 2, "4,7,9"])
 def test_an_architecture_that_ignores_its_seeds_is_refused(kancl: Callable[..., Any], tmp_path: Path, seeds: Any) -> None:
     (tmp_path / "dead.py").write_text(DEAD)
