@@ -62,7 +62,7 @@ def size_figure(scenario: str, strategy: str, families: dict[str, list[Entry]]) 
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
     score = first.result.score
     for ax, (metric, label) in zip(axes, shown.items(), strict=True):
-        for (name, entries), style in zip(families.items(), _styles(len(families)), strict=True):
+        for (name, entries), style in zip(families.items(), styles(len(families)), strict=True):
             intervals = [mean_interval(entry.metrics()[metric]) for entry in entries]
             x = [entry.result.parameters for entry in entries]
             mean, low, high, _ = np.array(intervals).T
@@ -95,13 +95,9 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
     """What is lost of each old task against the mass that it shares with later ones; a point is the mean over seeds."""
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     ax = figure.subplots()
-    styles = _styles(len(mechanism.entries))
-    for entry, shared, lost, style in zip(mechanism.entries, mechanism.shared, mechanism.lost, styles, strict=True):
-        x, y = (
-            np.array([np.mean(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in values.T])
-            for values in (shared, lost)
-        )
-        spread = np.array([np.std(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in lost.T])
+    looks = styles(len(mechanism.entries))
+    for entry, shared, lost, style in zip(mechanism.entries, mechanism.shared, mechanism.lost, looks, strict=True):
+        x, y, spread = _over_seeds(np.mean, shared), _over_seeds(np.mean, lost), _over_seeds(np.std, lost)
         marks = {key: value for key, value in style.items() if key != "linestyle"}
         ax.errorbar(x, y, spread, label=_name(entry, mechanism.entries), linestyle="none", markersize=5, alpha=0.85, **marks)
     slope = mechanism.slope
@@ -138,7 +134,8 @@ def _seeds_of(families: dict[str, list[Entry]]) -> str:
     return f"n = {' or '.join(map(str, counts))} seeds"
 
 
-def _styles(count: int) -> list[dict[str, Any]]:
+def styles(count: int) -> list[dict[str, Any]]:
+    """Return colour, marker and line for each of so many contenders."""
     return [
         {
             "color": mpl.colormaps["viridis"](0.85 * place / max(count - 1, 1)),

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from kancl.errors import InputError
 from kancl.models.architecture import Network, Problem
+from kancl.models.edge_basis import input_range
 from kancl.models.layers import SplineLayer
 from kancl.models.registry import architectures
 from kancl.splines import Backend
@@ -63,13 +64,10 @@ def kan(
     if noise < 0 or regularization < 0:
         raise InputError(f"noise and regularization must not be negative, got {noise} and {regularization}")
     generators = problem.generators()
-    seeds, widths = len(problem.seeds), (problem.inputs, *hidden, problem.outputs)
+    widths = (problem.inputs, *hidden, problem.outputs)
     layers = []
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
-        low, high = problem.low.to(problem.dtype), problem.high.to(problem.dtype)
-        given = range if number == 0 else hidden_range
-        if given is not None:
-            low, high = (torch.full((seeds, inputs), end, dtype=problem.dtype) for end in given)
+        low, high = input_range(problem, inputs, hidden_range if number else range)
         layers.append(
             SplineLayer(
                 low, high, outputs, generators, intervals=intervals, degree=degree, noise=noise,

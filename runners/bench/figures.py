@@ -19,9 +19,8 @@ from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
 from runners.bench.timing import Comparison
 from runners.plots import STYLE
 from runners.store import write_atomically
+from runners.summary_plots import styles
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":")
 SWEEPS = {
     "bench-grid": ((GRID_BACKWARD, GRID_STEP), "grid intervals G", "time against G"),
     "bench-stack": ((STACK_STEP,), "networks in the stack S", "training step per network against S"),
@@ -50,9 +49,9 @@ def _figure(panels: dict[str, list[Comparison]], along: str, title: str) -> Figu
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows + 0.8), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     names = list(dict.fromkeys(t.name for points in panels.values() for c in points for t in c.timings))
-    styles = {name: _style(place, len(names)) for place, name in enumerate(names)}
+    looks = dict(zip(names, styles(len(names)), strict=True))
     for (group, points), ax in zip(panels.items(), axes.flat, strict=False):
-        _panel(ax, points, styles)
+        _panel(ax, points, looks)
         ax.set_title(group.replace(": ", "\n"))
         ax.set_xlabel(along)
     for ax in axes.flat[len(panels) :]:
@@ -65,8 +64,8 @@ def _figure(panels: dict[str, list[Comparison]], along: str, title: str) -> Figu
     return figure
 
 
-def _panel(ax: Axes, points: list[Comparison], styles: dict[str, dict[str, Any]]) -> None:
-    for name, style in styles.items():
+def _panel(ax: Axes, points: list[Comparison], looks: dict[str, dict[str, Any]]) -> None:
+    for name, style in looks.items():
         found = [(point.place or 0, timing) for point in points if (timing := point.timing(name))]
         if not found:
             continue
@@ -81,11 +80,6 @@ def _panel(ax: Axes, points: list[Comparison], styles: dict[str, dict[str, Any]]
     ax.minorticks_off()
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # a sweep may span less than a power of ten
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-
-
-def _style(place: int, count: int) -> dict[str, Any]:
-    colour = mpl.colormaps["viridis"](0.85 * place / max(count - 1, 1))
-    return {"color": colour, "marker": MARKERS[place % len(MARKERS)], "linestyle": LINES[place % len(LINES)]}
 
 
 def _save(figure: Figure, path: Path) -> Iterator[Path]:
