@@ -10,6 +10,8 @@ from torch import Tensor
 from kancl.errors import InputError
 
 Loss = Literal["mse", "cross-entropy"]
+Operator = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+"""Takes a network u and inputs x (S, B, I); returns what is trained to meet the training targets, (S, B, R)."""
 Setting = Literal["domain", "class", "task"]
 
 
@@ -82,6 +84,14 @@ class Scenario:
         target: the noiseless function (N, 1) -> (N, O) of a one-dimensional regression, for figures; where it depends on the
             seed no figure of it is drawn.
         advice: what suits this scenario.
+        pretrain: tasks that are learned together before the sequence begins and are never scored.
+        blur: how far neighbouring tasks run into each other, 0 (one after another) to 1 (the mixture never stands still).
+        operator: what is trained instead of the outputs themselves, for example a differential operator of them; the training
+            targets are then its values, the test targets the network's as ever. None trains the outputs.
+        overlap: shares of mass that the tasks' input distributions have in common where they are known, each (T, T): ``joint``
+            and ``marginal``, the mean over inputs.
+        image_shape: how the inputs of a sample make a picture, (height, width) or (height, width, channels); for figures.
+        files: the SHA-256 of every data file that was read, by name; other data are another experiment.
     """
 
     tasks: tuple[Task, ...]
@@ -92,6 +102,12 @@ class Scenario:
     test_is_train: bool = False
     target: Callable[[Tensor], Tensor] | None = None
     advice: Advice = Advice()
+    pretrain: tuple[Task, ...] = ()
+    blur: float = 0.0
+    operator: Operator | None = None
+    overlap: Mapping[str, Tensor] = field(default_factory=dict)
+    image_shape: tuple[int, ...] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))

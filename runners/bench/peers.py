@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from runners.avalanche_import import import_avalanche
 from runners.bench import PeerName
 from runners.bench.loops import data, plain_loop
 from runners.bench.plan import DEGREE, Shape
 from runners.bench.timing import Run
+from scenarios.avalanche_import import import_avalanche
 
 
 @dataclass(frozen=True)
