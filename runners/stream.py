@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec
-from scenarios import Advice, Scenario, check_scenario, scenarios
+from scenarios import Advice, Scenario, build_scenario
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
 
 PLOT_POINTS = 500
@@ -78,12 +77,6 @@ class Stream:
 
 def _moved(samples: Samples, device: str) -> Samples:
     return Samples(samples.x.to(device), samples.y.to(device), samples.task.to(device))
-
-
-def build_scenario(spec: Spec, seed: int) -> Scenario:
-    """Build one seed's scenario and check it."""
-    built = options.build(scenarios.get(spec.name), spec, seed=seed)
-    return check_scenario(built, spec.label)
 
 
 def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Stream:

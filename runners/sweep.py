@@ -23,7 +23,7 @@ from runners.store import CellStore, Store
 from runners.strategies import Strategy, strategies
 from runners.stream import Stream, stack
 from runners.train import Progress, problem_of, run_cell
-from scenarios import scenarios
+from scenarios import complete_scenario
 
 
 class Listener(Protocol):
@@ -119,7 +119,7 @@ def _cells_of(request: Request, adjust: Adjust) -> list[Cell]:
     seeds, cells = parse_seeds(request.seeds), []
     chosen = [_strategy(text) for text in request.strategies or ()]
     for scenario_text in request.scenarios or ():
-        scenario = options.complete(scenarios, parse_spec(scenario_text), ("seed",))
+        scenario = complete_scenario(parse_spec(scenario_text))
         stream = stack(scenario, seeds, getattr(torch, request.dtype))
         own = []
         for architecture_text in request.architectures or ():

@@ -1,7 +1,8 @@
 """Sequences of tasks, found by name; ``@scenarios.register("name")`` adds your own."""
 
+from scenarios.build import build_scenario, complete_scenario
 from scenarios.checks import check_scenario
 from scenarios.registry import register, scenarios
 from scenarios.task import Advice, Scenario, Task
 
-__all__ = ["Advice", "Scenario", "Task", "check_scenario", "register", "scenarios"]
+__all__ = ["Advice", "Scenario", "Task", "build_scenario", "check_scenario", "complete_scenario", "register", "scenarios"]

@@ -1,7 +1,7 @@
 """Architectures of about equal size, for advice: a KAN is given, and the widths of its rivals follow from closed formulas.
 
-Trained numbers, with C basis functions on an edge (one more with a base branch): an edge network has C for each edge; an MLP its
-weights and biases; an MLP with splines for activations C more for each hidden unit; a table O for each of n^I tiles.
+Trained numbers, with C basis functions on an edge (one more with a base branch): an edge network has C for each edge; an MLP
+its weights and biases; an MLP with splines for activations C more for each hidden unit; a table O for each of n^I tiles.
 """
 
 import math

@@ -28,9 +28,10 @@ class List:
         from runners.cli.screen import make_console
         from runners.strategies import strategies
         from scenarios import scenarios
+        from scenarios.build import reserved_of
 
         console = make_console()
-        reserved = {"scenarios": ("seed",), "architectures": ("problem",), "strategies": ()}
+        reserved = {"scenarios": reserved_of, "architectures": lambda _: ("problem",), "strategies": lambda _: ()}
         registries = {"scenarios": scenarios, "architectures": architectures, "strategies": strategies}
         for title, registry in registries.items():
             if self.what not in ("all", title):
@@ -40,7 +41,7 @@ class List:
                 description = inspect.getdoc(builder) or ""
                 console.print(Text(f"  {name:18}").append(description.partition("\n")[0]), soft_wrap=True)
                 if self.verbose:
-                    for key, option in schema(builder, reserved[title]).items():
+                    for key, option in schema(builder, reserved[title](builder)).items():
                         console.print(Text(f"      {_option(key, option)}", style="cyan"), soft_wrap=True)
                     rest = description.partition("\n")[2].strip("\n").replace("\n", "\n      ")
                     console.print(Text(f"\n      {rest}\n" if rest else ""), soft_wrap=True)
