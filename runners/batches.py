@@ -3,8 +3,8 @@
 A seed's order depends on its seed, the phase and the epoch alone: not on the stack it is in, and not on earlier phases.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -17,15 +17,21 @@ from runners.stream import Samples, Stream
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Inputs, targets and, for tasks with heads of their own, the active output units of each sample."""
+    """Inputs, targets and, for tasks with heads of their own, the active output units of each sample.
+
+    ``extra`` holds what a strategy gives to its own hooks, each tensor with the seed axis first.
+    """
 
     x: Float[Tensor, "S B I"]
     y: Shaped[Tensor, "S B ..."]
     mask: Bool[Tensor, "S B O"] | None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of_seed(self, s: int) -> "Batch":
         """Return the batch of one seed, as a stack of one."""
-        return Batch(self.x[s : s + 1], self.y[s : s + 1], None if self.mask is None else self.mask[s : s + 1])
+        own = slice(s, s + 1)
+        extra = {name: tensor[own] for name, tensor in self.extra.items()}
+        return Batch(self.x[own], self.y[own], None if self.mask is None else self.mask[own], extra)
 
 
 def union(parts: list[Samples]) -> Samples:

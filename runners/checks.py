@@ -14,6 +14,7 @@ from runners.batches import epoch_orders
 from runners.config import Policy
 from runners.optimizers import decay_groups
 from runners.strategies import Strategy
+from runners.stream import Stream
 
 CHANCE = 64
 """Bits of chance that the orders of samples are compared over, so that no two living seeds are alike by accident."""
@@ -87,11 +88,12 @@ def _behaviour(network: Network, x: Float[Tensor, "S B I"]) -> list[bytes]:
     return [b"".join(v.tobytes() for v in row) if any(v.any() for v in row[1:]) else bytes([s]) for s, row in enumerate(rows)]
 
 
-def check_policy(network: Network, policy: Policy, strategy: Strategy, name: str) -> None:
-    """See that a policy can be carried out on a network.
+def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Strategy, name: str) -> None:
+    """See that a policy and a strategy can be carried out on a network.
 
     Raises:
-        InputError: weight decay would touch nothing, or state is to be kept for parameters that change their shape.
+        InputError: weight decay would touch nothing, state is to be kept for parameters that change their shape, the strategy
+            changes gradients under L-BFGS, or what the strategy itself refuses.
     """
     try:
         decay_groups([(key, p) for key, p in network.named_parameters() if p.requires_grad], policy)
@@ -102,6 +104,9 @@ def check_policy(network: Network, policy: Policy, strategy: Strategy, name: str
             f"architecture {name} has other parameters after every task, so no state of the optimiser can be kept; "
             "use state=reset"
         )
+    if policy.optimizer == "lbfgs" and type(strategy).correct is not Strategy.correct:
+        raise InputError("the strategy changes gradients, and lbfgs searches along those of the loss; choose another optimizer")
+    strategy.check(network, stream, policy)
 
 
 def _alike(patterns: list[bytes]) -> tuple[int, int] | None:

@@ -50,13 +50,16 @@ class CudaGraphs:
         return graph.replay
 
 
+INNER_HOOKS = ("batches", "penalty", "correct", "after_step")
+"""The hooks of a strategy that may do something else at every step."""
+
 WARM_UP = 3
 """Steps taken before recording, as torch's documentation asks: libraries prepare themselves, and Adam makes its state."""
 
 
 def can_be_recorded(network: Network, strategy: Strategy, policy: Policy) -> bool:
     """Tell whether every step on this network does the same: on a GPU, none of the hooks inside a step in use, one rate."""
-    quiet = all(getattr(type(strategy), hook) is getattr(Strategy, hook) for hook in ("penalty", "after_step"))
+    quiet = all(getattr(type(strategy), hook) is getattr(Strategy, hook) for hook in INNER_HOOKS)
     return quiet and policy.schedule == "constant" and next(network.parameters()).is_cuda
 
 

@@ -15,7 +15,7 @@ from kancl.models import Network, copy_seed, take_seed
 from runners.batches import Batch
 from runners.config import Policy
 from runners.optimizers import make_optimizer, set_rate
-from runners.strategies import State, Strategy
+from runners.strategies import State, Step, Strategy
 from runners.updates import clip_by_seed
 from scenarios.objectives import Objective
 
@@ -79,11 +79,12 @@ class StackedLearner:
         if self.rates is not None:
             set_rate(self.optimizer, next(self.rates))
         self.optimizer.zero_grad()
-        _differentiate(self.network, batch, self.objective, self.strategy, self.state)
+        step, _ = _differentiate(self.network, batch, self.objective, self.strategy, self.state)
+        self.strategy.correct(self.state, step)
         if self.clip is not None:
             clip_by_seed((p.grad for p in self.network.parameters() if p.grad is not None), self.clip)
         self.optimizer.step()
-        self.strategy.after_step(self.state, self.network)
+        self.strategy.after_step(self.state, step)
 
     def state_dict(self) -> Any:
         """Return torch's state of the optimiser."""
@@ -115,20 +116,23 @@ class SeedwiseLearner:
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take all steps of one seed, then those of the next, and write the networks back into the stack."""
         drawn = [next(source) for _ in range(count)]
+        acts = type(self.strategy).after_step is not Strategy.after_step
         for s, (single, optimizer) in enumerate(zip(self.singles, self.optimizers, strict=True)):
             # The networks may have been changed from outside since the last call, by a grid update for example.
             copy_seed(self.network, s, single, 0)
             own_state = {name: tensor[s : s + 1] for name, tensor in self.state.items()}
             for batch in drawn:
-                optimizer.step(self._closure(single, optimizer, batch.of_seed(s), own_state))
-                self.strategy.after_step(own_state, single)
+                own = batch.of_seed(s)
+                optimizer.step(self._closure(single, optimizer, own, own_state))
+                if acts:
+                    self.strategy.after_step(own_state, Step(single, own, single(own.x), self.objective))
             copy_seed(single, 0, self.network, s)
 
     def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             optimizer.zero_grad(set_to_none=True)
-            outputs, extra = _differentiate(single, batch, self.objective, self.strategy, state)
-            total = self.objective.loss(outputs, batch.y, batch.mask).sum()
+            step, extra = _differentiate(single, batch, self.objective, self.strategy, state)
+            total = self.objective.loss(step.outputs.detach(), batch.y, batch.mask).sum()
             return total if extra is None else total + extra
 
         return closure
@@ -145,18 +149,18 @@ class SeedwiseLearner:
 
 def _differentiate(
     network: Network, batch: Batch, objective: Objective, strategy: Strategy, state: State
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Step, Tensor | None]:
     """Add the gradient of the sum over seeds of loss and penalties, to each seed's part of which that seed alone contributes.
 
-    Returns the outputs and the sum of the penalties, if there are any.
+    Returns the step and the sum of the penalties, if there are any.
     """
     outputs = network(batch.x)
-    seen = outputs.detach()
-    roots, gradients = [outputs], [objective.gradient(seen, batch.y, batch.mask)]
-    penalties = [extra.sum() for extra in (network.penalty(), strategy.penalty(state, network)) if extra is not None]
+    step = Step(network, batch, outputs, objective)
+    roots, gradients = [outputs], [objective.gradient(outputs.detach(), batch.y, batch.mask)]
+    penalties = [extra.sum() for extra in (network.penalty(), strategy.penalty(state, step)) if extra is not None]
     for penalty in penalties:
         if penalty.requires_grad:
             roots.append(penalty)
             gradients.append(torch.ones_like(penalty))
     torch.autograd.backward(roots, gradients)
-    return seen, torch.stack(penalties).sum().detach() if penalties else None
+    return step, torch.stack(penalties).sum().detach() if penalties else None

@@ -47,8 +47,9 @@ def _stepper(cell: Cell, stream: Stream) -> Run:
     samples = union([stream.train[number] for number in strategy.data_of(0, len(stream.train))])
     state = strategy.start(network, stream)
     network.begin_task(samples.x)
+    state = strategy.begin_task(state, network, samples, 0)
     learner = make_learner(network, cell.policy, stream.objective, strategy, state)
-    source = batches(stream, samples, cell.policy.batch_size, 0)
+    source = strategy.batches(state, batches(stream, samples, cell.policy.batch_size, 0), stream, 0)
 
     def run(steps: int) -> None:
         learner.take_steps(source, steps)

@@ -179,7 +179,7 @@ def _check_network(cell: Cell, stream: Stream, chosen: Sequence[Strategy]) -> No
     counts = [samples.x.shape[1] for samples in stream.train]
     check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
     for strategy in chosen:
-        check_policy(network, cell.policy, strategy, name)
+        check_policy(network, stream, cell.policy, strategy, name)
 
 
 def _sources(*specs: Spec) -> dict[str, str]:

@@ -137,12 +137,14 @@ def run_cell(
             network.begin_task(samples.x)
         if watch is not None:
             watch.begin_task(network, samples, alone=strategy.starts_anew(phase) or not strategy.boundaries)
+        state = _checked(strategy.begin_task(state, network, samples, phase), stream)
         if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream.objective, strategy, state)
             if saved_learner is not None and keeps:
                 learner.load_state_dict(saved_learner)
+        learner.state = state
         learner.rates = learning_rates(cell.policy, step_counts, phase, strategy.boundaries)
-        source = batches(stream, samples, cell.policy.batch_size, phase)
+        source = strategy.batches(state, batches(stream, samples, cell.policy.batch_size, phase), stream, phase)
         done, steps = 0, step_counts[phase]
         evaluations = set(evaluation_steps(steps, cell.evaluations))
         for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
@@ -153,7 +155,6 @@ def run_cell(
                 record.measure(evaluator, network, phase + 1, stop, end=stop == steps)
             tell(Progress(phase + 1, tasks, record.steps, sum(step_counts)))
         state = _checked(strategy.end_task(state, network, samples, phase), stream)
-        learner.state = state
         if watch is not None:
             watch.end_task(network, samples, phase)
         record.seconds = before + time.perf_counter() - began
@@ -166,7 +167,9 @@ def run_cell(
 
 def _checked(state: State, stream: Stream) -> State:
     if not isinstance(state, dict):
-        raise InputError(f"a strategy's start and end_task must return its state, a dictionary, got {type(state).__name__}")
+        raise InputError(
+            f"a strategy's start, begin_task and end_task must return its state, a dictionary, got {type(state).__name__}"
+        )
     for name, value in state.items():
         if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != len(stream.seeds):
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

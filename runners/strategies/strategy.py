@@ -1,16 +1,41 @@
 """How a learner treats the past: the hooks that the training loop calls, in the order in which it calls them.
 
-State is explicit: a dictionary of tensors, each with the seed axis first, that ``start`` makes, ``end_task`` replaces, and
-the store saves. A strategy object itself holds only its options.
+State is explicit: a dictionary of tensors, each with the seed axis first, that ``start`` makes, ``begin_task`` and ``end_task``
+replace, and the store saves. A strategy object itself holds only its options.
 """
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
 from kancl.models import Network
+from runners.batches import Batch
+from runners.config import Policy
 from runners.stream import Samples, Stream
+from scenarios.objectives import Objective
 
 State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One training step, as the hooks inside it see it.
+
+    Under L-BFGS it is that of one seed, a stack of one, and ``penalty`` is called at every trial of the line search.
+
+    Args:
+        network: the networks in training.
+        batch: what they are trained on; ``batch.extra`` is what the strategy's own ``batches`` gave along.
+        outputs: the networks' on the batch, with their graph.
+        objective: the scenario's loss, its gradient and its scores.
+    """
+
+    network: Network
+    batch: Batch
+    outputs: Float[Tensor, "S B O"]
+    objective: Objective
 
 
 class Strategy:
@@ -21,6 +46,9 @@ class Strategy:
 
     boundaries: bool = True
     """Whether phases are tasks: only then is the optimiser reset, and the network told, when a phase begins."""
+
+    def check(self, network: Network, stream: Stream, policy: Policy) -> None:
+        """Raise an InputError if the strategy cannot be carried out here: before anything runs."""
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return the tasks, from 0, whose training samples are seen in a phase."""
@@ -34,11 +62,26 @@ class Strategy:
         """Return the state before the first task."""
         return {}
 
-    def penalty(self, state: State, network: Network) -> Float[Tensor, "S"] | None:
+    def begin_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
+        """Return the state for training on a phase, from 0; the network has been told of it, no step has been taken."""
+        return state
+
+    def batches(self, state: State, source: Iterator[Batch], stream: Stream, phase: int) -> Iterator[Batch]:
+        """Return the batches of a phase, made from those of its samples.
+
+        What is drawn must follow from a seed and the phase alone (:func:`kancl.seeding.generator`): then a resumed run and
+        any stack see the same.
+        """
+        return source
+
+    def penalty(self, state: State, step: Step) -> Float[Tensor, "S"] | None:
         """Return what is added to each seed's loss at every step, or None."""
         return None
 
-    def after_step(self, state: State, network: Network) -> None:
+    def correct(self, state: State, step: Step) -> None:
+        """Change the gradients that the parameters hold, before they are clipped and used."""
+
+    def after_step(self, state: State, step: Step) -> None:
         """Act after every optimiser step; may change the state's tensors in place."""
 
     def end_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:

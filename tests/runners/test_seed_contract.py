@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from kancl.metrics import METRICS
 from kancl.models import Network, architectures
-from runners.batches import batches, epoch_orders
+from runners.batches import Batch, batches, epoch_orders
 from runners.config import Cell
 from runners.results import Entry
-from runners.strategies import State, Strategy, strategies
+from runners.strategies import State, Step, Strategy, strategies
 from runners.stream import Samples, Stream
 from runners.train import build_network
 
@@ -144,15 +144,15 @@ class Anchor(Strategy):
     def start(self, network: Network, stream: Stream) -> State:
         return {f"anchor/{name}": torch.zeros_like(tensor) for name, tensor in network.named_parameters()}
 
-    def penalty(self, state: State, network: Network) -> Tensor:
+    def penalty(self, state: State, step: Step) -> Tensor:
         return sum(
             STRENGTH / 2 * (tensor - state[f"anchor/{name}"]).square().flatten(1).sum(1)
-            for name, tensor in network.named_parameters()
+            for name, tensor in step.network.named_parameters()
         )
 
-    def after_step(self, state: State, network: Network) -> None:
+    def after_step(self, state: State, step: Step) -> None:
         with torch.no_grad():
-            for tensor in network.parameters():
+            for tensor in step.network.parameters():
                 tensor.mul_(SHRINK)
 
     def end_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
@@ -273,16 +273,25 @@ class Diary(Strategy):
         self.calls.append(("start", seeds, stream.seeds))
         return {"steps": torch.zeros(seeds), "number": torch.arange(seeds, dtype=torch.float32), "phase": torch.zeros(seeds)}
 
-    def penalty(self, state: State, network: Network) -> Tensor:
-        seeds = next(network.parameters()).shape[0]
+    def penalty(self, state: State, step: Step) -> Tensor:
+        seeds = next(step.network.parameters()).shape[0]
+        assert step.outputs.shape == step.batch.y.shape
         assert all(tensor.shape == (seeds,) for tensor in state.values())
         self.calls.append(("penalty", tuple(state["number"].tolist()), state["phase"].tolist()[0]))
         return torch.zeros(seeds)
 
-    def after_step(self, state: State, network: Network) -> None:
-        assert next(network.parameters()).shape[0] == len(state["steps"])
+    def after_step(self, state: State, step: Step) -> None:
+        assert next(step.network.parameters()).shape[0] == len(state["steps"])
         state["steps"] += 1
         self.calls.append(("after_step", tuple(state["number"].tolist()), state["phase"].tolist()[0]))
+
+    def begin_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
+        self.calls.append(("begin_task", phase, tuple(samples.x.shape), set(samples.task.tolist())))
+        return state
+
+    def batches(self, state: State, source: Iterator[Batch], stream: Stream, phase: int) -> Iterator[Batch]:
+        self.calls.append(("batches", phase))
+        return source
 
     def end_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
         self.calls.append(("end_task", phase, tuple(samples.x.shape), set(samples.task.tolist())))
@@ -308,6 +317,7 @@ def test_hooks_are_called_in_order_with_the_seeds_they_serve(
     calls = [call for call in Diary.calls if call[0] not in ("data_of", "starts_anew")]
     expected: list[tuple[Any, ...]] = [("start", 3, (0, 1, 2))]
     for phase in (0, 1):
+        expected += [("begin_task", phase, (3, 9, 1), {phase}), ("batches", phase)]
         if optimizer == "adam":
             expected += [("penalty", (0.0, 1.0, 2.0), phase), ("after_step", (0.0, 1.0, 2.0), phase)] * 2
         else:

@@ -1,6 +1,7 @@
 """Guards the training step: gradients written out are autograd's, the short way to Adam and replayed steps change no bit."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
+from kancl.errors import InputError
 from kancl.models.layers import SplineLayer
 from runners.batches import Batch, batches, union
 from runners.config import Policy
 from runners.graphs import WARM_UP, GraphedLearner, can_be_recorded
 from runners.learners import StackedLearner, make_learner
 from runners.optimizers import DirectAdam, make_optimizer
-from runners.strategies import State, Strategy, strategies
+from runners.strategies import State, Step, Strategy, strategies
 from runners.train import build_network
 from scenarios.objectives import OBJECTIVES
 
@@ -207,32 +209,42 @@ def test_only_steps_without_hooks_on_a_gpu_are_recorded(tools: Any) -> None:
             yield type("Parameter", (), {"is_cuda": True})
 
     class Shrinks(Strategy):
-        def after_step(self, state: State, network: Any) -> None:
+        def after_step(self, state: State, step: Step) -> None:
             pass
 
     class Pays(Strategy):
-        def penalty(self, state: State, network: Any) -> Tensor | None:
+        def penalty(self, state: State, step: Step) -> Tensor | None:
             return None
+
+    class Projects(Strategy):
+        def correct(self, state: State, step: Step) -> None:
+            pass
+
+    class Replays(Strategy):
+        def batches(self, state: State, source: Iterator[Batch], stream: Any, phase: int) -> Iterator[Batch]:
+            return source
 
     naive = strategies.get("naive")()
     assert not can_be_recorded(network, naive, cell.policy)
     assert can_be_recorded(Gpu(), naive, cell.policy)  # type: ignore[arg-type]
-    assert not can_be_recorded(Gpu(), Shrinks(), cell.policy)  # type: ignore[arg-type]
-    assert not can_be_recorded(Gpu(), Pays(), cell.policy)  # type: ignore[arg-type]
+    for strategy in (Shrinks(), Pays(), Projects(), Replays()):
+        assert not can_be_recorded(Gpu(), strategy, cell.policy)  # type: ignore[arg-type]
     assert type(make_learner(network, cell.policy, OBJECTIVES["mse"], naive, {})) is StackedLearner
 
 
 def test_a_penalty_joins_the_gradient(tools: Any) -> None:
     class Pays(Strategy):
-        def penalty(self, state: State, network: Any) -> Tensor:
-            return torch.stack([p.square().flatten(1).sum(1) for p in network.parameters()]).sum(0)
+        def penalty(self, state: State, step: Step) -> Tensor:
+            return torch.stack([p.square().flatten(1).sum(1) for p in step.network.parameters()]).sum(0)
 
     cell = tools.make_cell("gaussian-peaks", "kan:regularization=0.3", optimizer="adam", steps=1, seeds=2)
     stream = tools.stream_of(cell)
     network = build_network(cell, stream)
     samples = stream.train[0]
     learner = StackedLearner(network, cell.policy, stream.objective, Pays(), {})
-    total = stream.objective.loss(network(samples.x), samples.y, None) + network.penalty() + Pays().penalty({}, network)
+    outputs = network(samples.x)
+    step = Step(network, Batch(samples.x, samples.y, None), outputs, stream.objective)
+    total = stream.objective.loss(outputs, samples.y, None) + network.penalty() + Pays().penalty({}, step)
     expected = torch.autograd.grad(total.sum(), list(network.parameters()))
     learner.step(Batch(samples.x, samples.y, None))
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
@@ -246,3 +258,45 @@ def test_a_stream_moves_with_all_that_a_network_meets(tools: Any) -> None:
         met += [t for t in (stream.low, stream.high, stream.heads, stream.plot_x) if t is not None]
         assert {tensor.device.type for tensor in met} == {"meta"}
         assert stream.device.type == "meta"
+
+
+def test_gradients_are_corrected_before_they_are_clipped_and_used(tools: Any) -> None:
+    class Halves(Strategy):
+        def correct(self, state: State, step: Step) -> None:
+            for parameter in step.network.parameters():
+                parameter.grad *= 0.5
+
+    cell = tools.make_cell("gaussian-peaks", "mlp", optimizer="sgd", momentum=0.0, lr=0.5, clip=1e-3, steps=1, seeds=2)
+    stream = tools.stream_of(cell)
+    network, other = build_network(cell, stream), build_network(cell, stream)
+    batch = Batch(stream.train[0].x, stream.train[0].y, None)
+    policy = replace(cell.policy, clip=None)
+    StackedLearner(network, policy, stream.objective, Halves(), {}).step(batch)
+    StackedLearner(other, replace(policy, lr=0.25), stream.objective, Strategy(), {}).step(batch)
+    for one, two in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two)
+    learner = StackedLearner(network, cell.policy, stream.objective, Halves(), {})
+    learner.step(batch)
+    norms = torch.stack([p.grad.flatten(1).square().sum(1) for p in network.parameters() if p.grad is not None]).sum(0).sqrt()
+    assert norms.tolist() == pytest.approx([1e-3] * 2, rel=1e-2)  # the limit bounds what is used, not what came in
+
+
+def test_lbfgs_refuses_strategies_that_change_gradients(tools: Any, enrol: Callable[..., None]) -> None:
+    class Projects(Strategy):
+        def correct(self, state: State, step: Step) -> None:
+            pass
+
+    enrol(strategies, "projects", Projects)
+    with pytest.raises(InputError, match="changes gradients"):
+        tools.make_cell("gaussian-peaks", "kan", "projects")
+    tools.make_cell("gaussian-peaks", "kan", "projects", optimizer="adam")
+
+
+def test_a_strategy_refuses_what_it_cannot_do_before_anything_runs(tools: Any, enrol: Callable[..., None]) -> None:
+    class Picky(Strategy):
+        def check(self, network: Any, stream: Any, policy: Any) -> None:
+            raise InputError(f"needs classes, got {stream.setting} with {policy.optimizer}")
+
+    enrol(strategies, "picky", Picky)
+    with pytest.raises(InputError, match="needs classes, got domain with adam"):
+        tools.make_cell("gaussian-peaks", "mlp", "picky")
