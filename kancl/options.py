@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from kancl.errors import InputError
 from kancl.registry import Builder, Registry, place_of
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 PLAIN = (str, int, float, bool, type(None))
+
+LATER = "later"
+"""``option: Annotated[int, LATER] = 3`` marks an option that is younger than the first stored results of its builder. At its
+default it means what was done before it existed, and is not spelled out then, so what is stored keeps its name. Such a
+default must never change."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ def parse_spec(text: str) -> Spec:
 def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return all options of a builder as plain JSON values: those of ``spec`` coerced, the others at their defaults.
 
+    Options marked ``LATER`` are left out where they have their defaults.
+
     Args:
         builder: a function with typed keyword options; its signature is the schema.
         spec: the options that were given.
@@ -86,6 +93,8 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
             raise InputError(f"{spec.name} needs its option {key}: give {spec.name}:{key}=...")
         value = spec.options.get(key, parameter.default)
         resolved[key] = adapter.dump_python(_coerce(adapter, spec.name, key, value, parameter.annotation), mode="json")
+        if _is_later(parameter) and resolved[key] == adapter.dump_python(parameter.default, mode="json"):
+            del resolved[key]
     return resolved
 
 
@@ -126,6 +135,11 @@ def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspec
     return options
 
 
+def show_type(parameter: inspect.Parameter) -> str:
+    """Return an option's type as text."""
+    return inspect.formatannotation(_plain_annotation(parameter.annotation)).replace("typing.", "")
+
+
 def _adapter(name: str, key: str, parameter: inspect.Parameter) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter  # on use: slow to import, and the command line's help needs none of it
     from pydantic.errors import PydanticUserError
@@ -135,7 +149,7 @@ def _adapter(name: str, key: str, parameter: inspect.Parameter) -> "TypeAdapter[
         adapter.json_schema()  # a type that JSON does not know could not be stored
         return adapter
     except PydanticUserError as error:
-        shown = inspect.formatannotation(parameter.annotation)
+        shown = show_type(parameter)
         raise InputError(
             f"option {key!r} of {name} has the type {shown}; options are numbers, texts, and tuples of them"
         ) from error
@@ -144,6 +158,7 @@ def _adapter(name: str, key: str, parameter: inspect.Parameter) -> "TypeAdapter[
 def _coerce(adapter: "TypeAdapter[Any]", name: str, key: str, value: Any, annotation: Any) -> Any:
     from pydantic import ValidationError
 
+    annotation = _plain_annotation(annotation)
     candidates = [value]
     if value is None:
         candidates += ["none"] if "none" in get_args(annotation) else []  # a choice that is called none
@@ -158,6 +173,15 @@ def _coerce(adapter: "TypeAdapter[Any]", name: str, key: str, value: Any, annota
             return coerced
     expected = re.sub(r"\b(typing|collections\.abc)\.", "", inspect.formatannotation(annotation))
     raise InputError(f"{name}: option {key} expects {expected}, got {value!r}")
+
+
+def _is_later(parameter: inspect.Parameter) -> bool:
+    return get_origin(parameter.annotation) is Annotated and LATER in parameter.annotation.__metadata__
+
+
+def _plain_annotation(annotation: Any) -> Any:
+    """Return the type without the mark of a later option."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated and LATER in annotation.__metadata__ else annotation
 
 
 def _is_plain(value: Any) -> bool:

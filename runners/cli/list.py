@@ -49,6 +49,7 @@ class List:
 
 
 def _option(key: str, option: inspect.Parameter) -> str:
-    kind = inspect.formatannotation(option.annotation).replace("typing.", "")
+    from kancl.options import show_type
+
     default = "required" if option.default is inspect.Parameter.empty else repr(option.default)
-    return f"{key}: {kind} = {default}"
+    return f"{key}: {show_type(option)} = {default}"

@@ -8,10 +8,10 @@ import torch
 from sklearn.datasets import load_digits
 
 from kancl.errors import InputError
-from scenarios import Scenario
-from scenarios.digits import permuted_digits, split_digits
+from scenarios import Scenario, scenarios
 
 IMAGES = 1797
+split_digits, permuted_digits = scenarios.get("split-digits"), scenarios.get("permuted-digits")
 
 
 def part_of(scenario: Scenario, part: Literal["train", "test"]) -> list[tuple[np.ndarray, np.ndarray]]:
