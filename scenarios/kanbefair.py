@@ -21,8 +21,8 @@ def kanbefair(
     """Three tasks of three digits each, {0,1,2} {3,4,5} {6,7,8}, under one head of nine outputs.
 
     Yu et al., "KAN or MLP: a fairer comparison", arXiv 2407.16674, continual learning on MNIST. Reported there: the KAN (degree
-    3, 5 intervals) forgets more than the MLP. The paper's optimiser is one Adam that is never reset; that is part of the policy,
-    not of the scenario: ``--optimizer adam --state keep``.
+    3, 5 intervals) forgets more than the MLP. The paper's optimiser is one Adam that is never reset: a policy, not part of the
+    scenario: ``--optimizer adam --state keep``.
 
     Class-incremental without any means against forgetting: expect accuracy near 0 on the first two tasks for both, and the
     difference, if any, in how fast they fall.

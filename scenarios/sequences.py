@@ -116,12 +116,8 @@ def rotated(
             x = rotate_pairs(x, angle) if shape is None else rotate_images(x, shape, angle)
         return x if compute is None else compute(x)
 
-    made = [
-        Task(
-            f"{angle:g} degrees", (turned(drawn.train[0], angle), drawn.train[1]), (turned(drawn.test[0], angle), drawn.test[1])
-        )
-        for angle in angles
-    ]
+    (train_x, train_y), (test_x, test_y) = drawn.train, drawn.test
+    made = [Task(f"{angle:g} degrees", (turned(train_x, angle), train_y), (turned(test_x, angle), test_y)) for angle in angles]
     if shape is None:  # the corners of the square that the columns of a pair fill reach further than its sides
         reach = LIMIT * math.sqrt(2)
         drawn = Drawn(drawn.train, drawn.test, (-reach, reach), None)

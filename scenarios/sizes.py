@@ -43,7 +43,7 @@ def rivals_of_kan(
     fourier = _scaled(hidden, per_edge / (2 * frequencies + 1 + (base == "silu")))
     entries = size / outputs
     root = math.floor(entries ** (1 / inputs))
-    tiles = min((root, root + 1), key=lambda count: abs(count**inputs - entries))
+    tiles = min((root, root + 1), key=lambda count: abs(outputs * count**inputs - size))  # whole numbers have no largest one
     table: dict[str, Any] = {"tiles": tiles, "interpolation": interpolation}
     return {
         "kan": {**edges, "intervals": intervals},

@@ -46,7 +46,7 @@ def parse_idx(stream: BinaryIO, path: Path, item_shape: tuple[int, ...]) -> Idx:
         raise InputError(f"{path} is empty; expected an IDX file")
     if header[:4] != magic:
         raise InputError(
-            f"{path} begins with {header[:4].hex(' ')}; expected {magic.hex(' ')}, an IDX file of bytes in {dimensions} dimensions"
+            f"{path} begins with {header[:4].hex(' ')}; expected {magic.hex(' ')}: IDX, bytes in {dimensions} dimensions"
         )
     if len(header) < 4 + 4 * dimensions:
         raise InputError(f"{path} ends within its header: it has {len(header)} bytes, expected at least {4 + 4 * dimensions}")

@@ -24,6 +24,7 @@ def sizes(inputs: int, outputs: int, rivals: dict[str, dict[str, Any]]) -> dict[
         (2, 1, {"hidden": (8,), "intervals": 20, "base": "none", "depth": 2, "activation": "tanh"}),
         (2, 1, {"hidden": (8, 8), "intervals": 10, "depth": 3, "interpolation": "linear"}),
         (784, 10, {"hidden": (64,)}),
+        (3072, 10, {"hidden": (16,)}),
     ],
 )
 def test_rivals_have_the_size_of_the_kan(inputs: int, outputs: int, options: dict[str, Any]) -> None:
