@@ -37,8 +37,8 @@ TABLE = (
     "drawn by the seed, is the test set."
 )
 ONE_CLASS = (
-    " With one class a task a constant meets every task, so the learning score is perfect and retention is undefined; only the "
-    "final accuracy says something."
+    "\n\nWith one class a task a constant meets every task, so the learning score is perfect and retention is undefined; only\n"
+    "the final accuracy says something."
 )
 ABOUT = {
     "digits": About(
@@ -54,7 +54,7 @@ ABOUT = {
         table=True,
     ),
     "breast-cancer": About(
-        "Breast cancer (30 measurements, 2 classes)",
+        "Breast cancer (30 measurements)",
         "569 cell samples of scikit-learn (UCI, diagnostic Wisconsin breast cancer, Wolberg et al. 1995).\n" + TABLE,
         classes_per_task=1,
         expected=ONE_CLASS,
@@ -80,9 +80,10 @@ FILES = """
 
 The published test set is kept; a training image that is also a test image is left out. A seed changes the initial weights and
 the order of the training samples, and with ``samples`` which of them are used."""
-SPLIT = """{title}, a few classes at a time.
+SPLIT = """{title}, {few} at a time.
 
-The split protocol of van de Ven and Tolias (arXiv 1904.07734). {source}{files}
+The split protocol of van de Ven and Tolias (arXiv 1904.07734).
+{source}{files}
 
 In the class setting the newest classes take the place of the older ones, whose accuracy falls to 0 without a strategy against
 it; with heads of their own (task) far less is lost.{expected}
@@ -98,7 +99,8 @@ Args:
     samples: training samples per class, drawn by the seed; none for all."""
 PERMUTED = """{title}, all classes in every task, the inputs in another order.
 
-Permuted tasks (Goodfellow et al., arXiv 1312.6211). {source}{files}
+Permuted tasks (Goodfellow et al., arXiv 1312.6211).
+{source}{files}
 
 Tasks share nothing but the classes' numbers, so every input that a network has learned to use means something else in the next
 task.
@@ -108,10 +110,11 @@ Args:
     samples: training samples per class, drawn by the seed; none for all."""
 ROTATED_IMAGES = """{title}, all classes in every task, the images turned further each time.
 
-Rotated tasks (Lopez-Paz and Ranzato, arXiv 1706.08840), here by equal steps instead of random angles. {source}{files}
+Rotated tasks (Lopez-Paz and Ranzato, arXiv 1706.08840), here by equal steps instead of random angles.
+{source}{files}
 
-Neighbouring tasks look alike and help each other; far ones conflict: turned by 180 degrees, a 6 is a 9. Accuracy falls with the
-angle to the task learned last.
+Neighbouring tasks look alike and help each other, far ones conflict; among digits, a 6 turned by 180 degrees is a 9. Accuracy
+falls with the angle to the task learned last.
 
 Args:
     tasks: number of tasks.
@@ -121,7 +124,8 @@ Args:
 ROTATED_TABLE = """{title}, all classes in every task, pairs of columns turned further each time.
 
 As images are turned in Lopez-Paz and Ranzato (arXiv 1706.08840), so are columns 1 and 2, 3 and 4, ... in their planes, all by
-one angle; the last of an odd number stays. {source}
+one angle; the last of an odd number stays.
+{source}
 
 Distances between samples stay as they are, so a task is about as hard as any other. Neighbouring tasks help each other; at 180
 degrees every paired column has changed its sign.
@@ -142,7 +146,8 @@ def _described(name: str, mechanism: str, text: str) -> Callable[[Builder], Buil
     def decorate(builder: Builder) -> Builder:
         builder.__name__ = builder.__qualname__ = f"{mechanism}_{name}".replace("-", "_")
         text_of_files = FILES if from_files else ""
-        filled = text.format(title=about.title, source=about.source, files=text_of_files, expected=about.expected)
+        few = "one class" if about.classes_per_task == 1 else "two classes"
+        filled = text.format(title=about.title, few=few, source=about.source, files=text_of_files, expected=about.expected)
         builder.__doc__ = cleandoc(filled) + (FEATURES_ARGUMENT if from_files else "")
         return register(f"{mechanism}-{name}")(builder)
 

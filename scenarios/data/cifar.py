@@ -44,7 +44,8 @@ def read_cifar(data_root: Path) -> tuple[Batch, Batch, dict[str, str]]:
     archive = data_root / ARCHIVE
     packed = os.path.exists(archive) and not os.path.exists(data_root / FOLDER)
     files = _members(archive) if packed else _in_folder(data_root)
-    batches = {name: parse_batch(files[name], data_root / name) for name in (*TRAIN, TEST)}
+    folder = (archive if packed else data_root) / FOLDER
+    batches = {name: parse_batch(files[name], folder / name) for name in (*TRAIN, TEST)}
     x, y = (np.concatenate([batches[name][side] for name in TRAIN]) for side in (0, 1))
     return (x, y), batches[TEST], {name: hashlib.sha256(files[name]).hexdigest() for name in batches}
 
@@ -112,5 +113,5 @@ def _regular_members(archive: Path, names: set[str]) -> Iterator[tuple[str, byte
                 yield member.name, opened.read()
     except InputError:
         raise
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"{archive} is not a valid .tar.gz archive ({error}); fetch it again") from error

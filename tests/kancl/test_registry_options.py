@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kancl.errors import InputError
-from kancl.options import Spec, build, complete, parse_spec, resolve
+from kancl.options import LATER, Spec, build, complete, parse_spec, resolve, schema, show_type
 from kancl.registry import Registry
 from kancl.seeding import generator
 
@@ -555,3 +555,31 @@ def test_a_choice_that_is_called_none_can_be_given_and_labels_read_back() -> Non
         assert spec.options["base" if text.startswith("kan") else "interpolation"] == "none"
         assert complete(architectures, parse_spec(parse_spec(text).label), ("problem",)) == spec
     assert spec.options["hashed"] is None
+
+
+def test_a_later_option_is_not_spelled_out_at_its_default() -> None:
+    """So that what was stored before the option existed keeps its name."""
+
+    def builder(
+        size: int = 3,
+        order: Annotated[Literal["plain", "none"] | tuple[int, ...], LATER] = "plain",
+        limit: Annotated[int | None, LATER] = None,
+    ) -> tuple[Any, ...]:
+        return size, order, limit
+
+    assert resolve(builder, Spec("builder")) == {"size": 3}
+    assert resolve(builder, parse_spec("builder:order=plain,limit=none,size=4")) == {"size": 4}
+    assert resolve(builder, parse_spec("builder:order=2x1,limit=5")) == {"size": 3, "order": [2, 1], "limit": 5}
+    assert build(builder, Spec("builder")) == (3, "plain", None)
+    assert build(builder, parse_spec("builder:order=2x1,limit=5")) == (3, (2, 1), 5)
+    with pytest.raises(InputError, match=r"option order expects (Union\[)?Literal"):
+        resolve(builder, parse_spec("builder:order=other"))
+    assert show_type(schema(builder)["limit"]) == "int | None"
+
+
+def test_a_choice_called_none_may_be_later() -> None:
+    def builder(base: Annotated[Literal["none", "silu"], LATER] = "silu") -> str:
+        return base
+
+    assert resolve(builder, parse_spec("builder:base=none")) == {"base": "none"}
+    assert build(builder, parse_spec("builder:base=none")) == "none"
