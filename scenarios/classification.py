@@ -71,7 +71,7 @@ ABOUT = {
         "in FashionMNIST/raw or fashion-mnist below the data folder.",
     ),
     "cifar10": About(
-        "CIFAR-10 photographs (32 x 32 pixels, colour)",
+        "CIFAR-10 photographs (32 x 32, colour)",
         "60,000 images (Krizhevsky 2009) from the binary version: the folder cifar-10-batches-bin or the archive\n"
         "cifar-10-binary.tar.gz as published, in the data folder.",
     ),

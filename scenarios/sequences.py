@@ -4,7 +4,6 @@ Pure functions of a data set and a seed; :mod:`scenarios.classification` gives t
 """
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
-from scenarios.data import DataSet, Drawn, draw
+from scenarios.data import DataSet, draw
 from scenarios.data.advice import advice_for
-from scenarios.data.draw import Part
-from scenarios.data.features import LIMIT, Features, random_convolution
+from scenarios.data.features import LIMIT, Features, random_convolution, standardiser
 from scenarios.data.rotation import rotate_images, rotate_pairs
 from scenarios.task import Scenario, Setting, Task
 
+Pair = tuple[Tensor, Tensor]
+"""Training and test inputs of a task."""
 Order = Literal["numbered", "by-seed"] | tuple[int, ...]
 
 
@@ -52,16 +52,20 @@ def split(
             f"tasks of one class have nothing to tell apart where setting={setting}; give classes_per_task=2 or more, or "
             "setting=class"
         )
-    drawn = _seen(draw(data, seed, places, samples, even=order == "by-seed"), features)
+    drawn = draw(data, seed, places, samples, even=order == "by-seed")
+    ((train_x, test_x),), span = _seen(data, [(drawn.train[0], drawn.test[0])], features)
     tasks = []
     for first in range(0, count, classes_per_task):
-        train, test = (_between(part, first, first + classes_per_task) for part in (drawn.train, drawn.test))
-        if setting == "domain":
-            train, test = (train[0], train[1] - first), (test[0], test[1] - first)
-        name = " ".join(str(label) for label in places[first : first + classes_per_task])
+        offset = first if setting == "domain" else 0
+        train, test = (
+            _between(x, y, first, first + classes_per_task, offset)
+            for x, y in ((train_x, drawn.train[1]), (test_x, drawn.test[1]))
+        )
+        name = " ".join(map(str, places[first : first + classes_per_task]))
         active = tuple(range(first, first + classes_per_task)) if setting == "task" else None
         tasks.append(Task(name, train, test, active))
-    return _scenario(data, drawn, tasks, classes_per_task if setting == "domain" else count, setting)
+    outputs = classes_per_task if setting == "domain" else count
+    return _scenario(data, tasks, outputs, span or drawn.span, setting)
 
 
 def permuted(data: DataSet, seed: int, tasks: int, samples: int | None = None, features: Features = "pixels") -> Scenario:
@@ -76,15 +80,15 @@ def permuted(data: DataSet, seed: int, tasks: int, samples: int | None = None, f
     """
     if tasks < 1:
         raise InputError(f"tasks must be at least 1, got {tasks}")
-    drawn = _seen(draw(data, seed, range(data.classes), samples), features)
-    (train_x, train_y), (test_x, test_y) = drawn.train, drawn.test
+    drawn = draw(data, seed, range(data.classes), samples)
+    ((train_x, test_x),), span = _seen(data, [(drawn.train[0], drawn.test[0])], features)
     random, inputs = generator(seed, f"permuted-{data.name}"), train_x.shape[1]
     orders = [torch.arange(inputs), *(torch.randperm(inputs, generator=random) for _ in range(tasks - 1))]
     made = [
-        Task(f"permutation {number}", (train_x[:, order], train_y), (test_x[:, order], test_y))
+        Task(f"permutation {number}", (train_x[:, order], drawn.train[1]), (test_x[:, order], drawn.test[1]))
         for number, order in enumerate(orders, 1)
     ]
-    return _scenario(data, drawn, made, data.classes)
+    return _scenario(data, made, data.classes, span or drawn.span)
 
 
 def rotated(
@@ -107,23 +111,23 @@ def rotated(
     """
     if tasks < 1 or not math.isfinite(degrees) or (tasks > 1 and degrees == 0):
         raise InputError(f"needs tasks >= 1 and a finite angle other than 0, got {tasks=}, {degrees=}")
-    drawn = draw(data, seed, range(data.classes), samples)
-    shape, compute = drawn.image_shape, _features_of(drawn, features)
+    drawn, shape = draw(data, seed, range(data.classes), samples), data.image_shape
     angles = [degrees * number / max(1, tasks - 1) for number in range(tasks)]
 
     def turned(x: Tensor, angle: float) -> Tensor:
-        if angle != 0:
-            x = rotate_pairs(x, angle) if shape is None else rotate_images(x, shape, angle)
-        return x if compute is None else compute(x)
+        if angle == 0:
+            return x
+        return rotate_pairs(x, angle) if shape is None else rotate_images(x, shape, angle)
 
-    (train_x, train_y), (test_x, test_y) = drawn.train, drawn.test
-    made = [Task(f"{angle:g} degrees", (turned(train_x, angle), train_y), (turned(test_x, angle), test_y)) for angle in angles]
-    if shape is None:  # the corners of the square that the columns of a pair fill reach further than its sides
-        reach = LIMIT * math.sqrt(2)
-        drawn = Drawn(drawn.train, drawn.test, (-reach, reach), None)
-    elif compute is not None:
-        drawn = Drawn(drawn.train, drawn.test, (-LIMIT, LIMIT), None)
-    return _scenario(data, drawn, made, data.classes)
+    pairs = [(turned(drawn.train[0], angle), turned(drawn.test[0], angle)) for angle in angles]
+    pairs, span = _seen(data, pairs, features)
+    made = [
+        Task(f"{angle:g} degrees", (train_x, drawn.train[1]), (test_x, drawn.test[1]))
+        for angle, (train_x, test_x) in zip(angles, pairs, strict=True)
+    ]
+    if shape is None:  # the corners of the square that a pair of columns fills reach further than its sides
+        span = (-LIMIT * math.sqrt(2), LIMIT * math.sqrt(2))
+    return _scenario(data, made, data.classes, span or drawn.span)
 
 
 def class_order(data: DataSet, seed: int, order: Order) -> tuple[int, ...]:
@@ -142,37 +146,38 @@ def class_order(data: DataSet, seed: int, order: Order) -> tuple[int, ...]:
     return order
 
 
-def _seen(drawn: Drawn, features: Features) -> Drawn:
-    compute = _features_of(drawn, features)
-    if compute is None:
-        return drawn
-    (train_x, train_y), (test_x, test_y) = drawn.train, drawn.test
-    return Drawn((compute(train_x), train_y), (compute(test_x), test_y), (-LIMIT, LIMIT), None)
+def _seen(data: DataSet, pairs: list[Pair], features: Features) -> tuple[list[Pair], tuple[float, float] | None]:
+    """Return the features of pairs of training and test images, scaled by the first pair's training images, and their range.
+
+    None for the range if the inputs stay what they are.
+    """
+    if features == "pixels" or data.image_shape is None:
+        return pairs, None
+    shape = data.image_shape
+    answers = [(random_convolution(train, shape), random_convolution(test, shape)) for train, test in pairs]
+    standardise = standardiser(answers[0][0])
+    return [(standardise(train), standardise(test)) for train, test in answers], (-LIMIT, LIMIT)
 
 
-def _features_of(drawn: Drawn, features: Features) -> Callable[[Tensor], Tensor] | None:
-    if features == "pixels" or drawn.image_shape is None:
-        return None
-    return random_convolution(drawn.train[0], drawn.image_shape)
-
-
-def _between(part: Part, first: int, end: int) -> Part:
-    """Return views of the samples of the classes ``first`` to ``end - 1``."""
-    x, y = part
+def _between(x: Tensor, y: Tensor, first: int, end: int, offset: int) -> tuple[Tensor, Tensor]:
+    """Return the samples of the classes ``first`` to ``end - 1``: a view, and the classes counted from ``offset``."""
     low, high = torch.searchsorted(y, torch.tensor([first, end])).tolist()
-    return x[low:high], y[low:high]
+    return x[low:high], y[low:high] - offset
 
 
-def _scenario(data: DataSet, drawn: Drawn, tasks: list[Task], outputs: int, setting: Setting = "domain") -> Scenario:
+def _scenario(
+    data: DataSet, tasks: list[Task], outputs: int, span: tuple[float, float], setting: Setting = "domain"
+) -> Scenario:
     inputs = tasks[0].train[0].shape[1]
+    pixels = data.image_shape is not None and inputs == math.prod(data.image_shape)
     return Scenario(
         tuple(tasks),
         "cross-entropy",
         outputs,
         setting,
-        domain=(drawn.span,) * inputs,
+        domain=(span,) * inputs,
         advice=advice_for(data.name, inputs, outputs),
-        image_shape=drawn.image_shape,
+        image_shape=data.image_shape if pixels else None,
         files=data.files,
     )
 

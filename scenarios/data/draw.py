@@ -24,13 +24,11 @@ class Drawn:
     Args:
         train, test: inputs (N, I), float32, and each sample's class by its place in the order of classes (N,).
         span: the range of every input.
-        image_shape: (height, width) or (height, width, channels); None for tables.
     """
 
     train: Part
     test: Part
     span: tuple[float, float]
-    image_shape: tuple[int, ...] | None
 
 
 def draw(data: DataSet, seed: int, order: Sequence[int], samples: int | None = None, even: bool = False) -> Drawn:
@@ -64,10 +62,10 @@ def draw(data: DataSet, seed: int, order: Sequence[int], samples: int | None = N
     if data.image_shape is not None:
         (train_x, train_y), (test_x, test_y) = parts
         white = (train_x.float().div_(data.white), train_y), (test_x.float().div_(data.white), test_y)
-        return Drawn(*white, (0.0, 1.0), data.image_shape)
+        return Drawn(*white, (0.0, 1.0))
     standardise = standardiser(parts[0][0])
     train, test = ((standardise(x), y) for x, y in parts)
-    return Drawn(train, test, (-LIMIT, LIMIT), None)
+    return Drawn(train, test, (-LIMIT, LIMIT))
 
 
 def _rows(data: DataSet, seed: int) -> tuple[list[Tensor], list[Tensor]]:

@@ -181,6 +181,10 @@ def test_features_are_what_a_network_sees(name: str) -> None:
         assert scenario.domain == ((-3.0, 3.0),) * 512
         assert scenario.image_shape is None
         assert set(scenario.files)
+        first = torch.cat([task.train[0] for task in scenario.tasks]) if mechanism == "split" else scenario.tasks[0].train[0]
+        inside = (first.abs() < 2.99).all(0)  # columns of which nothing was held at 3 deviations
+        assert inside.sum() > 100
+        torch.testing.assert_close(first[:, inside].mean(0), torch.zeros(int(inside.sum())), atol=1e-4, rtol=0)
     split, upright = build(f"split-{name}:features=random-conv"), scenario.tasks[0]
     torch.testing.assert_close(torch.cat([task.train[0] for task in split.tasks]), upright.train[0], atol=1e-5, rtol=0)
 

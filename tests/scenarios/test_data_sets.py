@@ -164,10 +164,10 @@ def test_pairs_of_columns_turn_as_complex_numbers_do(columns: int) -> None:
 def test_random_convolutions_are_filters_relu_and_averages(shape: tuple[int, ...]) -> None:
     channels = shape[2] if len(shape) == 3 else 1
     x = torch.rand(40, int(np.prod(shape)), generator=generator(0, "images"))
-    ours = random_convolution(x, shape)(x)
+    ours = random_convolution(x, shape)
     assert ours.shape == (40, 512)
     weights = torch.randn(32, channels, 6, 6, generator=generator(0, "random-conv", channels)).numpy().astype(np.float64)
-    answers = np.empty((40, 32, 4, 4))
+    answers = np.empty((40, 4, 4))
     for number in (0, 31):
         filter_ = weights[number] - weights[number].mean()
         filter_ /= np.linalg.norm(filter_)
@@ -176,24 +176,16 @@ def test_random_convolutions_are_filters_relu_and_averages(shape: tuple[int, ...
             excited = np.maximum(total[::2, ::2], 0)
             side = len(excited)
             edges = [(i * side // 4, -(-(i + 1) * side // 4)) for i in range(4)]
-            answers[row, number] = [[excited[a:b, c:d].mean() for c, d in edges] for a, b in edges]
-        z = (answers[:, number] - answers[:, number].mean(0)) / answers[:, number].std(0)
-        np.testing.assert_allclose(ours.view(40, 32, 4, 4)[:, number].numpy(), np.clip(z, -3, 3), atol=2e-4)
+            answers[row] = [[excited[a:b, c:d].mean() for c, d in edges] for a, b in edges]
+        np.testing.assert_allclose(ours.view(40, 32, 4, 4)[:, number].numpy(), answers, atol=1e-5)
 
 
 def test_brightness_alone_excites_no_filter() -> None:
-    noisy = torch.rand(30, 784, generator=generator(0, "images"))
-    compute = random_convolution(noisy, (28, 28))
-    grey, white = compute(torch.full((1, 784), 0.3)), compute(torch.ones(1, 784))
-    torch.testing.assert_close(grey, white, atol=1e-4, rtol=0)
+    assert random_convolution(torch.full((1, 784), 0.7), (28, 28)).abs().max() < 1e-5
 
 
-def test_features_are_scaled_by_the_training_images_and_need_room() -> None:
-    train = torch.rand(200, 784, generator=generator(0, "images"))
-    compute = random_convolution(train, (28, 28))
-    assert compute(train).mean(0).abs().max() < 0.05, "all but what was held at 3 deviations is centred"
-    brighter = compute(train * 3)
-    assert brighter.max() <= 3
-    assert brighter.mean() > 0.5
+def test_features_do_not_depend_on_the_images_beside_and_need_room() -> None:
+    many = torch.rand(600, 784, generator=generator(0, "images"))
+    torch.testing.assert_close(random_convolution(many[500:], (28, 28)), random_convolution(many, (28, 28))[500:])
     with pytest.raises(InputError, match="at least 12 x 12 pixels, got 8 x 8"):
         random_convolution(torch.rand(3, 64), (8, 8))
