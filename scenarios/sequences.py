@@ -4,6 +4,7 @@ Pure functions of a data set and a seed; :mod:`scenarios.classification` gives t
 """
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -119,8 +120,8 @@ def rotated(
             return x
         return rotate_pairs(x, angle) if shape is None else rotate_images(x, shape, angle)
 
-    pairs = [(turned(drawn.train[0], angle), turned(drawn.test[0], angle)) for angle in angles]
-    pairs, span = _seen(data, pairs, features)
+    pixels = ((turned(drawn.train[0], angle), turned(drawn.test[0], angle)) for angle in angles)  # one task at a time
+    pairs, span = _seen(data, pixels, features)
     made = [
         Task(f"{angle:g} degrees", (train_x, drawn.train[1]), (test_x, drawn.test[1]))
         for angle, (train_x, test_x) in zip(angles, pairs, strict=True)
@@ -146,13 +147,13 @@ def class_order(data: DataSet, seed: int, order: Order) -> tuple[int, ...]:
     return order
 
 
-def _seen(data: DataSet, pairs: list[Pair], features: Features) -> tuple[list[Pair], tuple[float, float] | None]:
+def _seen(data: DataSet, pairs: Iterable[Pair], features: Features) -> tuple[list[Pair], tuple[float, float] | None]:
     """Return the features of pairs of training and test images, scaled by the first pair's training images, and their range.
 
     None for the range if the inputs stay what they are.
     """
     if features == "pixels" or data.image_shape is None:
-        return pairs, None
+        return list(pairs), None
     shape = data.image_shape
     answers = [(random_convolution(train, shape), random_convolution(test, shape)) for train, test in pairs]
     standardise = standardiser(answers[0][0])
