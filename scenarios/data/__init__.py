@@ -2,7 +2,6 @@
 
 from scenarios.data.dataset import DataSet
 from scenarios.data.draw import Drawn, draw
-from scenarios.data.features import FEATURES
 from scenarios.data.sources import DATA_SETS, FROM_FILES, load_data
 
-__all__ = ["DATA_SETS", "FEATURES", "FROM_FILES", "DataSet", "Drawn", "draw", "load_data"]
+__all__ = ["DATA_SETS", "FROM_FILES", "DataSet", "Drawn", "draw", "load_data"]

@@ -11,7 +11,6 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 
 Features = Literal["pixels", "random-conv"]
-FEATURES: tuple[Features, ...] = ("pixels", "random-conv")
 
 LIMIT = 3.0
 """Standardised numbers are held within so many standard deviations, which is then the range of a spline's grid."""
