@@ -39,7 +39,7 @@ class List:
             console.print(Text(title, style="bold"))
             for name, builder in registry.available().items():
                 description = inspect.getdoc(builder) or ""
-                console.print(Text(f"  {name:18}").append(description.partition("\n")[0]), soft_wrap=True)
+                console.print(Text(f"  {name:24}").append(description.partition("\n")[0]), soft_wrap=True)
                 if self.verbose:
                     for key, option in schema(builder, reserved[title](builder)).items():
                         console.print(Text(f"      {_option(key, option)}", style="cyan"), soft_wrap=True)
