@@ -2,6 +2,6 @@
 
 from kancl.registry import Registry
 
-BUILT_IN = ("independent", "joint", "naive")
+BUILT_IN = ("ewc", "independent", "joint", "knot-anchor", "l2-init", "lazy", "mas", "naive", "si")
 
-strategies = Registry("strategy", {name: f"runners.strategies.{name}" for name in BUILT_IN})
+strategies = Registry("strategy", {name: f"runners.strategies.{name.replace('-', '_')}" for name in BUILT_IN})

@@ -1,0 +1,44 @@
+"""L2 towards the initial parameters: a network that stays able to learn."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from kancl.models import Network
+from runners.config import Policy
+from runners.strategies.anchors import ANCHOR, check_parameters_stay, check_strength, named, quadratic_penalty, snapshot
+from runners.strategies.registry import strategies
+from runners.strategies.strategy import State, Step, Strategy
+from runners.stream import Samples, Stream
+
+
+@strategies.register("l2-init")
+@dataclass(frozen=True)
+class L2Init(Strategy):
+    """Pull all parameters to their initial values, for plasticity (regenerative regularisation).
+
+    L(theta) + strength / 2 * |theta - theta_0|^2 from the first step of the first task on, theta_0 being each seed's own
+    initial parameters. Kumar et al. 2023 (arXiv 2308.11958), section 4; the paper's lambda is strength / 2. It keeps nothing
+    of old tasks: a parameter that the present task does not need goes back to where learning was easy.
+
+    Args:
+        strength: of the penalty, >= 0.
+    """
+
+    strength: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_strength(strength=self.strength)
+
+    def check(self, network: Network, stream: Stream, policy: Policy) -> None:
+        """Refuse networks whose parameters change their meaning."""
+        check_parameters_stay(network, stream)
+
+    def begin_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
+        """Remember the initial parameters, as they are once the network knows its first task."""
+        return {**state, **named(ANCHOR, snapshot(network))} if phase == 0 else state
+
+    def penalty(self, state: State, step: Step) -> Float[Tensor, "S"] | None:
+        """Return the penalty."""
+        return quadratic_penalty(state, step.network, self.strength)

@@ -1,0 +1,73 @@
+"""Coefficients of local bases, and how much of a task's inputs lies on each: what strategies made for splines share."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from kancl.errors import InputError
+from kancl.locality import Probe, coefficients_of, key_of, mass
+from kancl.models import Network
+from runners.stream import Stream
+
+IDLE = 1e-3
+"""A basis function is idle at a point where it is at most this share of the largest one there."""
+
+SEEN = 64
+"""Samples on which bases are looked at."""
+
+CHUNK = 1 << 22
+"""Numbers (seeds x samples x inputs) that go through the network at once."""
+
+
+def check_local(network: Network, stream: Stream) -> None:
+    """See that some coefficient belongs to a local basis.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not local_coefficients(network, stream.train[0].x[:, :SEEN]):
+        raise InputError(
+            "the strategy is for coefficients of local basis functions, and this architecture has none: every function it has "
+            "acts on every input; choose an architecture such as kan, or a strategy for all parameters, such as ewc"
+        )
+
+
+def local_coefficients(network: Network, x: Float[Tensor, "S B I"]) -> dict[str, str]:
+    """Return the names of the trained parameters that hold coefficients of local bases, each with its layer's name.
+
+    A basis is local if every input at every sample leaves some of its functions idle.
+    """
+    probe, found = Probe(network), {}
+    seen = probe.run(x).inputs
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    for name, layer in probe.layers.items():
+        own = coefficients_of(layer)
+        if own is None or key_of(name, own) not in trained or name not in seen:
+            continue
+        sizes = [layer.usage(given).abs() for given in seen[name]]  # type: ignore[operator]
+        if all(bool((used <= IDLE * used.amax(-1, keepdim=True)).any(-1).all()) for used in sizes):
+            found[key_of(name, own)] = name
+    return found
+
+
+def masses(network: Network, x: Float[Tensor, "S N I"]) -> dict[str, Float[Tensor, "S ..."]]:
+    """Return, for every parameter of local coefficients, how much of the samples lies on each: the mean of |B_c(x_j)|.
+
+    Where basis functions sum to 1, as B-splines do within their grid, the masses of an input's coefficients sum to 1. They have
+    the parameter's axes, of length 1 where a basis function is shared, as it is by all outputs.
+    """
+    probe, parameters = Probe(network), dict(network.named_parameters())
+    size = max(1, CHUNK // (x.shape[0] * x.shape[2]))
+    totals: dict[str, Tensor] = {}
+    local = local_coefficients(network, x[:, :SEEN])
+    for part in x.split(size, dim=1):
+        seen = probe.run(part).inputs
+        for key, name in local.items():
+            share = _over(mass(probe.layers[name], seen[name]), parameters[key]) * (part.shape[1] / x.shape[1])
+            totals[key] = totals[key] + share if key in totals else share
+    return totals
+
+
+def _over(found: Float[Tensor, "S J C"], coef: Tensor) -> Float[Tensor, "S ..."]:
+    """Give a number for each basis function the trailing axes of its coefficients."""
+    own = found if coef.shape[1:3] == found.shape[1:] else found[:, 0]  # a table that all inputs share has no axis J
+    return own.reshape(*own.shape, *[1] * (coef.ndim - own.ndim))
