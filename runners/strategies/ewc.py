@@ -28,10 +28,10 @@ from runners.stream import Samples, Stream
 class EWC(Strategy):
     """Hold parameters by the Fisher information of old tasks (elastic weight consolidation).
 
-    L(theta) + strength / 2 * sum_t sum_i F_ti (theta_i - theta*_ti)^2, one term for every old task t; theta*_t and F_t are those
-    at its end. Kirkpatrick et al. 2017 (arXiv 1612.00796), equation 3. F is the mean over samples of the squared gradients of
-    single samples, never the square of a batch's mean gradient, so no batch size enters into it. (avalanche 0.6.0 squares the
-    mean gradient of a batch, which is the smaller the larger the batch: its strengths do not carry over.)
+    L(theta) + strength / 2 * sum_t sum_i F_ti (theta_i - theta*_ti)^2, one term for every old task t, with what theta
+    and F were at its end. Kirkpatrick et al. 2017 (arXiv 1612.00796), equation 3. F is the mean over samples of the squared
+    gradients of single samples, never the square of a batch's mean gradient, so no batch size enters into it. (avalanche 0.6.0
+    squares the mean gradient of a batch, which is the smaller the larger the batch: its strengths do not carry over.)
 
     In units of the loss, strength 1 makes the penalty the second-order approximation of the sum of the old tasks' mean
     cross-entropies. A mean squared error is 2 / O times the negative log-likelihood of the unit Gaussian, so there it is 2 / O.

@@ -38,17 +38,19 @@ class SI(Strategy):
     paper's c is strength / 2. g is the gradient of the loss at the beginning of the step, with what the architecture itself
     adds to it and without this penalty: the penalty's gradient, strength Omega (theta - theta*), is added by hand after g was
     read and before clipping. The change is whatever the optimiser did, Adam's moments and decay included, as in the paper.
-    omega is not clamped: a parameter that climbed on balance has a negative one.
 
     L-BFGS is refused: it searches along the gradient of the loss alone, and takes no added ones.
 
     Args:
         strength: of the penalty, >= 0.
         xi: damping of the division, > 0, in units of a squared parameter.
+        clamp: count a negative omega of a task as 0. The paper's definition keeps it: a parameter that worked against the loss
+            on balance is then pushed away from its old value, and at large strengths training can run away.
     """
 
-    strength: float = 10.0
+    strength: float = 1.0
     xi: float = 0.1
+    clamp: bool = False
 
     def __post_init__(self) -> None:
         check_strength(strength=self.strength)
@@ -61,10 +63,9 @@ class SI(Strategy):
 
     def begin_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
         """Begin a path at the present parameters, which the last task ended with."""
-        zero = {name: torch.zeros_like(value) for name, value in snapshot(network).items()}
-        held = move_anchor(state, network, zero) if phase == 0 else state
-        own = {name: tensor.clone() for name, tensor in zero.items()}
-        return {**held, **named(PATH, own), **named(GRADIENT, zero), **named(LAST, snapshot(network))}
+        held = move_anchor(state, network, _zeros(network)) if phase == 0 else state
+        own = {**named(PATH, _zeros(network)), **named(GRADIENT, _zeros(network)), **named(LAST, snapshot(network))}
+        return {**held, **own}
 
     @torch.no_grad()
     def correct(self, state: State, step: Step) -> None:
@@ -90,7 +91,12 @@ class SI(Strategy):
         """Add the task's importance, move the anchor to the present parameters, and drop the path."""
         found = {}
         for name, value in snapshot(network).items():
-            change = value - state[ANCHOR + name]
-            found[name] = state[IMPORTANCE + name] + state[PATH + name] / (change.square() + self.xi)
+            change, path = value - state[ANCHOR + name], state[PATH + name]
+            path = path.clamp(min=0.0) if self.clamp else path
+            found[name] = state[IMPORTANCE + name] + path / (change.square() + self.xi)
         kept = {key: tensor for key, tensor in state.items() if not key.startswith((PATH, GRADIENT, LAST))}
         return move_anchor(kept, network, found)
+
+
+def _zeros(network: Network) -> dict[str, Tensor]:
+    return {name: torch.zeros_like(parameter) for name, parameter in trained(network).items()}
