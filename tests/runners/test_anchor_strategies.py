@@ -108,7 +108,7 @@ def killing(seed: int) -> Scenario:
 
 def test_l2_init_keeps_a_network_able_to_learn(tools: Any, enrol: Callable[..., None]) -> None:
     enrol(scenarios, "killing", killing)
-    said = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.0, "steps": 400, "seeds": 3}
+    said = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.0, "steps": 500, "seeds": 3}
     learned = [
         result_of(tools, "killing", "mlp:hidden=16", strategy, **said).R["rmse"][:, 2, 1]
         for strategy in ("naive", "l2-init:strength=0.05")
