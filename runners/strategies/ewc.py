@@ -33,7 +33,7 @@ class EWC(Strategy):
     gradients of single samples, never the square of a batch's mean gradient, so no batch size enters into it. (avalanche 0.6.0
     squares the mean gradient of a batch, which is the smaller the larger the batch: its strengths do not carry over.)
 
-    In units of the loss, strength 1 makes the penalty the second-order approximation of the sum of the old tasks' mean
+    In units of the loss, strength 1 makes the penalty the diagonal second-order approximation of the sum of the old tasks' mean
     cross-entropies. A mean squared error is 2 / O times the negative log-likelihood of the unit Gaussian, so there it is 2 / O.
 
     Args:

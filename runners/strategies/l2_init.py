@@ -37,7 +37,7 @@ class L2Init(Strategy):
 
     def begin_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
         """Remember the initial parameters, as they are once the network knows its first task."""
-        return {**state, **named(ANCHOR, snapshot(network))} if phase == 0 else state
+        return state or named(ANCHOR, snapshot(network))
 
     def penalty(self, state: State, step: Step) -> Float[Tensor, "S"] | None:
         """Return the penalty."""

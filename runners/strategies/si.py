@@ -63,7 +63,7 @@ class SI(Strategy):
 
     def begin_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
         """Begin a path at the present parameters, which the last task ended with."""
-        held = move_anchor(state, network, _zeros(network)) if phase == 0 else state
+        held = state or move_anchor(state, network, _zeros(network))  # in the first task there is no state
         own = {**named(PATH, _zeros(network)), **named(GRADIENT, _zeros(network)), **named(LAST, snapshot(network))}
         return {**held, **own}
 
