@@ -46,8 +46,9 @@ class Spec:
 def parse_spec(text: str) -> Spec:
     """Read ``name``, ``name:key=value,...`` or ``path.py:name:key=value,...``.
 
-    A list is written ``hidden=12x13`` or ``hidden=[12,13]``; ``none``, ``true`` and ``false`` are what they say; a text
-    that looks like one of these, or like a number, is put in quotes: ``title="1.10"``.
+    A list is written ``hidden=12x13`` or ``hidden=[12,13]``, of texts ``names=["a","b"]`` or ``names=[a,b]``; ``none``,
+    ``true`` and ``false`` are what they say; a text that looks like one of these, or like a number, is put in quotes:
+    ``title="1.10"``.
 
     >>> parse_spec("mlp:hidden=12x13,activation=tanh").options
     {'hidden': [12, 13], 'activation': 'tanh'}
@@ -197,11 +198,11 @@ def _place(error: Exception, builder: Builder) -> str:
     return (place_of(error, Path(file)) if file else "") or place_of(error)
 
 
-def _split(text: str) -> list[str]:
+def _split(text: str, opening: str = "[", closing: str = "]") -> list[str]:
     """Split at the commas that are not inside brackets."""
     parts, depth = [""], 0
     for character in text:
-        depth += (character == "[") - (character == "]")
+        depth += (character in opening) - (character in closing)
         if character == "," and depth == 0:
             parts.append("")
         else:
@@ -217,6 +218,10 @@ def _read(text: str) -> Any:
     try:
         return json.loads(text.lower() if text.lower() in ("true", "false") else text, parse_constant=_refuse_constant)
     except json.JSONDecodeError:
+        if (
+            len(text) > 1 and text[0] == "[" and text[-1] == "]" and '"' not in text
+        ):  # shells take quotes away: [I.6.2,min(x,0)]
+            return [_read(part.strip()) for part in _split(text[1:-1], "[(", "])")]
         return text
 
 

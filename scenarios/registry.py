@@ -11,8 +11,12 @@ CLASSIFICATION = tuple(
 scenarios = Registry(
     "scenario",
     {
+        "feynman": "scenarios.feynman",
         "gaussian-peaks": "scenarios.gaussian_peaks",
+        "image-bands": "scenarios.image_bands",
         "kanbefair": "scenarios.kanbefair",
+        "piecewise-functions": "scenarios.piecewise",
+        "sine-tasks": "scenarios.sine_tasks",
         **dict.fromkeys(CLASSIFICATION, "scenarios.classification"),
     },
 )

@@ -1,0 +1,46 @@
+"""Points drawn for tasks, such that no test point of any task is a training point of any other."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kancl.errors import InputError
+
+Box = Sequence[tuple[float, float]]
+"""One (low, high) for each input."""
+TRIES = 100
+
+
+def draw_apart(boxes: Sequence[Box], samples: int, test_samples: int, random: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+    """Draw training and test points uniformly in the box of each task: pairs of (samples, I) and (test_samples, I), float32.
+
+    Two draws of one float32 coordinate often coincide: of a thousand test points among five thousand training points on [-1, 1]
+    about one time in four. A test point that equals a training point of any task is drawn again.
+
+    Raises:
+        InputError: a box so narrow that it holds hardly any other points.
+    """
+    train = [_uniform(box, samples, random) for box in boxes]
+    known = {row for x in train for row in rows_of(x)}
+    return [(x, _fresh(box, test_samples, known, random)) for box, x in zip(boxes, train, strict=True)]
+
+
+def rows_of(x: Tensor) -> list[bytes]:
+    """Return every sample as a comparable value."""
+    return [row.tobytes() for row in (x + 0.0).numpy()]  # + 0.0: -0.0 is 0.0
+
+
+def _fresh(box: Box, count: int, known: set[bytes], random: torch.Generator) -> Tensor:
+    x = _uniform(box, count, random)
+    for _ in range(TRIES):
+        repeated = [number for number, row in enumerate(rows_of(x)) if row in known]
+        if not repeated:
+            return x
+        x[repeated] = _uniform(box, len(repeated), random)
+    raise InputError(f"the range {list(box)} holds too few different numbers for separate training and test points; widen it")
+
+
+def _uniform(box: Box, count: int, random: torch.Generator) -> Tensor:
+    low, high = torch.tensor(box, dtype=torch.float64).unbind(1)
+    return (low + (high - low) * torch.rand(count, len(box), generator=random, dtype=torch.float64)).float()
