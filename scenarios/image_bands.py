@@ -40,10 +40,11 @@ def image_bands(
     is how users showed that KANs forget beyond one dimension (pykan, issue 227): all bands cover the same range of x.
 
     Expected: splines along y are hardly shared by bands, those along x by all of them, so a KAN forgets; a table over the
-    joint grid (`lookup`) keeps what it learned in every band. With ``direction=vertical`` the axes change places.
+    joint grid (`lookup`) loses only the tiles that two bands share. With ``direction=vertical`` the axes change places.
 
     Args:
-        image: ``flower`` or ``china``, two photographs that come with scikit-learn, or the path of a PNG or JPEG file.
+        image: ``flower`` or ``china``, two photographs that come with scikit-learn, or the path of a PNG or JPEG file
+            (8 bits a channel; transparency is ignored, a camera's note on orientation is not).
         bands: number of bands and tasks; their sizes differ by one line of pixels at most.
         height: of the resized picture in pixels, at least 2; the width follows from its proportions.
         colour: learn three outputs, red, green and blue, instead of one grey value (luma, ITU-R 601).
@@ -54,17 +55,17 @@ def image_bands(
     if height < 2:
         raise InputError(f"height must be at least 2 pixels, got {height}")
     pixels, files = _pixels(image, height, colour)
-    x, y = _samples(pixels, transposed=direction == "vertical")
-    lines, length = (pixels.shape[1], pixels.shape[0]) if direction == "vertical" else (pixels.shape[0], pixels.shape[1])
-    if not 1 <= bands <= lines:
-        raise InputError(f"bands must be 1 to {lines}, the lines of pixels in that direction, got {bands}")
+    lines = _lines(pixels, vertical=direction == "vertical")
+    if not 1 <= bands <= len(lines[0]):
+        raise InputError(f"bands must be 1 to {len(lines[0])}, the lines of pixels in that direction, got {bands}")
     random = generator(seed, "image-bands")
     tasks = []
-    for number, band in enumerate(torch.arange(lines * length).view(lines, length).tensor_split(bands), 1):
-        train = rest = band.flatten()
+    for number, (x, y) in enumerate(zip(*(part.tensor_split(bands) for part in lines), strict=True), 1):
+        x, y = x.flatten(0, 1), y.flatten(0, 1)
+        train = rest = torch.arange(len(x))
         if test == "held-out":
-            drawn = train[torch.randperm(len(train), generator=random)]
-            cut = max(1, round(TEST_SHARE * len(drawn)))
+            drawn = torch.randperm(len(x), generator=random)
+            cut = max(1, round(TEST_SHARE * len(x)))
             rest, train = drawn[:cut].sort().values, drawn[cut:].sort().values
         tasks.append(Task(f"band {number} of {bands}", (x[train], y[train]), (x[rest], y[rest])))
     return Scenario(
@@ -72,20 +73,17 @@ def image_bands(
         loss="mse",
         domain=((-1.0, 1.0), (-1.0, 1.0)),
         test_is_train=test == "train",
-        advice=_advice(y.shape[1]),
+        advice=_advice(pixels.shape[2]),
         files=files,
     )
 
 
-def _samples(pixels: Tensor, transposed: bool) -> tuple[Tensor, Tensor]:
-    """Return coordinates (N, 2) on [-1, 1] and values (N, C) of all pixels, line by line, or column by column."""
-    height, width, channels = pixels.shape
-    down, right = ((2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1 for size in (height, width))
+def _lines(pixels: Tensor, vertical: bool) -> tuple[Tensor, Tensor]:
+    """Return the coordinates (L, M, 2) on [-1, 1] and the values (L, M, C) of L lines of M pixels: rows, or columns."""
+    down, right = ((2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1 for size in pixels.shape[:2])
     y, x = torch.meshgrid(down, right, indexing="ij")
-    places = torch.stack([x, y], -1)
-    if transposed:
-        places, pixels = places.transpose(0, 1), pixels.transpose(0, 1)
-    return places.reshape(-1, 2).float(), pixels.reshape(-1, channels)
+    places = torch.stack([x, y], -1).float()
+    return (places.transpose(0, 1), pixels.transpose(0, 1)) if vertical else (places, pixels)
 
 
 def _pixels(image: str, height: int, colour: bool) -> tuple[Tensor, dict[str, str]]:
@@ -110,16 +108,18 @@ def _pixels(image: str, height: int, colour: bool) -> tuple[Tensor, dict[str, st
 
 
 def _opened(path: Path) -> "Picture":
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     if not path.is_file():
         raise InputError(f"image must be {' or '.join(BUILT_IN)} or the path of a PNG or JPEG file; there is no file {path}")
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as picture:
-            picture.load()
-            return picture
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what broken files make Pillow raise
+            upright = ImageOps.exif_transpose(picture)
+    except Exception as error:  # of many kinds: Pillow has no one exception for damaged files
         raise InputError(f"{path} cannot be read as a PNG or JPEG picture: {error}") from error
+    if upright.mode.startswith(("I", "F")):  # Pillow would cut these values off at 255
+        raise InputError(f"{path} has more than 8 bits a channel; save it with 8")
+    return upright
 
 
 def _advice(outputs: int) -> Advice:
