@@ -102,16 +102,20 @@ def _everywhere(pieces: list[Formula], ends: list[float], x: Tensor) -> Tensor:
 
 
 def _advice() -> Advice:
-    """The paper's kind of KAN, [1,1], with 20 intervals to a task, and rivals of its size; five points to an interval."""
+    """The paper's kind of KAN, [1,1], with 20 intervals to a task, and rivals of its size; five points to an interval.
+
+    Widths cannot make an MLP of so few splines that small, so its splines are coarser. Under SGD the MLP learned one piece in
+    five at the larger rate.
+    """
     adam = {"lr": 3e-3, "steps": 2000}
+    sizes = rivals_of_kan(1, 1, hidden=(), intervals=100, base="none", depth=2, activation="tanh", interpolation="linear")
     return Advice(
-        architectures=rivals_of_kan(
-            1, 1, hidden=(), intervals=100, base="none", depth=2, activation="tanh", interpolation="linear"
-        ),
+        architectures={**sizes, "mlp-bspline": {"hidden": (2,), "intervals": 45}},
         policies={
             "adam": adam,
             "adamw": adam,
             "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 2000},
             "lbfgs": {"lr": 1.0, "steps": 100},
         },
+        own_policies={"mlp": {"sgd": {"lr": 0.03, "steps": 4000}}},
     )

@@ -23,8 +23,8 @@ REACH = 5.0
 def sine_tasks(
     seed: int,
     tasks: int = 5,
-    samples: int = 100,
-    test_samples: int = 100,
+    samples: int = 500,
+    test_samples: int = 200,
     setting: Literal["domain", "task"] = "domain",
     windows: bool = False,
 ) -> Scenario:
@@ -76,7 +76,7 @@ def _uniform(low: float, high: float, count: int, random: torch.Generator) -> Te
 
 def _advice(outputs: int) -> Advice:
     """A KAN [1,5,O] with ten intervals on every edge, and rivals of its size."""
-    adam = {"lr": 1e-2, "steps": 2000}
+    adam = {"lr": 3e-3, "steps": 2000}
     return Advice(
         architectures=rivals_of_kan(
             1, outputs, hidden=(5,), intervals=10, base="none", depth=2, activation="tanh", interpolation="linear"
@@ -87,5 +87,4 @@ def _advice(outputs: int) -> Advice:
             "sgd": {"lr": 0.01, "momentum": 0.9, "steps": 2000},
             "lbfgs": {"lr": 1.0, "steps": 100},
         },
-        own_policies={"mlp": {"adam": {"lr": 3e-3}}},
     )
