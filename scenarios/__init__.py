@@ -1,8 +1,21 @@
 """Sequences of tasks, found by name; ``@scenarios.register("name")`` adds your own."""
 
+from scenarios.avalanche_in import from_avalanche
+from scenarios.avalanche_out import to_avalanche
 from scenarios.build import build_scenario, complete_scenario
 from scenarios.checks import check_scenario
 from scenarios.registry import register, scenarios
 from scenarios.task import Advice, Scenario, Task
 
-__all__ = ["Advice", "Scenario", "Task", "build_scenario", "check_scenario", "complete_scenario", "register", "scenarios"]
+__all__ = [
+    "Advice",
+    "Scenario",
+    "Task",
+    "build_scenario",
+    "check_scenario",
+    "complete_scenario",
+    "from_avalanche",
+    "register",
+    "scenarios",
+    "to_avalanche",
+]

@@ -11,6 +11,7 @@ CLASSIFICATION = tuple(
 scenarios = Registry(
     "scenario",
     {
+        "avalanche": "scenarios.avalanche",
         "feynman": "scenarios.feynman",
         "gaussian-peaks": "scenarios.gaussian_peaks",
         "image-bands": "scenarios.image_bands",
