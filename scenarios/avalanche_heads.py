@@ -70,13 +70,7 @@ def _task_heads(classes: list[Classes], labels: Sequence[frozenset[int]], differ
             f"experience {several[0]} holds the tasks {sorted(labels[several[0]])}; a task has one head, so its samples need "
             "one task label. Say setting='domain' or 'class' to leave task labels out"
         )
-    keys = [min(found) for found in labels] if differ else list(range(len(classes)))
-    heads = _by_key(classes, keys)
-    if _disjoint(list(heads.values())):
-        plain = _as_numbered(classes, "task")
-        active = tuple(tuple(sorted(heads[key])) for key in keys)
-        return Heads("task", plain.outputs, plain.units, active, told=differ)
-    return _own_units(classes, keys, "task", told=differ)
+    return _own_units(classes, [min(found) for found in labels] if differ else range(len(classes)), "task", told=differ)
 
 
 def _domain_heads(classes: list[Classes]) -> Heads:
@@ -98,20 +92,16 @@ def _as_numbered(classes: list[Classes], setting: Setting) -> Heads:
 
 def _own_units(classes: list[Classes], keys: Sequence[int], setting: Setting, told: bool) -> Heads:
     """Every key gets a block of units, in order of appearance; in the task setting the block is its head."""
+    heads: dict[int, Classes] = {}
+    for key, found in zip(keys, classes, strict=True):
+        heads[key] = heads.get(key, frozenset()) | found
     units: dict[int, dict[int, int]] = {}
     outputs = 0
-    for key, found in _by_key(classes, keys).items():
+    for key, found in heads.items():
         units[key] = {label: outputs + place for place, label in enumerate(sorted(found))}
         outputs += len(found)
     active = tuple(tuple(units[key].values()) if setting == "task" else None for key in keys)
     return Heads(setting, outputs, tuple(units[key] for key in keys), active, told)
-
-
-def _by_key(classes: list[Classes], keys: Sequence[int]) -> dict[int, Classes]:
-    heads: dict[int, Classes] = {}
-    for key, found in zip(keys, classes, strict=True):
-        heads[key] = heads.get(key, frozenset()) | found
-    return heads
 
 
 def _disjoint(sets: list[Classes]) -> bool:

@@ -44,11 +44,13 @@ def from_avalanche(
 
     **Setting**, unless given. Task labels that differ between experiences make the setting ``task``: experiences of one label
     share a head. Without them it is ``domain`` if all experiences have the same classes, else ``class``. A regression is always
-    ``domain``: all its outputs are in use in every task, so a task label changes nothing. In ``task``, classes that no two
-    labels share keep their numbers; where classes recur under another label (they restart at 0 in each task, or the task is
-    another permutation of the same pictures) every label gets output units of its own, in order of appearance. A ``class``
-    setting asked for where all tasks have the same classes also gives every task its own units; a ``domain`` setting asked
-    for where no two tasks share a class makes a class's place within its task the label.
+    ``domain``: all its outputs are in use in every task, so a task label changes nothing.
+
+    **Output units**. In ``task`` every label gets units of its own, in order of appearance and then of class number: so classes
+    that restart at 0 in each task are told apart, and seeds with other class orders have the same heads. In ``class`` and
+    ``domain`` class numbers are the units, except in two cases that must be asked for: in a ``class`` setting where all
+    tasks have the same classes every task gets its own units, and in a ``domain`` setting where no two tasks share a class the
+    label is a class's place within its task.
 
     **Test stream**: as long as the training stream, or a single experience that is the whole test set (CORe50,
     ``ni_benchmark``): each task is then tested on those of its samples whose class the task has.
@@ -276,13 +278,14 @@ def _range(parts: list[_Part]) -> tuple[tuple[float, float], ...]:
 
 
 def _advice(inputs: int, outputs: int) -> Advice:
-    few = {"epochs": 10, "batch_size": 32}
+    few = {"epochs": 20, "batch_size": 32}
     return Advice(
         architectures=rivals_of_kan(inputs, outputs, hidden=(16,)),
         policies={
             "adam": {"lr": 1e-3, **few},
             "adamw": {"lr": 1e-3, **few},
             "sgd": {"lr": 0.05, "momentum": 0.9, **few},
-            "lbfgs": {"lr": 1.0, "steps": 50},
+            "lbfgs": {"lr": 1.0, "steps": 20},
         },
+        own_policies={"kan": {"sgd": {"lr": 0.01}}},
     )

@@ -29,7 +29,7 @@ CASES: list[tuple[str, list[list[int]], list[Any], str | None, str, int, list[li
     ("the same classes", SAME, [0, 0], None, "domain", 3, SAME, [None, None]),
     ("one task", [[2, 5]], [0], None, "domain", 6, [[2, 5]], [None]),
     ("classes come back among others", RECUR, [0] * 3, None, "class", 4, RECUR, [None] * 3),
-    ("labels, classes of their own", SPLIT, [0, 1], None, "task", 8, SPLIT, [(1, 3), (0, 7)]),
+    ("labels, classes of their own", SPLIT, [0, 1], None, "task", 4, [[1, 0], [2, 3]], [(0, 1), (2, 3)]),
     ("labels, classes restart", RESTART, [0, 1], None, "task", 4, [[0, 1], [3, 2]], [(0, 1), (2, 3)]),
     ("labels in another order", RESTART, [5, 2], None, "task", 4, [[0, 1], [3, 2]], [(0, 1), (2, 3)]),
     ("a task comes back", [[0, 1], [2, 3], [1]], [0, 1, 0], None, "task", 4, [[0, 1], [2, 3], [1]], [(0, 1), (2, 3), (0, 1)]),
@@ -39,7 +39,7 @@ CASES: list[tuple[str, list[list[int]], list[Any], str | None, str, int, list[li
     ("class asked for, other classes", SPLIT, [0, 1], "class", "class", 8, SPLIT, [None, None]),
     ("class asked for, same classes", RESTART, [0, 1], "class", "class", 4, [[0, 1], [3, 2]], [None, None]),
     ("class asked for, one task", [[2, 5]], [0], "class", "class", 6, [[2, 5]], [None]),
-    ("task asked for, no labels", SPLIT, [0, 0], "task", "task", 8, SPLIT, [(1, 3), (0, 7)]),
+    ("task asked for, no labels", SPLIT, [0, 0], "task", "task", 4, [[1, 0], [2, 3]], [(0, 1), (2, 3)]),
     ("task asked for, same classes", RESTART, [0, 0], "task", "task", 4, [[0, 1], [3, 2]], [(0, 1), (2, 3)]),
     ("class asked for, mixed labels", SPLIT, [[0, 1], [1]], "class", "class", 8, SPLIT, [None, None]),
 ]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
+from runners.stream import stack
 from scenarios import Scenario, build_scenario
 from scenarios.avalanche_data import FILES, find_files, offline
 
@@ -81,11 +82,19 @@ def test_the_files_are_named_with_their_digests(build: Callable[..., Scenario], 
 def test_task_labels_and_settings(build: Callable[..., Scenario]) -> None:
     order = 'extra=["fixed_class_order=[9,8,7,6,5,4,3,2,1,0]"]'
     task = build(f"avalanche:experiences=2,task_labels=true,{order}")
-    assert (task.setting, [t.active for t in task.tasks]) == ("task", [(5, 6, 7, 8, 9), (0, 1, 2, 3, 4)])
+    assert (task.setting, [t.active for t in task.tasks]) == ("task", [(0, 1, 2, 3, 4), (5, 6, 7, 8, 9)])
+    assert classes(task) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     domain = build(f"avalanche:experiences=2,setting=domain,{order}")
     assert (domain.setting, domain.outputs, classes(domain)) == ("domain", 5, [[0, 1, 2, 3, 4]] * 2)
     few = build("avalanche:samples=3,test_samples=1")
     assert [(len(t.train[0]), len(t.test[0])) for t in few.tasks] == [(6, 2)] * 5
+
+
+@pytest.mark.parametrize("options", ["", ":task_labels=true", ":setting=domain", ":benchmark=PermutedMNIST,task_labels=true"])
+def test_seeds_with_other_class_orders_can_be_stacked(data_root: Path, monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    monkeypatch.chdir(data_root.parent)
+    stream = stack(parse_spec(f"avalanche{options}"), (0, 1))
+    assert stream.train[0].x.shape[:2] == (2, 60 if "Permuted" in options else 12)
 
 
 def test_permuted_mnist_is_the_first_task_in_another_order_of_pixels(build: Callable[..., Scenario], data_root: Path) -> None:
