@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scenarios.digits import permuted_digits, split_digits
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -21,7 +22,6 @@ from scenarios import Scenario, Task, build_scenario, check_scenario, from_avala
 from scenarios.avalanche_import import import_avalanche
 from scenarios.avalanche_in import MARK
 from scenarios.build import reserved_of
-from scenarios.digits import permuted_digits, split_digits
 from scenarios.gaussian_peaks import gaussian_peaks
 
 KEPT = 12
