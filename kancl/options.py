@@ -9,7 +9,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
@@ -82,11 +82,7 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
         InputError: an unknown option (with near misses), or a value that its annotation does not allow.
     """
     parameters = schema(builder, reserved)
-    for key in spec.options:
-        if key not in parameters:
-            near = difflib.get_close_matches(key, parameters, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(parameters) or 'none'}"
-            raise InputError(f"{spec.name} has no option {key!r}; {hint}")
+    check_names(spec, parameters)
     resolved = {}
     for key, parameter in parameters.items():
         adapter = _adapter(spec.name, key, parameter)
@@ -97,6 +93,20 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
         if _is_later(parameter) and resolved[key] == adapter.dump_python(parameter.default, mode="json"):
             del resolved[key]
     return resolved
+
+
+def check_names(spec: Spec, known: Iterable[str]) -> None:
+    """See that every option of ``spec`` is known.
+
+    Raises:
+        InputError: one that is not, with the near miss.
+    """
+    names = list(known)
+    for key in spec.options:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(names) or 'none'}"
+            raise InputError(f"{spec.name} has no option {key!r}; {hint}")
 
 
 def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:

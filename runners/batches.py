@@ -14,6 +14,11 @@ from torch import Tensor
 from kancl.seeding import generator
 from runners.stream import Samples, Stream
 
+Phase = int | Literal["pretrain"]
+"""A phase of the sequence, from 0, or the one before it."""
+PIECE = 1 << 20
+"""Numbers (seeds x samples x inputs) that are gathered at a time: a few MB instead of a copy of the epoch."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -34,18 +39,7 @@ class Batch:
         return Batch(self.x[own], self.y[own], None if self.mask is None else self.mask[own], extra)
 
 
-def union(parts: list[Samples]) -> Samples:
-    """Return the samples of several tasks as one set."""
-    if len(parts) == 1:
-        return parts[0]
-    return Samples(
-        torch.cat([part.x for part in parts], 1),
-        torch.cat([part.y for part in parts], 1),
-        torch.cat([part.task for part in parts]),
-    )
-
-
-def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase: int) -> Iterator[Batch]:
+def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase: Phase) -> Iterator[Batch]:
     """Yield batches without end, epoch after epoch; the last batch of an epoch may be smaller, so all samples are used."""
     count = samples.x.shape[1]
     if size == "full" or size >= count:
@@ -55,15 +49,16 @@ def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase
         while True:
             yield whole
     rows = torch.arange(len(stream.seeds), device=stream.device)[:, None]
+    piece = size * max(1, PIECE // (len(stream.seeds) * size * stream.inputs))
     for drawn in epoch_orders(stream.seeds, count, phase):
-        order = drawn.to(stream.device)
-        x, y, mask = samples.x[rows, order], samples.y[rows, order], stream.mask(samples.task[order])
-        for start in range(0, count, size):
-            part = slice(start, start + size)
-            yield Batch(x[:, part], y[:, part], None if mask is None else mask[:, part])
+        for order in drawn.to(stream.device).split(piece, 1):
+            x, y, mask = samples.x[rows, order], samples.y[rows, order], stream.mask(samples.task[order])
+            for start in range(0, order.shape[1], size):
+                part = slice(start, start + size)
+                yield Batch(x[:, part], y[:, part], None if mask is None else mask[:, part])
 
 
-def epoch_orders(seeds: tuple[int, ...], count: int, phase: int) -> Iterator[Int[Tensor, "S N"]]:
+def epoch_orders(seeds: tuple[int, ...], count: int, phase: Phase) -> Iterator[Int[Tensor, "S N"]]:
     """Yield the order in which each seed sees its samples, epoch after epoch of a phase."""
     generators = [generator(seed, "batches", phase) for seed in seeds]
     while True:

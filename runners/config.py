@@ -21,6 +21,9 @@ from kancl.options import Spec, parse_spec
 FORMAT = 2
 """Number of the stored format; a change of what a configuration means gets a new one."""
 
+DATA_ROOT = "data"
+"""That of :mod:`scenarios.build`, which the command line's help does not wait for."""
+
 Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]
 Schedule = Literal["constant", "cosine", "linear"]
 Kind = Literal["coefficients", "base", "scales", "bias", "weights"]
@@ -140,7 +143,9 @@ they existed, so they are left out of a cell's key then, and what is stored keep
 class Cell:
     """The unit that is run, stored and resumed: one scenario, architecture, strategy and policy with a block of seeds.
 
-    Each spec is there twice: as it was asked for (it names the results), and with every option spelled out.
+    Each spec is there twice: as it was asked for (it names the results), and with every option spelled out. ``sources`` has the
+    SHA-256 of every file that the numbers depend on, plug-ins and data, by name; ``data_root`` says where the data files were,
+    which makes no difference.
     """
 
     scenario: Spec
@@ -153,6 +158,7 @@ class Cell:
     locality: bool = False
     asked: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    data_root: str = DATA_ROOT
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain values; equal configurations give equal JSON."""
@@ -161,7 +167,7 @@ class Cell:
     @property
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
-        config = _without(self.to_json(), "asked")
+        config = _without(_without(self.to_json(), "asked"), "data_root")
         if not self.locality:  # as before there was a choice, so that older runs are still found
             config = _without(config, "locality")
         defaults = {f.name: f.default for f in fields(Policy) if f.name in LATER}
@@ -220,6 +226,8 @@ class Request:
     """Number format; float32 if not given."""
     evaluations: Said[int] = None
     """Evaluations of all tasks during each task, at log-spaced steps; 12 if not given."""
+    data_root: Said[Path] = field(default=None, repr=False)  # what is asked for has the same name wherever the files are
+    """Folder of data files, for scenarios that read some; data if not given."""
     locality: Said[Literal["on", "off"]] = None
     """Record at every task end what tasks share and where damage came from (some % of the time); off if not given."""
 
@@ -258,7 +266,8 @@ POLICIES: Mapping[str, Mapping[str, Any]] = {
 """Numbers by optimiser, for scenarios that advise none."""
 
 DEFAULTS = Request(
-    architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12, locality="off"
+    architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12, locality="off",
+    data_root=Path(DATA_ROOT),
 )  # fmt: skip
 
 

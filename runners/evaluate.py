@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.models import Network
-from runners.batches import union
+from runners.samples import union
 from runners.stream import Stream
 
 CHUNK = 1 << 22
@@ -18,18 +18,20 @@ class Evaluator:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.x = union(list(stream.test)).x
-        self.samples = max(1, CHUNK // (len(stream.seeds) * stream.inputs))
+        most = max(1, CHUNK // (len(stream.seeds) * stream.inputs))
+        self.sizes = [samples.x.shape[1] for samples in stream.test]
+        # All at once where that is little; else task by task, since to put them together would be to copy them.
+        sets = [union(stream.test)] if sum(self.sizes) <= most else stream.test
+        self.parts = [part for samples in sets for part in samples.x.split(most, dim=1)]
 
     @torch.no_grad()
     def scores(self, network: Network) -> dict[str, Float[np.ndarray, "S T"]]:
         """Return every score of every task, by name."""
         network.eval()  # for third-party networks that behave differently in training
-        outputs = torch.cat([network(part) for part in self.x.split(self.samples, dim=1)], dim=1)
+        outputs = torch.cat([network(part) for part in self.parts], dim=1)
         network.train()
-        sizes = [samples.x.shape[1] for samples in self.stream.test]
         columns: dict[str, list[Tensor]] = {name: [] for name in self.stream.objective.scores}
-        for samples, part in zip(self.stream.test, outputs.split(sizes, dim=1), strict=True):
+        for samples, part in zip(self.stream.test, outputs.split(self.sizes, dim=1), strict=True):
             mask = self.stream.mask(samples.task)
             for name, score in self.stream.objective.scores.items():
                 columns[name].append(score.compute(part, samples.y, None if mask is None else mask.expand_as(part)))

@@ -10,6 +10,7 @@ from kancl.errors import InputError
 from runners.config import Cell, Request
 from runners.matching import check_match, match_cells
 from runners.memory import Memory
+from runners.stacks import Stacks
 from runners.store import Store, describe
 from runners.stream import Stream
 from runners.sweep import Listener, expand
@@ -19,7 +20,12 @@ MATCHING, TUNING = "matching.json", "tuning.json"
 
 
 def prepare(
-    requests: Sequence[Request], out: Path | None, listener: Listener, tell: Callable[[object], None], device: str = "cpu"
+    requests: Sequence[Request],
+    out: Path | None,
+    listener: Listener,
+    tell: Callable[[object], None],
+    device: str = "cpu",
+    stacks: Stacks | None = None,
 ) -> tuple[list[Cell], Path]:
     """Return the cells to run, and the folder for them.
 
@@ -32,13 +38,15 @@ def prepare(
         listener: hears of the trials.
         tell: hears what was matched and tuned; each says so as text.
         device: where trials are run and times are measured.
+        stacks: keeps the scenarios that were built.
 
     Raises:
         InputError: anything that cannot be run, matched or tuned; before anything is written, but for trials that all fail.
     """
     for request in requests:
         check_match(request)
-    asked = expand(requests)
+    stacks = Stacks() if stacks is None else stacks
+    asked = expand(requests, stacks=stacks)
     reported = sorted({seed for cell in asked for seed in cell.seeds})
     for request in requests:
         check_tune(request, reported)
@@ -55,7 +63,7 @@ def prepare(
         cells.extend((cell, request) for cell in own)
         return own
 
-    expand(requests, adjust)
+    expand(requests, adjust, stacks)
     for matched in told.values():
         tell(matched)
     store = Store(folder)
@@ -64,7 +72,7 @@ def prepare(
     with store.locked():
         if memory.entries and not store.keys():  # else it stands there, or the folder holds another experiment
             memory.save()
-        tune = partial(_tuned, reported=reported, memory=trials, listener=listener, tell=tell, device=device)
+        tune = partial(_tuned, reported=reported, memory=trials, listener=listener, tell=tell, device=device, stacks=stacks)
         ready = [tune(cell, request) for cell, request in cells]
     return list({cell.key: cell for cell in ready}.values()), folder
 
@@ -77,10 +85,11 @@ def _tuned(
     listener: Listener,
     tell: Callable[[object], None],
     device: str,
+    stacks: Stacks,
 ) -> Cell:
     if request.tune is None:
         return cell
-    tuned = tune_cell(cell, plan_of(request, cell, reported), memory, listener, device)
+    tuned = tune_cell(cell, plan_of(request, cell, reported), memory, listener, device, stacks)
     tell(tuned)
     return tuned.cell
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from kancl import options
-from runners.batches import batches, union
 from runners.bench.timing import Contender, Run, race
+from runners.blur import phase_batches
 from runners.config import Cell
 from runners.learners import make_learner
+from runners.samples import union
 from runners.strategies import Strategy, strategies
 from runners.stream import Stream
 from runners.train import build_network
@@ -49,7 +50,8 @@ def _stepper(cell: Cell, stream: Stream) -> Run:
     network.begin_task(samples.x)
     state = strategy.begin_task(state, network, samples, 0)
     learner = make_learner(network, cell.policy, stream.objective, strategy, state)
-    source = strategy.batches(state, batches(stream, samples, cell.policy.batch_size, 0), stream, 0)
+    steps = cell.policy.steps_per_task(stream.train[0].x.shape[1])
+    source = strategy.batches(state, phase_batches(stream, samples, strategy, cell.policy, 0, steps), stream, 0)
 
     def run(steps: int) -> None:
         learner.take_steps(source, steps)

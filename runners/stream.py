@@ -1,35 +1,33 @@
 """One scenario for many seeds: the tasks of all seeds stacked along a leading axis."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.options import Spec
-from scenarios import Advice, Scenario, build_scenario
+from runners.samples import Piles, Samples, moved, union
+from scenarios import Advice, Scenario, Task, build_scenario
+from scenarios.build import DATA_ROOT
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
 
+__all__ = ["Samples", "Stream", "stack"]
+
 PLOT_POINTS = 500
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Inputs, targets, and which task each sample belongs to (the same for every seed)."""
-
-    x: Float[Tensor, "S N I"]
-    y: Shaped[Tensor, "S N ..."]
-    task: Int[Tensor, "N"]
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
     """A scenario as the runners see it.
 
-    ``heads`` (T, O) marks the active output units of each task, or is None if all units always are.
-    ``null`` gives, per score, what each task's best constant predictor reaches on its test samples.
+    ``heads`` (T + P, O) marks the active output units of each task, those P of pretraining after the T others, or is None if
+    all units always are. ``null`` gives, per score, what each task's best constant predictor reaches on its test samples.
+    ``pretrain`` holds the samples of all tasks of pretraining. ``blur`` and ``files`` are the scenario's.
     """
 
     seeds: tuple[int, ...]
@@ -46,6 +44,9 @@ class Stream:
     plot_x: Float[Tensor, "P 1"] | None
     plot_target: Float[Tensor, "P O"] | None
     advice: Advice
+    pretrain: Samples | None = None
+    blur: float = 0.0
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> int:
@@ -59,13 +60,14 @@ class Stream:
 
     def to(self, device: str) -> "Stream":
         """Return the stream with everything that a network meets on another device."""
-        move = partial(_moved, device=device)
+        move = partial(moved, device=device)
         return replace(
             self,
             low=self.low.to(device),
             high=self.high.to(device),
             train=tuple(map(move, self.train)),
             test=tuple(map(move, self.test)),
+            pretrain=None if self.pretrain is None else move(self.pretrain),
             heads=None if self.heads is None else self.heads.to(device),
             plot_x=None if self.plot_x is None else self.plot_x.to(device),
         )
@@ -75,127 +77,156 @@ class Stream:
         return None if self.heads is None else self.heads[task]
 
 
-def _moved(samples: Samples, device: str) -> Samples:
-    return Samples(samples.x.to(device), samples.y.to(device), samples.task.to(device))
-
-
-def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Stream:
+def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32, data_root: str | Path = DATA_ROOT) -> Stream:
     """Build the scenario for every seed and stack the seeds.
 
-    The first seed is built a second time, to see that its seed determines it.
+    The first seed is built a second time, to see that its seed determines it. At no time is more in memory than the stack and
+    two seeds beside it, and data that are the same for all seeds are there once.
+
+    Args:
+        spec: the scenario.
+        seeds: of the stack.
+        dtype: of inputs and of targets that are no class numbers.
+        data_root: the folder of data files.
 
     Raises:
         InputError: a scenario that cannot be run, or seeds whose tasks differ in more than their values.
     """
-    built = [build_scenario(spec, seed) for seed in seeds]
-    first = built[0]
-    if not _equal(first, build_scenario(spec, seeds[0])):
+    build = partial(build_scenario, spec, data_root=Path(data_root))
+    first = build(seeds[0])
+    if not _equal(first, build(seeds[0])):
         raise InputError(f"{spec.label}: seed {seeds[0]} gave other data when built again; draw every number from the seed")
-    for seed, other in zip(seeds[1:], built[1:], strict=True):
-        ours, theirs = _form(first), _form(other)
+    piles, about = Piles(len(seeds), dtype), []
+    for seed in seeds:
+        scenario = first if seed == seeds[0] else build(seed)
+        ours, theirs = _form(first), _form(scenario)
         if ours != theirs:
             raise InputError(
                 f"{spec.label}: seeds are trained side by side, so their tasks must have equal shapes, "
                 f"but seed {seeds[0]} has {ours} and seed {seed} has {theirs}"
             )
+        piles.add(_tensors(scenario))
+        about.append(_About.of(scenario, dtype))
+        del scenario  # or it would still be there while the next one is built
+    return _stream(first, seeds, piles.stacked(), about)
+
+
+@dataclass(frozen=True, eq=False)
+class _About:
+    """What is kept of one seed's scenario beside its samples: best constants by task, range, names, curve, files."""
+
+    constants: list[Tensor]
+    low: Tensor
+    high: Tensor
+    names: tuple[str, ...]
+    curve: tuple[Tensor, Tensor] | None
+    files: Mapping[str, str]
+
+    @staticmethod
+    def of(scenario: Scenario, dtype: torch.dtype) -> "_About":
+        constants = [best_constant(scenario.loss, task.train[1], scenario.outputs or 0)[0].to(dtype) for task in scenario.tasks]
+        low, high = (end.to(dtype) for end in scenario.input_range())
+        names = tuple(task.name for task in scenario.tasks)
+        return _About(constants, low, high, names, _curve(scenario, dtype), scenario.files)
+
+
+def _stream(first: Scenario, seeds: tuple[int, ...], tensors: list[Tensor], about: list[_About]) -> Stream:
     assert first.outputs is not None
-    objective = OBJECTIVES[first.loss]
-    of_task = partial(_stack_samples, built, dtype)
-    count = range(len(first.tasks))
-    train, test = (tuple(of_task(part, number) for number in count) for part in ("train", "test"))
-    ranges = [scenario.input_range() for scenario in built]
-    same_names = all([t.name for t in s.tasks] == [t.name for t in first.tasks] for s in built)
-    names = tuple(t.name for t in first.tasks) if same_names else tuple(f"task {number + 1}" for number in count)
-    heads = _heads(first)
-    plot_x, plot_target = _plot(built, dtype)
+    objective, heads, tasks = OBJECTIVES[first.loss], _heads(first), len(first.tasks)
+    pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+    train, test = (tuple(_numbered(pairs[part : 2 * tasks : 2])) for part in (0, 1))
+    beforehand = _numbered(pairs[2 * tasks :], tasks)
+    same_names = all(own.names == about[0].names for own in about)
+    constants = [torch.stack([own.constants[number] for own in about]) for number in range(tasks)]
+    plot_x, plot_target = _plot([own.curve for own in about])
     return Stream(
         seeds=seeds,
-        names=names,
+        names=about[0].names if same_names else tuple(f"task {number + 1}" for number in range(tasks)),
         setting=first.setting,
         outputs=first.outputs,
         objective=objective,
-        low=torch.stack([low for low, _ in ranges]).to(dtype),
-        high=torch.stack([high for _, high in ranges]).to(dtype),
+        low=torch.stack([own.low for own in about]),
+        high=torch.stack([own.high for own in about]),
         train=train,
         test=test,
         heads=heads,
-        null=_null_scores(built, test, heads, objective, dtype),
+        null=_null_scores(constants, test, heads, objective),
         plot_x=plot_x,
         plot_target=plot_target,
         advice=first.advice,
+        pretrain=union(beforehand) if beforehand else None,
+        blur=first.blur,
+        files={name: digest for own in about for name, digest in own.files.items()},
     )
+
+
+def _numbered(pairs: list[tuple[Tensor, Tensor]], first: int = 0) -> list[Samples]:
+    return [Samples(x, y, torch.full((x.shape[1],), number)) for number, (x, y) in enumerate(pairs, first)]
+
+
+def _tensors(scenario: Scenario) -> Iterator[Tensor]:
+    """Yield inputs and targets: of each task's train and test, then of each pretraining task's train."""
+    for task in scenario.tasks:
+        yield from (*task.train, *task.test)
+    for task in scenario.pretrain:
+        yield from task.train
 
 
 def _equal(one: Scenario, other: Scenario) -> bool:
-    def tensors(scenario: Scenario) -> list[Tensor]:
-        return [tensor for task in scenario.tasks for tensor in (*task.train, *task.test)]
-
     same_form = _form(one) == _form(other) and one.domain == other.domain
-    return same_form and all(map(torch.equal, tensors(one), tensors(other)))
+    return same_form and all(map(torch.equal, _tensors(one), _tensors(other)))
 
 
 def _form(scenario: Scenario) -> tuple[object, ...]:
-    shapes = tuple((*(tuple(t.shape) for t in (*task.train, *task.test)), task.active) for task in scenario.tasks)
-    return (scenario.loss, scenario.outputs, scenario.setting, *shapes)
+    def shapes(tasks: tuple[Task, ...]) -> tuple[object, ...]:
+        return tuple((*(tuple(t.shape) for t in (*task.train, *task.test)), task.active) for task in tasks)
 
-
-def _stack_samples(built: list[Scenario], dtype: torch.dtype, part: str, number: int) -> Samples:
-    pairs = [getattr(scenario.tasks[number], part) for scenario in built]
-    x, y = (_stack_or_share([pair[side] for pair in pairs]) for side in (0, 1))
-    return Samples(
-        x.to(dtype), y.to(dtype) if y.is_floating_point() else y, torch.full((x.shape[1],), number, dtype=torch.long)
-    )
-
-
-def _stack_or_share(tensors: list[Tensor]) -> Tensor:
-    """Stack, or, where all seeds see the same data, keep them once in memory."""
-    if all(torch.equal(tensors[0], other) for other in tensors[1:]):
-        return tensors[0][None].expand(len(tensors), *tensors[0].shape)
-    return torch.stack(tensors)
+    form = (scenario.loss, scenario.outputs, scenario.setting, *shapes(scenario.tasks))
+    form += (f"blur {scenario.blur}",) if scenario.blur else ()
+    return form + (("pretrain", *shapes(scenario.pretrain)) if scenario.pretrain else ())
 
 
 def _heads(scenario: Scenario) -> Tensor | None:
-    if all(task.active is None for task in scenario.tasks):
+    tasks = (*scenario.tasks, *scenario.pretrain)
+    if all(task.active is None for task in tasks):
         return None
     outputs = scenario.outputs or 0
-    heads = torch.zeros(len(scenario.tasks), outputs, dtype=torch.bool)
-    for row, task in zip(heads, scenario.tasks, strict=True):
+    heads = torch.zeros(len(tasks), outputs, dtype=torch.bool)
+    for row, task in zip(heads, tasks, strict=True):
         row[list(range(outputs) if task.active is None else task.active)] = True
     return heads
 
 
 def _null_scores(
-    built: list[Scenario], test: tuple[Samples, ...], heads: Tensor | None, objective: Objective, dtype: torch.dtype
+    constants: list[Tensor], test: tuple[Samples, ...], heads: Tensor | None, objective: Objective
 ) -> dict[str, Tensor]:
-    null = {name: torch.empty(len(built), len(test), dtype=torch.float64) for name in objective.scores}
+    null = {name: torch.empty(len(constants[0]), len(test), dtype=torch.float64) for name in objective.scores}
     for number, samples in enumerate(test):
-        count = samples.x.shape[1]
-        constants = [best_constant(s.loss, s.tasks[number].train[1], s.outputs or 0)[0] for s in built]
-        outputs = torch.stack(constants).to(dtype).expand(-1, count, -1)
+        outputs = constants[number].expand(-1, samples.x.shape[1], -1)
         mask = None if heads is None else heads[number].expand_as(outputs)
         for name, score in objective.scores.items():
             null[name][:, number] = score.compute(outputs, samples.y, mask)
     return null
 
 
-def _plot(built: list[Scenario], dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
+def _curve(scenario: Scenario, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
+    """Return points and values of a one-dimensional target."""
+    if scenario.target is None or scenario.inputs != 1:
+        return None
+    low, high = scenario.input_range()
+    x = torch.linspace(low.item(), high.item(), PLOT_POINTS)[:, None]
+    try:
+        y = scenario.target(x)
+    except Exception as error:  # the user's own code
+        raise InputError(f"target failed on the domain: {type(error).__name__}: {error}") from error
+    if tuple(y.shape) != (PLOT_POINTS, scenario.outputs):
+        raise InputError(f"target gave shape {tuple(y.shape)} for inputs {tuple(x.shape)}, expected (N, {scenario.outputs})")
+    return x.to(dtype), y.to(dtype)
+
+
+def _plot(curves: list[tuple[Tensor, Tensor] | None]) -> tuple[Tensor | None, Tensor | None]:
     """Return points and target of the function figure; nothing where there is no target, or another one for each seed."""
-    curves = []
-    for scenario in built:
-        if scenario.target is None or scenario.inputs != 1:
-            return None, None
-        low, high = scenario.input_range()
-        x = torch.linspace(low.item(), high.item(), PLOT_POINTS)[:, None]
-        try:
-            y = scenario.target(x)
-        except Exception as error:  # the user's own code
-            raise InputError(f"target failed on the domain: {type(error).__name__}: {error}") from error
-        if tuple(y.shape) != (PLOT_POINTS, scenario.outputs):
-            raise InputError(
-                f"target gave shape {tuple(y.shape)} for inputs {tuple(x.shape)}, expected (N, {scenario.outputs})"
-            )
-        curves.append((x.to(dtype), y.to(dtype)))
-    x, y = curves[0]
-    if all(torch.equal(x, other_x) and torch.equal(y, other_y) for other_x, other_y in curves[1:]):
-        return x, y
-    return None, None
+    first = curves[0]
+    if first is None or not all(c is not None and all(map(torch.equal, c, first)) for c in curves):
+        return None, None
+    return first

@@ -2,26 +2,28 @@
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from kancl import options
 from kancl.errors import InputError, StorageError
 from kancl.models import Network, architectures, check_architecture
 from kancl.options import Spec, parse_spec
+from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, parse_seeds, resolve_policy, with_advice
+from runners.pretraining import check_pretraining
 from runners.result import Result
+from runners.stacks import Stacks
 from runners.step_time import step_seconds
 from runners.store import CellStore, Store
 from runners.strategies import Strategy, strategies
-from runners.stream import Stream, stack
+from runners.stream import Stream
 from runners.train import Progress, problem_of, run_cell
 from scenarios import complete_scenario
 
@@ -86,19 +88,25 @@ Adjust = Callable[[Request, list[Cell], Stream], list[Cell]]
 """Changes a request's cells of one scenario, for example their widths, before they are checked."""
 
 
-def expand(requests: Sequence[Request], adjust: Adjust = lambda request, cells, stream: cells) -> list[Cell]:
+def expand(
+    requests: Sequence[Request],
+    adjust: Adjust = lambda request, cells, stream: cells,
+    stacks: Stacks | None = None,
+) -> list[Cell]:
     """Return the cells of all requests, each once, with every option spelled out.
 
     Args:
         requests: what was asked for.
         adjust: changes the cells.
+        stacks: keeps the scenarios that were built for the check.
 
     Raises:
         InputError: anything that could not be run, before anything is.
     """
     cells: dict[str, Cell] = {}
+    stacks = Stacks() if stacks is None else stacks
     for request in requests:
-        for cell in _cells_of(request.over(DEFAULTS), adjust):
+        for cell in _cells_of(request.over(DEFAULTS), adjust, stacks):
             cells.setdefault(cell.key, cell)
     if not cells:
         raise InputError(
@@ -107,7 +115,7 @@ def expand(requests: Sequence[Request], adjust: Adjust = lambda request, cells, 
     return list(cells.values())
 
 
-def _cells_of(request: Request, adjust: Adjust) -> list[Cell]:
+def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
     assert request.seeds is not None
     assert request.dtype is not None
     assert request.evaluations is not None
@@ -120,7 +128,7 @@ def _cells_of(request: Request, adjust: Adjust) -> list[Cell]:
     chosen = [_strategy(text) for text in request.strategies or ()]
     for scenario_text in request.scenarios or ():
         scenario = complete_scenario(parse_spec(scenario_text))
-        stream = stack(scenario, seeds, getattr(torch, request.dtype))
+        stream = stacks.get(scenario, seeds, request.dtype, str(request.data_root))
         own = []
         for architecture_text in request.architectures or ():
             architecture, policy = advised(architecture_text, stream, request, scenario_text)
@@ -130,10 +138,11 @@ def _cells_of(request: Request, adjust: Adjust) -> list[Cell]:
                     scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,
                     request.locality == "on",
                     asked={part: parse_spec(text).label for part, text in asked.items()},
-                    sources=_sources(scenario, architecture, strategy),
+                    sources={**_sources(scenario, architecture, strategy), **stream.files},
+                    data_root=str(request.data_root),
                 )  # fmt: skip
                 own.append(cell)
-            _check_network(own[-1], stream, [built for *_, built in chosen])
+            _check_network(own[-1], stream, {text: built for text, _, built in chosen})
         cells += adjust(request, own, stream)
     return cells
 
@@ -164,7 +173,7 @@ SEEN = 64
 """Samples on which two seeds' initial functions are compared."""
 
 
-def _check_network(cell: Cell, stream: Stream, chosen: Sequence[Strategy]) -> None:
+def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy]) -> None:
     """Build the networks and pass a few samples through, so that a misfit is met before anything runs."""
 
     problem, name = problem_of(cell, stream), cell.asked["architecture"]
@@ -178,8 +187,10 @@ def _check_network(cell: Cell, stream: Stream, chosen: Sequence[Strategy]) -> No
     network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
     counts = [samples.x.shape[1] for samples in stream.train]
     check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
-    for strategy in chosen:
+    for text, strategy in chosen.items():
         check_policy(network, stream, cell.policy, strategy, name)
+        check_mixed(strategy, stream, cell.policy, text)
+        check_pretraining(strategy, network, stream, cell.policy, text)
 
 
 def _sources(*specs: Spec) -> dict[str, str]:
@@ -188,8 +199,17 @@ def _sources(*specs: Spec) -> dict[str, str]:
     return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
 
 
-def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "cpu") -> Outcome:
-    """Run the cells that the store does not hold yet; one that fails does not stop the others."""
+def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "cpu", stacks: Stacks | None = None) -> Outcome:
+    """Run the cells that the store does not hold yet; one that fails does not stop the others.
+
+    Args:
+        cells: what to run.
+        store: where results are kept.
+        listener: hears how it goes.
+        device: where to train.
+        stacks: the scenarios that were built before.
+    """
+    stacks = Stacks() if stacks is None else stacks
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     latest: tuple[object, Stream] | None = None
@@ -208,7 +228,8 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
             try:
                 wanted = _data_of(cell)
                 if latest is None or latest[0] != wanted:
-                    latest = (wanted, stack(cell.scenario, cell.seeds, getattr(torch, cell.dtype)).to(device))
+                    latest = None  # let go of it before the next one is built
+                    latest = (wanted, stacks.of(cell).to(device))
                 if cell.key not in times:
                     alike = [c for c in cells if _data_of(c) == wanted and store.cell(c.key).load_result() is None]
                     times |= dict(zip([c.key for c in alike], step_seconds(alike, latest[1]), strict=True))
@@ -225,7 +246,7 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
 
 def _data_of(cell: Cell) -> tuple[object, ...]:
     """Return what the cell's data depend on."""
-    return cell.scenario, cell.seeds, cell.dtype
+    return cell.scenario, cell.seeds, cell.dtype, cell.data_root
 
 
 def _run_one(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None], seconds_of_step: float) -> Result:

@@ -6,6 +6,7 @@ Read :func:`run_cell` from top to bottom; everything it calls is one screen long
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from kancl import options
 from kancl.errors import InputError
 from kancl.metrics import METRICS
 from kancl.models import Cost, Network, Problem, architectures, cost_of
-from runners.batches import batches, union
+from runners.blur import is_mixed, phase_batches, seen_in
 from runners.config import Cell
 from runners.evaluate import Evaluator, evaluation_steps
 from runners.learners import Learner, make_learner
 from runners.locality import Locality
+from runners.pretraining import pretrain, pretraining_steps
 from runners.result import Result
+from runners.samples import union
 from runners.schedule import learning_rates
 from runners.strategies import State, Strategy, strategies
 from runners.stream import Stream
@@ -33,7 +36,7 @@ SLICES = 50
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a cell is: told after every slice of a task."""
+    """How far a cell is: told after every slice of a task; task 0 is pretraining."""
 
     task: int
     tasks: int
@@ -71,7 +74,7 @@ class Record:
 
 @dataclass
 class Checkpoint:
-    """Everything that the rest of a run depends on, at the end of a task."""
+    """Everything that the rest of a run depends on, at the end of a task or, with no phase done, of pretraining."""
 
     phases_done: int
     network: dict[str, Tensor]
@@ -107,59 +110,74 @@ def run_cell(
         cell: the configuration.
         stream: the cell's scenario, stacked over the cell's seeds, on the device to train on.
         resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
-        save: called at the end of every task.
+        save: called at the end of pretraining, if there is one, and of every task.
         tell: called with the progress.
     """
     strategy: Strategy = options.build(strategies.get(cell.strategy.name), cell.strategy)
-    evaluator, tasks = Evaluator(stream), len(stream.train)
+    evaluator, tasks, mixed = Evaluator(stream), len(stream.train), is_mixed(strategy, stream)
     step_counts = [cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train]
+    total = pretraining_steps(cell.policy, stream) + sum(step_counts)
     network, record, first, saved_learner = build_network(cell, stream), Record(), 0, None
-    state = _checked(strategy.start(network, stream), stream)
+    watch = Watch(stream, None if resume is None else resume.watch) if cell.locality else None
+    samples_of = lru_cache(1)(lambda numbers: union([stream.train[number] for number in numbers]))  # joint's stay the same
     if resume is not None:
         network.make_room(resume.network)
         network.load_state_dict(resume.network)
         state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
         record, first, saved_learner = resume.record, resume.phases_done, resume.learner
     began, before = time.perf_counter(), record.seconds
-    watch = Watch(stream, None if resume is None else resume.watch) if cell.locality else None
-    if not record.place:
+
+    def taken(steps: int, phase: int) -> None:
+        record.steps += steps
+        tell(Progress(phase, tasks, record.steps, total))
+
+    def keep(phases_done: int, learned: Any) -> None:
+        record.seconds = before + time.perf_counter() - began
+        kept = None if watch is None else watch.state_dict()
+        save(Checkpoint(phases_done, network.state_dict(), learned, state, record, kept))
+
+    if resume is None:
+        if stream.pretrain is not None:
+            saved_learner = pretrain(network, cell.policy, stream, SLICES, partial(taken, phase=0))
+        state = _checked(strategy.start(network, stream), stream)
         record.measure(evaluator, network, 0, 0, end=True)
         if watch is not None:
             watch.start(network)
+        if stream.pretrain is not None:
+            keep(0, saved_learner)
 
     learner: Learner | None = None
-    keeps = cell.policy.state == "keep" or not strategy.boundaries
+    boundaries = strategy.boundaries and not mixed
+    keeps = cell.policy.state == "keep" or not boundaries
     for phase in range(first, tasks):
         if strategy.starts_anew(phase):
             network, learner, saved_learner = build_network(cell, stream, phase), None, None
-        samples = union([stream.train[number] for number in strategy.data_of(phase, tasks)])
-        if strategy.boundaries or phase == 0:
+        samples, steps = samples_of(tuple(strategy.data_of(phase, tasks))), step_counts[phase]
+        if boundaries or phase == 0:
             network.begin_task(samples.x)
         if watch is not None:
-            watch.begin_task(network, samples, alone=strategy.starts_anew(phase) or not strategy.boundaries)
+            watched = samples_of(tuple(seen_in(phase, stream))) if mixed else samples
+            watch.begin_task(network, watched, alone=strategy.starts_anew(phase) or not strategy.boundaries)
         state = _checked(strategy.begin_task(state, network, samples, phase), stream)
         if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream.objective, strategy, state)
             if saved_learner is not None and keeps:
                 learner.load_state_dict(saved_learner)
         learner.state = state
-        learner.rates = learning_rates(cell.policy, step_counts, phase, strategy.boundaries)
-        source = strategy.batches(state, batches(stream, samples, cell.policy.batch_size, phase), stream, phase)
-        done, steps = 0, step_counts[phase]
+        learner.rates = learning_rates(cell.policy, step_counts, phase, boundaries)
+        source = phase_batches(stream, samples, strategy, cell.policy, phase, steps)
+        source, done = strategy.batches(state, source, stream, phase), 0
         evaluations = set(evaluation_steps(steps, cell.evaluations))
         for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
             learner.take_steps(source, stop - done)
-            record.steps += stop - done
-            done = stop
             if stop in evaluations:
                 record.measure(evaluator, network, phase + 1, stop, end=stop == steps)
-            tell(Progress(phase + 1, tasks, record.steps, sum(step_counts)))
+            taken(stop - done, phase + 1)
+            done = stop
         state = _checked(strategy.end_task(state, network, samples, phase), stream)
         if watch is not None:
-            watch.end_task(network, samples, phase)
-        record.seconds = before + time.perf_counter() - began
-        kept = None if watch is None else watch.state_dict()
-        save(Checkpoint(phase + 1, network.state_dict(), learner.state_dict(), state, record, kept))
+            watch.end_task(network, watched, phase)
+        keep(phase + 1, learner.state_dict())
     locality = None if watch is None else watch.record()
     # Of the networks as they are at the end: some grow.
     return _result(record, stream, strategy, cost_of(network, stream.train[0].x[:, :2]), locality)

@@ -17,7 +17,8 @@ from kancl.seeding import generator
 from runners.config import Cell, Request, parse_seeds
 from runners.memory import Memory
 from runners.result import Result
-from runners.stream import Stream, stack
+from runners.stacks import Stacks
+from runners.stream import Stream
 from runners.sweep import Listener
 from runners.train import run_cell
 
@@ -146,7 +147,9 @@ class Tuned:
         )
 
 
-def tune_cell(cell: Cell, plan: Plan, memory: Memory, listener: Listener, device: str = "cpu") -> Tuned:
+def tune_cell(
+    cell: Cell, plan: Plan, memory: Memory, listener: Listener, device: str = "cpu", stacks: Stacks | None = None
+) -> Tuned:
     """Return the cell with the best of its trials; trials that are remembered are not run again.
 
     The best trial has the best mean over the plan's seeds of the main score, right after learning or at the end; a trial in
@@ -161,7 +164,7 @@ def tune_cell(cell: Cell, plan: Plan, memory: Memory, listener: Listener, device
     asked = " / ".join(cell.asked[part] for part in ("scenario", "architecture", "strategy"))
     record = memory.get(place) or {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": []}
     wanted = candidates(cell, plan)
-    stream = stack(cell.scenario, plan.seeds, getattr(torch, cell.dtype)).to(device)
+    stream = (Stacks() if stacks is None else stacks).of(replace(cell, seeds=plan.seeds)).to(device)
     for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
         tried = replace(with_trial(cell, trial), seeds=plan.seeds, evaluations=EVALUATIONS)
         listener.begin_cell(tried, number, plan.trials)

@@ -2,12 +2,15 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 from kancl import options
+from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.registry import Builder
 from scenarios.checks import check_scenario
 from scenarios.registry import scenarios
+from scenarios.streams import COMMON, as_stream
 from scenarios.task import Scenario
 
 DATA_ROOT = Path("data")
@@ -21,12 +24,15 @@ def reserved_of(builder: Builder) -> tuple[str, ...]:
 
 
 def complete_scenario(spec: Spec) -> Spec:
-    """Return ``spec`` with every option of its builder spelled out.
+    """Return ``spec`` with every option of its builder spelled out, and with those common options that are not at their
+    defaults (:func:`scenarios.streams.as_stream`).
 
     Raises:
         InputError: an unknown scenario or option, or a value that an option does not take.
     """
-    return options.complete(scenarios, spec, reserved_of(scenarios.get(spec.name)))
+    builder = scenarios.get(spec.name)
+    own, common = _parted(spec, builder)
+    return Spec(spec.name, options.resolve(builder, own, reserved_of(builder)) | common)
 
 
 def build_scenario(spec: Spec, seed: int, data_root: Path = DATA_ROOT) -> Scenario:
@@ -41,6 +47,34 @@ def build_scenario(spec: Spec, seed: int, data_root: Path = DATA_ROOT) -> Scenar
         InputError: what cannot be built or run.
     """
     builder = scenarios.get(spec.name)
+    own, common = _parted(spec, builder)
     given = {"seed": seed, "data_root": data_root}
-    built = options.build(builder, spec, **{name: given[name] for name in reserved_of(builder)})
-    return check_scenario(built, spec.label)
+    built = options.build(builder, own, **{name: given[name] for name in reserved_of(builder)})
+    scenario = check_scenario(built, spec.label)
+    if not common:
+        return scenario
+    try:
+        stream = as_stream(scenario, **common)
+    except InputError as error:
+        raise InputError(f"{spec.name}: {error}") from error
+    return check_scenario(stream, spec.label)
+
+
+def _parted(spec: Spec, builder: Builder) -> tuple[Spec, dict[str, Any]]:
+    """Return the spec with the options of its builder alone, and those common ones that are not at their defaults.
+
+    Raises:
+        InputError: an option is unknown, or the builder has one that is called like a common one.
+    """
+    own = options.schema(builder, reserved_of(builder))
+    taken = [name for name in own if name in COMMON]
+    if taken:
+        raise InputError(
+            f"{spec.name} has an option {taken[0]!r} of its own, and so has every scenario ({', '.join(COMMON)}); "
+            "give its own another name"
+        )
+    options.check_names(spec, (*own, *COMMON))
+    given = {name: value for name, value in spec.options.items() if name in COMMON}
+    resolved = options.resolve(as_stream, Spec(spec.name, given), ("scenario",))
+    common = {name: value for name, value in resolved.items() if value != COMMON[name].default}
+    return Spec(spec.name, {name: value for name, value in spec.options.items() if name not in COMMON}), common

@@ -1,7 +1,8 @@
 """Tell the author of a scenario everything that is wrong with it, at once."""
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -9,6 +10,10 @@ from torch import Tensor
 from kancl.errors import InputError
 from scenarios.objectives import OBJECTIVES
 from scenarios.task import Scenario, Task
+
+ROWS_AT_ONCE = 4096
+FEW = 8
+"""Inputs up to which a sample is kept as it is; the digests of a large data set take a hundredth of its memory."""
 
 
 def check_scenario(scenario: object, name: str = "scenario") -> Scenario:
@@ -35,19 +40,21 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     if not scenario.tasks:
         yield "it has no task; give at least one"
         return
-    strangers = [type(task).__name__ for task in scenario.tasks if not isinstance(task, Task)]
-    if strangers:
-        yield f"tasks must be scenarios.Task objects, got {', '.join(strangers)}"
-        return
-    names = [task.name for task in scenario.tasks]
+    for what in ("tasks", "pretrain"):
+        strangers = [type(task).__name__ for task in getattr(scenario, what) if not isinstance(task, Task)]
+        if strangers:
+            yield f"{what} must be scenarios.Task objects, got {', '.join(strangers)}"
+            return
+    names = [task.name for task in _all_tasks(scenario)]
     if len(set(names)) < len(names):
         yield f"task names must differ, got {names}"
     shapes = list(_shape_faults(scenario))
     yield from shapes
     if shapes:
         return
+    yield from _blur_faults(scenario)
     yield from _heads_faults(scenario)
-    for task in scenario.tasks:
+    for task in _different(_all_tasks(scenario)):
         yield from _value_faults(scenario, task)
     if not scenario.test_is_train:
         yield from _leaks(scenario)
@@ -55,9 +62,24 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     yield from _target_faults(scenario)
 
 
+def _all_tasks(scenario: Scenario) -> tuple[Task, ...]:
+    return (*scenario.pretrain, *scenario.tasks)
+
+
+def _different(tasks: Iterable[Task]) -> list[Task]:
+    """Return the tasks without later visits of the same data: what is wrong with these is said once."""
+    return list({(*map(id, (*task.train, *task.test)), task.active): task for task in reversed(list(tasks))}.values())[::-1]
+
+
+def _blur_faults(scenario: Scenario) -> Iterator[str]:
+    if isinstance(scenario.blur, bool) or not isinstance(scenario.blur, int | float) or not 0 <= scenario.blur <= 1:
+        yield f"blur must be a number from 0 to 1, got {scenario.blur!r}"
+
+
 def _heads_faults(scenario: Scenario) -> Iterator[str]:
-    named = [task.name for task in scenario.tasks if task.active is not None]
-    if scenario.setting == "task" and len(named) < len(scenario.tasks):
+    tasks = _all_tasks(scenario)
+    named = [task.name for task in tasks if task.active is not None]
+    if scenario.setting == "task" and len(named) < len(tasks):
         yield "setting='task' means that each task has outputs of its own: give active=(...) to every task"
     if scenario.setting != "task" and named:
         yield "tasks name their active outputs, which gives the task away at test time: say setting='task'"
@@ -80,11 +102,15 @@ def _domain_faults(scenario: Scenario) -> Iterator[str]:
     else:
         low, high = torch.tensor(ranges, dtype=torch.float64).unbind(1)
         slack = 1e-6 * (high - low)
-        for task in scenario.tasks:
-            x = torch.cat([task.train[0], task.test[0]]).double()
-            outside = int(((x < low - slack) | (x > high + slack)).any(1).sum())
+        low, high = low - slack, high + slack
+        for task in _different(_all_tasks(scenario)):
+            inputs = (task.train[0], task.test[0])
+            if all(bool(((x.amin(0) >= low) & (x.amax(0) <= high)).all()) for x in inputs):
+                continue  # the usual case, without a copy of the data
+            outside = sum(int(((x < low) | (x > high)).any(1).sum()) for x in inputs)
             if outside:
-                yield f"task {task.name!r}: {outside} of {len(x)} samples lie outside the domain; widen it, or leave it out"
+                count = sum(map(len, inputs))
+                yield f"task {task.name!r}: {outside} of {count} samples lie outside the domain; widen it, or leave it out"
 
 
 def _target_faults(scenario: Scenario) -> Iterator[str]:
@@ -102,8 +128,8 @@ def _target_faults(scenario: Scenario) -> Iterator[str]:
 
 
 def _leaks(scenario: Scenario) -> Iterator[str]:
-    known = {row for task in scenario.tasks for row in _rows(task.train[0])}
-    for task in scenario.tasks:
+    known = {row for task in _different(_all_tasks(scenario)) for row in _rows(task.train[0])}
+    for task in _different(scenario.tasks):
         shared = sum(row in known for row in _rows(task.test[0]))
         if shared:
             yield (
@@ -115,7 +141,7 @@ def _leaks(scenario: Scenario) -> Iterator[str]:
 def _shape_faults(scenario: Scenario) -> Iterator[str]:
     classes = scenario.loss == "cross-entropy"
     inputs = next((task.train[0].shape[1] for task in scenario.tasks if task.train[0].ndim == 2), 0)
-    for task in scenario.tasks:
+    for task in _all_tasks(scenario):
         for part in ("train", "test"):
             x, y = getattr(task, part)
             where = f"task {task.name!r}, {part}"
@@ -145,7 +171,7 @@ def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
     for part in ("train", "test"):
         x, y = getattr(task, part)
         where = f"task {task.name!r}, {part}"
-        if not bool(x.isfinite().all()):
+        if not all(bool(end.isfinite()) for end in x.aminmax()):  # NaN is its own extreme
             yield f"{where}: inputs hold NaN or infinity in {int((~x.isfinite()).any(1).sum())} of {len(x)} samples"
         if scenario.loss == "mse":
             if not bool(y.isfinite().all()):
@@ -155,8 +181,12 @@ def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
             yield f"{where}: labels {wrong} are not among the active output units {list(active)}"
 
 
-def _rows(x: Tensor) -> list[bytes]:
-    return [row.tobytes() for row in (x.detach().to(torch.float64) + 0.0).numpy()]  # + 0.0: -0.0 is 0.0
+def _rows(x: Tensor) -> Iterator[bytes]:
+    """Yield what tells a sample from every other: its numbers, or a digest of them where they are many."""
+    for part in x.detach().split(ROWS_AT_ONCE):
+        for row in (part.to(torch.float64) + 0.0).numpy():  # + 0.0: -0.0 is 0.0
+            numbers = row.tobytes()
+            yield numbers if len(row) <= FEW else hashlib.blake2b(numbers, digest_size=16).digest()
 
 
 def _describe(tensor: Tensor) -> str:

@@ -79,7 +79,8 @@ class Scenario:
         outputs: output units of the network; taken from the tasks if not given.
         setting: what changes from task to task: the inputs (domain), the set of classes (class), or the head (task). Tasks
             name their ``active`` outputs in the last setting and only there: knowing them at test time gives the task away.
-        domain: the range (low, high) of every input, for grids; taken from the inputs of all tasks if not given.
+        domain: the range (low, high) of every input, for grids; taken from the inputs of all tasks and of pretraining if
+            not given.
         test_is_train: says that the test samples are the training samples on purpose.
         target: the noiseless function (N, 1) -> (N, O) of a one-dimensional regression, for figures; where it depends on the
             seed no figure of it is drawn.
@@ -111,7 +112,8 @@ class Scenario:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))
-        if self.outputs is None and self.tasks and all(isinstance(task, Task) for task in self.tasks):
+        object.__setattr__(self, "pretrain", tuple(self.pretrain))
+        if self.outputs is None and self.tasks and all(isinstance(task, Task) for task in (*self.tasks, *self.pretrain)):
             object.__setattr__(self, "outputs", self._outputs_of_tasks())
 
     @property
@@ -124,13 +126,14 @@ class Scenario:
         if self.domain is not None:
             low, high = torch.tensor(self.domain, dtype=torch.float64).unbind(1)
         else:
-            everything = torch.cat([x for task in self.tasks for x, _ in (task.train, task.test)]).double()
-            low, high = everything.amin(0), everything.amax(0)
+            inputs = [x for task in (*self.pretrain, *self.tasks) for x, _ in (task.train, task.test)]
+            low = torch.stack([x.amin(0).double() for x in inputs]).amin(0)
+            high = torch.stack([x.amax(0).double() for x in inputs]).amax(0)
         flat = low == high
         return torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
 
     def _outputs_of_tasks(self) -> int:
-        targets = [y for task in self.tasks for _, y in (task.train, task.test)]
+        targets = [y for task in (*self.tasks, *self.pretrain) for _, y in (task.train, task.test)]
         if self.loss == "cross-entropy":
             return 1 + max((int(y.max()) for y in targets if y.numel() and not y.is_floating_point()), default=0)
         return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)

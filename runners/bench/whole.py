@@ -44,7 +44,7 @@ def whole_comparisons(plan: Plan, peers: Sequence[PeerName], threads: int) -> It
     """
     said = Request(("gaussian-peaks",), ARCHITECTURES, ("naive",), seeds=plan.seeds, optimizer="adam", steps=plan.steps)
     for cell in expand([said]):
-        stream = stack(cell.scenario, cell.seeds).to(plan.stacked[0].device)
+        stream = stack(cell.scenario, cell.seeds, data_root=cell.data_root).to(plan.stacked[0].device)
         steps, seeds = cell.policy.steps_per_task(stream.train[0].x.shape[1]), len(cell.seeds)
         makers: Makers = {OWN: partial(_own, cell, stream, steps)}
         if "avalanche" in peers:

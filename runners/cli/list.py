@@ -37,6 +37,8 @@ class List:
             if self.what not in ("all", title):
                 continue
             console.print(Text(title, style="bold"))
+            if self.verbose and title == "scenarios":
+                console.print(Text(_common()), soft_wrap=True)
             for name, builder in registry.available().items():
                 description = inspect.getdoc(builder) or ""
                 console.print(Text(f"  {name:24}").append(description.partition("\n")[0]), soft_wrap=True)
@@ -46,6 +48,16 @@ class List:
                     rest = description.partition("\n")[2].strip("\n").replace("\n", "\n      ")
                     console.print(Text(f"\n      {rest}\n" if rest else ""), soft_wrap=True)
         return 0
+
+
+def _common() -> str:
+    """Return the options that every scenario has, with what they mean."""
+    from scenarios.streams import COMMON, as_stream
+
+    lines = (inspect.getdoc(as_stream) or "").partition("Args:\n")[2].partition("\n\n")[0].splitlines()
+    meanings = dict(line.strip().split(": ", 1) for line in lines)
+    shown = (f"      {_option(key, option)}\n          {meanings[key]}" for key, option in COMMON.items())
+    return "\n".join(["    Every scenario, your own too, also has these options:", *shown, ""])
 
 
 def _option(key: str, option: inspect.Parameter) -> str:

@@ -1,12 +1,13 @@
 """``kancl run``: train what was asked for, or go on where an earlier run stopped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from runners.config import Request, Said
+from runners.config import Cell, Request, Said
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Run(Request):
         from runners.environment import check_device
         from runners.prepare import prepare
         from runners.results import load
+        from runners.stacks import Stacks
         from runners.store import Store
         from runners.sweep import run
         from runners.tables import summary_tables
@@ -58,8 +60,11 @@ class Run(Request):
         torch.set_num_threads(self.threads)
         screen = Screen()
         with screen:
-            cells, out = prepare(self.requests(), self.out, screen, screen.say, self.device)
-            outcome = run(cells, Store(out), screen, self.device)
+            stacks = Stacks()
+            cells, out = prepare(self.requests(), self.out, screen, screen.say, self.device, stacks)
+            for line in data_files(cells):
+                screen.say(line)
+            outcome = run(cells, Store(out), screen, self.device, stacks)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):
@@ -73,3 +78,9 @@ class Run(Request):
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
         return 1 if outcome.failures else 0
+
+
+def data_files(cells: Sequence[Cell]) -> list[str]:
+    """Return a line for each data file that the cells depend on."""
+    found = {name: digest for cell in cells for name, digest in cell.sources.items() if not name.endswith(".py")}
+    return [f"data {name}: SHA-256 {digest}" for name, digest in found.items()]

@@ -70,7 +70,8 @@ class Screen:
             self.first_steps, self.began = progress.steps, now
         seconds, steps = now - self.began, progress.steps - self.first_steps
         speed = steps / seconds if seconds > 0.2 else 0.0
-        state = f"task {progress.task}/{progress.tasks}" + (f"  {speed:,.0f} steps/s" if speed else "")
+        place = f"task {progress.task}/{progress.tasks}" if progress.task else "pretraining"
+        state = place + (f"  {speed:,.0f} steps/s" if speed else "")
         self.bars.update(self.bar, completed=progress.steps, total=progress.total_steps, state=state)
         self._move_whole(self.number - 1 + progress.steps / progress.total_steps)
         if not self.console.is_terminal and speed and now - self.spoke > SILENCE:

@@ -11,11 +11,12 @@ from torch.optim import Adam, AdamW
 
 from kancl.errors import InputError
 from kancl.models.layers import SplineLayer
-from runners.batches import Batch, batches, union
+from runners.batches import Batch, batches
 from runners.config import Policy
 from runners.graphs import WARM_UP, GraphedLearner, can_be_recorded
 from runners.learners import StackedLearner, make_learner
 from runners.optimizers import DirectAdam, make_optimizer
+from runners.samples import union
 from runners.strategies import State, Step, Strategy, strategies
 from runners.train import build_network
 from scenarios.objectives import OBJECTIVES

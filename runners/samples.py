@@ -1,0 +1,69 @@
+"""Samples of many seeds side by side; what all seeds share is in memory once, seen by each (stride 0 along the seed axis)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs, targets, and which task each sample belongs to (the same for every seed)."""
+
+    x: Float[Tensor, "S N I"]
+    y: Shaped[Tensor, "S N ..."]
+    task: Int[Tensor, "N"]
+
+
+def once(tensor: Shaped[Tensor, "S ..."]) -> Shaped[Tensor, "..."]:
+    """Return what is in memory: one row where all seeds share it, else all of them."""
+    return tensor[:1] if tensor.stride(0) == 0 else tensor
+
+
+def moved(samples: Samples, device: str) -> Samples:
+    """Return samples on another device; what all seeds share stays once in memory."""
+    x, y = (once(side).to(device).expand(side.shape) for side in (samples.x, samples.y))
+    return Samples(x, y, samples.task.to(device))
+
+
+def union(parts: Sequence[Samples]) -> Samples:
+    """Return the samples of several tasks as one set; what all seeds share stays once in memory."""
+    if len(parts) == 1:
+        return parts[0]
+    sides = []
+    for tensors in ([part.x for part in parts], [part.y for part in parts]):
+        shared = all(tensor.stride(0) == 0 for tensor in tensors)
+        joined = torch.cat([tensor[:1] if shared else tensor for tensor in tensors], 1)
+        sides.append(joined.expand(tensors[0].shape[0], *joined.shape[1:]))
+    return Samples(sides[0], sides[1], torch.cat([part.task for part in parts]))
+
+
+class Piles:
+    """Tensors of several seeds, seed upon seed: each is kept once for as long as the seeds agree on it."""
+
+    def __init__(self, seeds: int, dtype: torch.dtype) -> None:
+        self.seeds, self.dtype = seeds, dtype
+        self.height = 0
+        self.piles: list[Tensor] = []  # (1, ...) while the seeds agree, then (S, ...)
+
+    def add(self, tensors: Iterable[Tensor]) -> None:
+        """Put the next seed's tensors, as many as the first seed's and of the same shapes, on top."""
+        for place, tensor in enumerate(tensors):
+            own = tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+            if self.height == 0:
+                self.piles.append(own[None])
+                continue
+            pile = self.piles[place]
+            if len(pile) == 1 and torch.equal(pile[0], own):
+                continue
+            if len(pile) == 1:
+                self.piles[place] = pile.new_empty(self.seeds, *own.shape)
+                self.piles[place][: self.height] = pile
+            self.piles[place][self.height] = own
+        self.height += 1
+
+    def stacked(self) -> list[Shaped[Tensor, "S ..."]]:
+        """Return the tensors of all seeds that were added."""
+        return [pile.expand(self.seeds, *pile.shape[1:]) if len(pile) < self.seeds else pile for pile in self.piles]

@@ -1,0 +1,41 @@
+"""Stacked scenarios kept for the length of one command: the check, the trials and the runs need the same ones."""
+
+from pathlib import Path
+
+import torch
+
+from kancl.options import Spec
+from runners.config import Cell
+from runners.samples import once
+from runners.stream import Stream, stack
+
+LIMIT = 1 << 29
+"""Bytes of samples that are kept beside the latest stream."""
+
+
+class Stacks:
+    """Builds a stream when it is first asked for; forgets the oldest ones where all together would take too much memory."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self.kept: dict[str, Stream] = {}
+
+    def of(self, cell: Cell) -> Stream:
+        """Return the stream of a cell, in main memory."""
+        return self.get(cell.scenario, cell.seeds, cell.dtype, cell.data_root)
+
+    def get(self, scenario: Spec, seeds: tuple[int, ...], dtype: str, data_root: str) -> Stream:
+        """Return the stream of a scenario, in main memory; see :func:`runners.stream.stack`."""
+        place = repr((scenario, seeds, dtype, data_root))
+        if place not in self.kept:
+            stream = stack(scenario, seeds, getattr(torch, dtype), Path(data_root))
+            while self.kept and sum(map(_size, self.kept.values())) + _size(stream) > self.limit:
+                del self.kept[next(iter(self.kept))]
+            self.kept[place] = stream
+        return self.kept[place]
+
+
+def _size(stream: Stream) -> int:
+    pretrain = () if stream.pretrain is None else (stream.pretrain,)
+    samples = (*stream.train, *stream.test, *pretrain)
+    return sum(once(tensor).nbytes for part in samples for tensor in (part.x, part.y))
