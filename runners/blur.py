@@ -41,7 +41,7 @@ def check_mixed(strategy: Strategy, stream: Stream, policy: Policy, name: str) -
     if policy.optimizer == "lbfgs":
         raise InputError(
             f"{blur} gives another batch at every step, and the line search of lbfgs needs one that stays; "
-            "choose another optimizer"
+            "name another optimizer, e.g. --optimizer adam"
         )
     if any(map(strategy.starts_anew, phases)):
         raise InputError(
@@ -97,9 +97,7 @@ def _batch(stream: Stream, earlier: int, later: Bool[Tensor, "S B"], where: Floa
     for number, chosen in ((earlier, ~later), (earlier + 1, later)):
         if bool(chosen.any()):
             own = stream.train[number]
-            place = (
-                (where * own.x.shape[1]).long().to(device)
-            )  # for every sample, so that shapes stay alike; half may be for nothing
+            place = (where * own.x.shape[1]).long().to(device)  # for the others too, so that shapes stay alike
             found.append((own.x[rows, place], own.y[rows, place]))
     later = later.to(device)
     pick = lambda one, other: torch.where(later.view(*later.shape, *[1] * (one.ndim - 2)), other, one)  # noqa: E731

@@ -25,7 +25,7 @@ PLOT_POINTS = 500
 class Stream:
     """A scenario as the runners see it.
 
-    ``heads`` (T + P, O) marks the active output units of each task, those P of pretraining after the T others, or is None if
+    ``heads`` (H, O) marks the active output units of each task, those of pretraining after the others, or is None if
     all units always are. ``null`` gives, per score, what each task's best constant predictor reaches on its test samples.
     ``pretrain`` holds the samples of all tasks of pretraining. ``blur`` and ``files`` are the scenario's.
     """
@@ -39,7 +39,7 @@ class Stream:
     high: Float[Tensor, "S I"]
     train: tuple[Samples, ...]
     test: tuple[Samples, ...]
-    heads: Bool[Tensor, "T O"] | None
+    heads: Bool[Tensor, "H O"] | None
     null: dict[str, Float[Tensor, "S T"]]
     plot_x: Float[Tensor, "P 1"] | None
     plot_target: Float[Tensor, "P O"] | None
