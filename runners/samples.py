@@ -47,23 +47,37 @@ class Piles:
         self.seeds, self.dtype = seeds, dtype
         self.height = 0
         self.piles: list[Tensor] = []  # (1, ...) while the seeds agree, then (S, ...)
+        self.places: list[int] = []  # where each one's pile is: an earlier place for what is the same tensor in every seed
 
     def add(self, tensors: Iterable[Tensor]) -> None:
         """Put the next seed's tensors, as many as the first seed's and of the same shapes, on top."""
-        for place, tensor in enumerate(tensors):
-            own = tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+        listed = list(tensors)
+        first_place = {id(tensor): place for place, tensor in reversed(list(enumerate(listed)))}
+        for place, tensor in enumerate(listed):
+            twin = first_place[id(tensor)]
             if self.height == 0:
-                self.piles.append(own[None])
-                continue
-            pile = self.piles[place]
-            if len(pile) == 1 and torch.equal(pile[0], own):
-                continue
-            if len(pile) == 1:
-                self.piles[place] = pile.new_empty(self.seeds, *own.shape)
-                self.piles[place][: self.height] = pile
-            self.piles[place][self.height] = own
+                self.places.append(twin)
+                self.piles.append(self.piles[twin] if twin < place else self._own(tensor)[None])
+            elif self.places[place] == place:
+                self._put(place, self._own(tensor))
+            elif self.places[place] != twin:  # one tensor so far, another one in this seed
+                self.piles[place], self.places[place] = self.piles[self.places[place]].clone(), place
+                self._put(place, self._own(tensor))
         self.height += 1
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+
+    def _put(self, place: int, row: Tensor) -> None:
+        pile = self.piles[place]
+        if len(pile) == 1 and torch.equal(pile[0], row):
+            return
+        if len(pile) == 1:
+            self.piles[place] = pile.new_empty(self.seeds, *row.shape)
+            self.piles[place][: self.height] = pile
+        self.piles[place][self.height] = row
 
     def stacked(self) -> list[Shaped[Tensor, "S ..."]]:
         """Return the tensors of all seeds that were added."""
-        return [pile.expand(self.seeds, *pile.shape[1:]) if len(pile) < self.seeds else pile for pile in self.piles]
+        found = [self.piles[place] for place in self.places]
+        return [pile.expand(self.seeds, *pile.shape[1:]) if len(pile) < self.seeds else pile for pile in found]

@@ -10,7 +10,7 @@ from runners.samples import once
 from runners.stream import Stream, stack
 
 LIMIT = 1 << 29
-"""Bytes of samples that are kept beside the latest stream."""
+"""Bytes of samples that are kept; one stream may take more."""
 
 
 class Stacks:
@@ -28,11 +28,16 @@ class Stacks:
         """Return the stream of a scenario, in main memory; see :func:`runners.stream.stack`."""
         place = repr((scenario, seeds, dtype, data_root))
         if place not in self.kept:
+            self._forget(0)
             stream = stack(scenario, seeds, getattr(torch, dtype), Path(data_root))
-            while self.kept and sum(map(_size, self.kept.values())) + _size(stream) > self.limit:
-                del self.kept[next(iter(self.kept))]
+            self._forget(_size(stream))
             self.kept[place] = stream
         return self.kept[place]
+
+    def _forget(self, more: int) -> None:
+        """Let the oldest go until the others and ``more`` bytes are within the limit."""
+        while self.kept and sum(map(_size, self.kept.values())) + more > self.limit:
+            del self.kept[next(iter(self.kept))]
 
 
 def _size(stream: Stream) -> int:

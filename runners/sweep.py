@@ -144,6 +144,7 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
                 own.append(cell)
             _check_network(own[-1], stream, {text: built for text, _, built in chosen})
         cells += adjust(request, own, stream)
+        del stream  # or it would still be there while the next one is built
     return cells
 
 

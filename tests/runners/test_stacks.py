@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,11 @@ def test_stored_results_keep_their_names(key: str) -> None:
 
 @pytest.mark.parametrize("option", ["skip=1", "pretrain=1", "cycles=2", "blur=0.5"])
 def test_a_stream_is_another_experiment(option: str) -> None:
-    (cell,) = expand([Request((f"gaussian-peaks:{option}",), ("kan",), seeds=2)])
-    assert cell.key != "gaussian-peaks--kan--naive--3a5fe03661"
+    request = Request(("gaussian-peaks",), ("kan",), seeds=2, optimizer="adam")
+    (plain,), (cell,) = (
+        expand([replace(request, scenarios=(text,))]) for text in ("gaussian-peaks", f"gaussian-peaks:{option}")
+    )
+    assert cell.key != plain.key
     assert cell_from_json(cell.to_json()).key == cell.key
 
 
@@ -109,6 +113,26 @@ def test_seeds_that_differ_late_are_stacked_whole() -> None:
     assert different.tolist() == [[1.0], [1.0], [5.0], [1.0]]
     assert same.tolist() == [[3]] * 4
     assert same.stride(0) == 0
+
+
+def test_visits_of_one_task_share_their_data_though_seeds_differ(spec: Callable[[Any], Spec]) -> None:
+    name = spec(lambda seed: scenario(seed, False)).name
+    plain, cycled = stack(Spec(name), (0, 1)), stack(Spec(name, {"cycles": 3}), (0, 1))
+    for number, samples in enumerate(cycled.train):
+        assert torch.equal(samples.x, plain.train[number % 2].x)
+        assert samples.x.data_ptr() == cycled.train[number % 2].x.data_ptr()
+        assert samples.task.unique().tolist() == [number]
+
+
+def test_what_is_one_tensor_for_some_seeds_only_is_told_apart() -> None:
+    piles = Piles(3, torch.float32)
+    rows = [torch.tensor([float(value)]) for value in range(4)]
+    piles.add([rows[0], rows[0]])
+    piles.add([rows[1], rows[2]])
+    piles.add([rows[3], rows[3]])
+    one, other = piles.stacked()
+    assert one.tolist() == [[0.0], [1.0], [3.0]]
+    assert other.tolist() == [[0.0], [2.0], [3.0]]
 
 
 def test_types_are_the_streams(spec: Callable[[Any], Spec]) -> None:
@@ -289,9 +313,7 @@ def test_an_experiment_file_names_the_folder(
     assert kancl("run", "--file", file, "--out", tmp_path / "out").code == 0
 
 
-def test_the_folder_for_results_does_not_depend_on_the_folder_of_data(
-    spec: Callable[[Any], Spec], places: dict[str, Path]
-) -> None:
+def test_results_have_one_folder_wherever_the_data_are(spec: Callable[[Any], Spec], places: dict[str, Path]) -> None:
     name, said = spec(reads).name, {"seeds": 2, "match": "parameters", "to": "mlp"}
     requests = [Request((name,), ("mlp",), data_root=places[place], **said) for place in ("one", "same")]
     folders = {prepare([request], None, _silent(), lambda said: None)[1] for request in requests}
