@@ -47,8 +47,10 @@ def check_mixed(strategy: Strategy, stream: Stream, policy: Policy, name: str) -
         raise InputError(
             f"{blur} leaves no border at which strategy {name} could start with fresh networks; leave one of them out"
         )
-    if type(strategy).end_task is not Strategy.end_task:
-        raise InputError(f"{blur} tells nobody where a task ends, and strategy {name} acts there; leave one of them out")
+    if any(getattr(type(strategy), hook) is not getattr(Strategy, hook) for hook in ("begin_task", "end_task")):
+        raise InputError(
+            f"{blur} tells nobody where a task begins or ends, and strategy {name} acts there; leave one of them out"
+        )
     if any(strategy.data_of(phase, len(phases)) != range(phase, phase + 1) for phase in phases):
         raise InputError(f"{blur} mixes neighbouring tasks, and strategy {name} chooses others itself; leave one of them out")
 
