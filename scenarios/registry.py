@@ -16,6 +16,7 @@ scenarios = Registry(
         "gaussian-peaks": "scenarios.gaussian_peaks",
         "image-bands": "scenarios.image_bands",
         "kanbefair": "scenarios.kanbefair",
+        "overlap-dial": "scenarios.overlap_dial",
         "piecewise-functions": "scenarios.piecewise",
         "sine-tasks": "scenarios.sine_tasks",
         **dict.fromkeys(CLASSIFICATION, "scenarios.classification"),
