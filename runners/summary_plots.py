@@ -1,12 +1,7 @@
-"""Figures over many cells: does size cure forgetting, and does overlap explain it?
-
-Architectures differ in marker, line and lightness, so figures survive greyscale and colour blindness.
-"""
+"""Figures over many cells: does size cure forgetting, does overlap explain it, and what does a scenario's option do?"""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,21 +9,21 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from kancl.models.matching import DEFAULT_OPTIONS
 from kancl.options import parse_spec
-from kancl.statistics import mean_interval
+from runners.dial_plots import dial_figures
 from runners.mechanism import Mechanism, mechanisms
+from runners.panels import PANELS, draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.results import Entry, Results
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LINES = ("-", "--", "-.", ":")
 SIZES = 3
 """Different sizes that an architecture needs for a curve against size."""
-PANELS = {"learning_score": "learning", "final_score": "final", "retention": "retention"}
 
 
 def summary_figures(results: Results) -> Iterator[tuple[str, Figure]]:
-    """Yield names and figures: scores against size for families of three sizes and more, and overlap against loss."""
+    """Yield names and figures: scores against size and against options of the scenario, for families of three values and more,
+    and overlap against loss."""
     for (scenario, strategy), families in _families(results).items():
         yield f"{scenario}-{strategy}-size", size_figure(scenario, strategy, families)
+    yield from dial_figures(results)
     for mechanism in mechanisms(results):
         yield f"{mechanism.scenario}-{mechanism.strategy}-overlap", overlap_figure(mechanism)
 
@@ -50,36 +45,30 @@ def _family(entry: Entry) -> str:
     cell = entry.cell
     said = parse_spec(cell.asked["architecture"]).options
     rest = ",".join(f"{key}={value}" for key, value in sorted(said.items()) if key not in DEFAULT_OPTIONS)
-    policy = " ".join(word for word in cell.policy.label.split() if not word.startswith("lr="))
-    return f"{cell.architecture.name}{':' if rest else ''}{rest}, {policy}"
+    return f"{cell.architecture.name}{':' if rest else ''}{rest}, {policy_but_rate(entry)}"
 
 
 def size_figure(scenario: str, strategy: str, families: dict[str, list[Entry]]) -> Figure:
     """Learning score, final score and retention against the number of parameters: mean and 95 % interval over seeds."""
     first = next(iter(families.values()))[0]
-    shown = {name: label for name, label in PANELS.items() if name in first.result.metrics}
+    shown = [name for name in PANELS if name in first.result.metrics]
     figure = Figure(figsize=(3.6 * len(shown), 3.9), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
-    score = first.result.score
-    for ax, (metric, label) in zip(axes, shown.items(), strict=True):
+    for ax, metric in zip(axes, shown, strict=True):
         for (name, entries), style in zip(families.items(), styles(len(families)), strict=True):
-            intervals = [mean_interval(entry.metrics()[metric]) for entry in entries]
-            x = [entry.result.parameters for entry in entries]
-            mean, low, high, _ = np.array(intervals).T
-            ax.errorbar(x, mean, (mean - low, high - mean), label=name, capsize=2, linewidth=1.2, markersize=4, **style)
+            draw_line(ax, [entry.result.parameters for entry in entries], entries, metric, name, style)
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
         if metric != "retention":
             _null_line(ax, first)
-            if not first.result.higher_is_better[score]:
-                ax.set_yscale("log")
         ax.set_xlabel("parameters")
-        ax.set_ylabel(label if metric == "retention" else f"{label} {score}")
+        label_scores(ax, metric, first)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
-    figure.suptitle(f"{scenario}, {strategy}: does size cure forgetting?\n{_seeds_of(families)}; mean and 95 % interval")
+    seeds = seeds_of([entry for entries in families.values() for entry in entries])
+    figure.suptitle(f"{scenario}, {strategy}: does size cure forgetting?\n{seeds}; mean and 95 % interval")
     return figure
 
 
@@ -127,20 +116,3 @@ def _name(entry: Entry, among: Sequence[Entry]) -> str:
     shared = set.intersection(*map(set, policies))
     own = [word for word in entry.labels["policy"].split() if word not in shared and not word.startswith("lr=")]
     return f"{name} ({' '.join(own)})" if own else name
-
-
-def _seeds_of(families: dict[str, list[Entry]]) -> str:
-    counts = sorted({len(entry.cell.seeds) for entries in families.values() for entry in entries})
-    return f"n = {' or '.join(map(str, counts))} seeds"
-
-
-def styles(count: int) -> list[dict[str, Any]]:
-    """Return colour, marker and line for each of so many contenders."""
-    return [
-        {
-            "color": mpl.colormaps["viridis"](0.85 * place / max(count - 1, 1)),
-            "marker": MARKERS[place % len(MARKERS)],
-            "linestyle": LINES[place % len(LINES)],
-        }
-        for place in range(count)
-    ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
+from scenarios.sampling import apart
 from scenarios.sizes import rivals_of_kan
 from scenarios.task import Advice, Scenario, Task
 
@@ -98,13 +99,13 @@ def overlap_dial(
         random = generator(seed, "overlap-dial", number)
         own = random_function(random, dims, roughness / layout.unit, form)
 
-        def draw(deviation: float) -> tuple[Tensor, Tensor]:
-            x = layout.draw(number, samples, random)
+        def draw(deviation: float, test: bool) -> tuple[Tensor, Tensor]:
+            x = apart(layout.draw(number, samples, random), test)
             y = math.sqrt(1 - conflict) * shared(x) + math.sqrt(conflict) * own(x)
             y = y + deviation * torch.randn(y.shape, generator=random, dtype=y.dtype)
-            return x.float(), y.float()
+            return x, y.float()
 
-        return Task(f"cube {number + 1}", draw(noise), draw(0.0))
+        return Task(f"cube {number + 1}", draw(noise, test=False), draw(0.0, test=True))
 
     sequence = torch.arange(tasks)
     if order == "random":

@@ -17,6 +17,7 @@ scenarios = Registry(
         "image-bands": "scenarios.image_bands",
         "kanbefair": "scenarios.kanbefair",
         "overlap-dial": "scenarios.overlap_dial",
+        "peaks-nd": "scenarios.peaks_nd",
         "piecewise-functions": "scenarios.piecewise",
         "sine-tasks": "scenarios.sine_tasks",
         **dict.fromkeys(CLASSIFICATION, "scenarios.classification"),

@@ -1,12 +1,17 @@
-"""Points drawn for tasks, such that no test point of any task is a training point of any other."""
+"""Points for tasks, such that no test point of any task is a training point of any other.
+
+Boxes are drawn from by :func:`draw_apart`; points that come from elsewhere are told apart by :func:`apart`.
+"""
 
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kancl.errors import InputError
 
+LATTICE = 2.0**-22
 Box = Sequence[tuple[float, float]]
 """One (low, high) for each input."""
 TRIES = 100
@@ -44,3 +49,12 @@ def _fresh(box: Box, count: int, known: set[bytes], random: torch.Generator) -> 
 def _uniform(box: Box, count: int, random: torch.Generator) -> Tensor:
     low, high = torch.tensor(box, dtype=torch.float64).unbind(1)
     return (low + (high - low) * torch.rand(count, len(box), generator=random, dtype=torch.float64)).float()
+
+
+def apart(x: Float[Tensor, "N I"], test: bool) -> Float[Tensor, "N I"]:
+    """Round points, all below 2 in size, to float32: training points down to multiples of 2^-22, test points half a step above.
+
+    A few thousand uniform numbers on an interval meet in float32, which knows some millions there, so in one dimension some
+    test points would be training points too. On these two lattices, which float32 holds exactly, none can be.
+    """
+    return (LATTICE * torch.floor(x.double() / LATTICE) + (LATTICE / 2 if test else 0.0)).float()
