@@ -125,7 +125,11 @@ def dial_figure(shown: list[Family], among: list[Family]) -> Figure:
 def _differing(family: Family, among: list[Family]) -> str:
     """Return the fixed options in which a family differs from others of the same option."""
     told = [key for key in family.fixed if len({repr(other.fixed[key]) for other in among}) > 1]
-    return ", ".join(f"{key}={family.fixed[key]}".replace("None", "none") for key in told)
+    return ", ".join(f"{key}={_show(family.fixed[key])}" for key in told)
+
+
+def _show(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def _null_curve(ax: Axes, family: Family) -> None:

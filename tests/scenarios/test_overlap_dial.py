@@ -219,13 +219,13 @@ def test_a_gap_keeps_cubes_apart_and_changes_no_overlap() -> None:
 def test_targets_correlate_as_much_as_they_do_not_conflict(conflict: float) -> None:
     """At frequency 0 a target is one number, so two tasks' targets at one input can be read off their data."""
     values = []
-    for seed in range(600):
+    for seed in range(300):
         scenario = overlap_dial(seed=seed, samples=1, tasks=2, roughness=0.0, conflict=conflict)
         values.append([task.test[1].item() for task in scenario.tasks])
     numbers = np.array(values)
-    assert numbers.mean(0) == pytest.approx(0, abs=0.15)
-    assert numbers.std(0) == pytest.approx(1, abs=0.12)
-    assert np.corrcoef(numbers.T)[0, 1] == pytest.approx(1 - conflict, abs=0.12)
+    assert numbers.mean(0) == pytest.approx(0, abs=0.2)
+    assert numbers.std(0) == pytest.approx(1, abs=0.15)
+    assert np.corrcoef(numbers.T)[0, 1] == pytest.approx(1 - conflict, abs=0.15)
 
 
 @pytest.mark.parametrize("form", ["smooth", "additive"])
@@ -233,12 +233,12 @@ def test_targets_correlate_as_much_as_they_do_not_conflict(conflict: float) -> N
 def test_the_covariance_of_a_target_is_that_of_its_kernel(form: Any, dims: int) -> None:
     """Smooth: the Gaussian kernel; additive: the mean over inputs of one-dimensional ones of D times the squared frequency."""
     x = torch.tensor([[0.1, -0.2, 0.3, 0.0], [0.5, -0.2, -0.1, 0.2]], dtype=torch.float64)[:, :dims]
-    values = torch.cat([random_function(generator(s, "test"), dims, 0.5, form)(x) for s in range(1_500)], 1).numpy()
+    values = torch.cat([random_function(generator(s, "test"), dims, 0.5, form)(x) for s in range(1_000)], 1).numpy()
     squares = ((x[0] - x[1]) ** 2).numpy()
     one = -2 * (np.pi * 0.5) ** 2
     kernel = np.exp(one * squares.mean()) if form == "smooth" else np.exp(one * squares).mean()
     products = np.array([values[0] * values[0], values[1] * values[1], values[0] * values[1]]).mean(1)
-    assert products == pytest.approx([1, 1, kernel], abs=0.11)
+    assert products == pytest.approx([1, 1, kernel], abs=0.13)
 
 
 def test_only_additive_targets_are_sums_of_functions_of_one_input() -> None:
