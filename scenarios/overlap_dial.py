@@ -255,7 +255,7 @@ def _advice(dims: int, tasks: int) -> Advice:
         policies={
             "adam": adam,
             "adamw": adam,
-            "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 2000, "batch_size": 100},
+            "sgd": {"lr": 0.02, "momentum": 0.9, "steps": 2000, "batch_size": 100},
             "lbfgs": {"lr": 1.0, "steps": 100},
         },
     )
