@@ -9,7 +9,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
@@ -119,7 +119,7 @@ def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
     except InputError as error:
         raise InputError(f"{spec.name}: {error}") from error
     except Exception as error:
-        raise InputError(f"{spec.name} failed with {type(error).__name__}: {error}{_place(error, builder)}") from error
+        raise InputError(f"{spec.name} failed with {type(error).__name__}: {error}{place_in(error, builder)}") from error
 
 
 def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> Spec:
@@ -129,21 +129,60 @@ def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> 
 
 def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
     """Return the parameters of a builder that are options, by name."""
-    name = getattr(builder, "__name__", repr(builder))
+    parameters = _parameters(builder)
+    for fault in _argument_faults(builder, parameters, reserved):
+        raise InputError(fault)
+    return {key: parameter for key, parameter in parameters.items() if key not in reserved}
+
+
+def signature_faults(builder: Builder, reserved: tuple[str, ...] = ()) -> list[str]:
+    """Return everything that is wrong with a builder's signature, not just what :func:`schema` would refuse first."""
     try:
-        parameters = inspect.signature(builder, eval_str=True).parameters
+        parameters = _parameters(builder)
+    except InputError as error:
+        return [str(error)]
+    found = list(_argument_faults(builder, parameters, reserved))
+    for key, parameter in parameters.items():
+        empty = inspect.Parameter.empty
+        if key in reserved or not _is_option(parameter) or empty in (parameter.annotation, parameter.default):
+            continue
+        try:
+            adapter = _adapter(_name(builder), key, parameter)
+            _coerce(adapter, f"the default of {_name(builder)}", key, parameter.default, parameter.annotation)
+        except InputError as error:
+            found.append(str(error))
+    return found
+
+
+def _parameters(builder: Builder) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(builder, eval_str=True).parameters
     except Exception as error:  # evaluating a textual annotation runs the user's text
-        raise InputError(f"the signature of {name} cannot be read: {type(error).__name__}: {error}") from error
+        raise InputError(f"the signature of {_name(builder)} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _argument_faults(builder: Builder, parameters: Mapping[str, inspect.Parameter], reserved: tuple[str, ...]) -> Iterator[str]:
+    name = _name(builder)
     for required in reserved:
         if required not in parameters:
-            raise InputError(f"{name} must take the argument {required!r}; its signature is {inspect.signature(builder)}")
-    options = {key: parameter for key, parameter in parameters.items() if key not in reserved}
-    for key, parameter in options.items():
-        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
-            raise InputError(f"{name} takes *{key}; options must be named one by one, since the signature is their schema")
-        if parameter.annotation is inspect.Parameter.empty:
-            raise InputError(f"option {key!r} of {name} has no type annotation; write e.g. {key}: int = 3")
-    return options
+            yield f"{name} must take the argument {required!r}; its signature is {inspect.signature(builder)}"
+    for key, parameter in parameters.items():
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            yield f"{name} takes {key!r} by position only; leave out the / in its signature, since arguments are given by name"
+        elif key in reserved:
+            continue
+        elif not _is_option(parameter):
+            yield f"{name} takes *{key}; options must be named one by one, since the signature is their schema"
+        elif parameter.annotation is inspect.Parameter.empty:
+            yield f"option {key!r} of {name} has no type annotation; write e.g. {key}: int = 3"
+
+
+def _is_option(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def _name(builder: Builder) -> str:
+    return getattr(builder, "__name__", repr(builder))
 
 
 def show_type(parameter: inspect.Parameter) -> str:
@@ -202,8 +241,8 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _place(error: Exception, builder: Builder) -> str:
-    """Return where in the builder's own file an error came from, or else where it was raised."""
+def place_in(error: BaseException, builder: Builder) -> str:
+    """Return where in the builder's own file an error came from, or else where it was raised, as `` (file:line)``."""
     file = inspect.getsourcefile(inspect.unwrap(builder))
     return (place_of(error, Path(file)) if file else "") or place_of(error)
 

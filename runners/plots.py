@@ -76,7 +76,7 @@ def _curves_panel(ax: Axes, entry: Entry, logarithmic: bool) -> None:
     result = entry.result
     curve = _living(entry, result.curves[result.score])
     position = _position(entry)
-    for number, colour in enumerate(_colours(len(result.tasks))):
+    for number, colour in enumerate(task_colours(len(result.tasks))):
         low, middle, high = _band(curve[:, :, number])
         ax.fill_between(position, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(position, middle, color=colour, label=_short(result.tasks[number]), linewidth=1.4)
@@ -227,7 +227,8 @@ def _band_label() -> str:
     return f"line: median, band: {BAND[0]:.0%} to {BAND[1]:.0%} of seeds"
 
 
-def _colours(count: int) -> list[tuple[float, float, float, float]]:
+def task_colours(count: int) -> list[tuple[float, float, float, float]]:
+    """Return a colour for each task, lighter from task to task."""
     return [mpl.colormaps["viridis"](0.9 * k / max(count - 1, 1)) for k in range(count)]
 
 

@@ -16,18 +16,32 @@ FEW = 8
 """Inputs up to which a sample is kept as it is; the digests of a large data set take a hundredth of its memory."""
 
 
+class FaultyScenario(InputError):  # noqa: N818, InputError says it already
+    """A scenario that cannot be run.
+
+    Args:
+        name: of the scenario.
+        faults: everything that is wrong with it.
+        scenario: what was checked.
+    """
+
+    def __init__(self, name: str, faults: list[str], scenario: Scenario) -> None:
+        super().__init__(f"{name} cannot be run:" + "".join(f"\n  - {fault}" for fault in faults))
+        self.faults, self.scenario = faults, scenario
+
+
 def check_scenario(scenario: object, name: str = "scenario") -> Scenario:
     """Return ``scenario`` if it can be run.
 
     Raises:
-        InputError: listing every fault: shapes, types, NaN, labels out of range, test samples among the training samples.
+        InputError: no scenario, or a :class:`FaultyScenario` listing every fault: shapes, types, NaN, labels out of range, test
+            samples among the training samples.
     """
     if not isinstance(scenario, Scenario):
         raise InputError(f"{name} must return a scenarios.Scenario, got {type(scenario).__name__}")
     faults = list(_faults(scenario))
     if faults:
-        listed = "".join(f"\n  - {fault}" for fault in faults)
-        raise InputError(f"{name} cannot be run:{listed}")
+        raise FaultyScenario(name, faults, scenario)
     return scenario
 
 
@@ -159,7 +173,7 @@ def _shape_faults(scenario: Scenario) -> Iterator[str]:
             elif not classes and (y.ndim != 2 or not y.is_floating_point() or y.shape[1] != scenario.outputs):
                 yield f"{where}: targets must be real numbers of shape (N, {scenario.outputs}), got {_describe(y)}"
             if len(x) != len(y):
-                yield f"{where}: {len(x)} inputs but {len(y)} targets"
+                yield f"{where}: {len(x)} inputs but {len(y)} targets; give every input one target"
 
 
 def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
@@ -172,13 +186,17 @@ def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
         x, y = getattr(task, part)
         where = f"task {task.name!r}, {part}"
         if not all(bool(end.isfinite()) for end in x.aminmax()):  # NaN is its own extreme
-            yield f"{where}: inputs hold NaN or infinity in {int((~x.isfinite()).any(1).sum())} of {len(x)} samples"
+            yield f"{where}: inputs hold NaN or infinity in {_broken(x)} samples; leave these out, or fill them in"
         if scenario.loss == "mse":
             if not bool(y.isfinite().all()):
-                yield f"{where}: targets hold NaN or infinity in {int((~y.isfinite()).any(1).sum())} of {len(y)} samples"
+                yield f"{where}: targets hold NaN or infinity in {_broken(y)} samples; leave these out"
         elif not set(y.unique().tolist()) <= set(active):
             wrong = sorted(set(y.unique().tolist()) - set(active))
             yield f"{where}: labels {wrong} are not among the active output units {list(active)}"
+
+
+def _broken(values: Tensor) -> str:
+    return f"{int((~values.isfinite()).any(1).sum())} of {len(values)}"
 
 
 def _rows(x: Tensor) -> Iterator[bytes]:

@@ -9,11 +9,13 @@ from runners.cli.bench import Bench
 from runners.cli.compare import Compare
 from runners.cli.list import List
 from runners.cli.run import Run
+from runners.cli.scenario import Scenario
 
 Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Scenario, tyro.conf.subcommand("scenario")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 

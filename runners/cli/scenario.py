@@ -1,0 +1,164 @@
+"""``kancl scenario``: write, check and look at tasks of one's own, or of kancl's."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from runners.config import Said
+
+if TYPE_CHECKING:
+    from kancl.options import Spec
+    from scenarios.inspection import Finding, Inspection
+
+MARKS = {"fine": "✓", "warning": "!", "fault": "✗"}
+STYLES = {"fine": "green", "warning": "yellow", "fault": "red"}
+Named = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENARIO")]
+
+
+@dataclass(frozen=True)
+class New:
+    """Write a file with two scenarios to start from, one with numbers and one with classes for targets; it runs at once."""
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.py")]
+    """The file to write; it must not exist yet."""
+    name: str = "my_scenario"
+    """Name of the first scenario, a Python name; the second is called NAME_classes."""
+
+    def execute(self) -> int:
+        """Write the file, print what to type next and return the exit code."""
+        from runners.cli.screen import make_console
+        from runners.new_scenario import write_template
+
+        write_template(self.file, self.name)
+        spec = shlex.quote(f"{self.file if self.file.is_absolute() else f'./{self.file}'}:{self.name}")
+        say = make_console().print
+        say(f"wrote {self.file} with the scenarios {self.name} and {self.name}_classes. Next:", soft_wrap=True, markup=False)
+        for command in (f"check {spec}", f"show {spec}"):
+            say(f"  kancl scenario {command}", soft_wrap=True, markup=False)
+        say(f"  kancl run {spec} --architectures kan mlp --seeds 4", soft_wrap=True, markup=False)
+        return 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Tell everything that is wrong with a scenario, at once: its file, signature, shapes, leaks, labels, seeds, advice.
+
+    The exit code is 0 if it can be run, warnings or not, and 2 if it cannot.
+    """
+
+    scenario: Named
+    """NAME, NAME:option=value,... or path/to/file.py:function."""
+    data_root: Said[Path] = None
+    """Folder of data files, for scenarios that read some; data if not given."""
+
+    def execute(self) -> int:
+        """Print every finding and return the exit code."""
+        from rich.text import Text
+
+        from kancl.options import parse_spec
+        from runners.cli.screen import make_console
+        from runners.new_scenario import advice_findings
+        from scenarios.build import DATA_ROOT
+        from scenarios.inspection import inspect_scenario
+
+        spec = parse_spec(self.scenario)
+        inspection = inspect_scenario(spec, self.data_root or DATA_ROOT)
+        findings = list(inspection.findings)
+        if inspection.scenario is not None and not inspection.faults:
+            findings += advice_findings(self.scenario, inspection.scenario)
+        console = make_console()
+        console.print(Text(spec.label, style="bold"), soft_wrap=True)
+        for finding in sorted(findings, key=lambda finding: list(MARKS).index(finding.level)):
+            line = Text(f"  {MARKS[finding.level]} ", style=STYLES[finding.level]).append(finding.text, style="default")
+            console.print(line, soft_wrap=True)
+        console.print(_verdict(findings, inspection), soft_wrap=True, markup=False)
+        return 2 if any(finding.level == "fault" for finding in findings) else 0
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print what a scenario consists of, and draw a preview of its tasks."""
+
+    scenario: Named
+    """NAME, NAME:option=value,... or path/to/file.py:function."""
+    seed: int = 0
+    """The seed whose tasks are shown."""
+    figure: Said[Path] = None
+    """File for the preview: PNG, SVG or PDF; NAME-preview.png in this folder if not given."""
+    no_figure: bool = False
+    """Draw nothing."""
+    data_root: Said[Path] = None
+    """Folder of data files, for scenarios that read some; data if not given."""
+
+    def execute(self) -> int:
+        """Print, draw and return the exit code."""
+        import inspect
+
+        from rich.text import Text
+
+        from kancl.options import parse_spec
+        from runners.cli.screen import make_console
+        from runners.scenario_tables import facts_table, null_note, overlap_table, tasks_table
+        from scenarios import build_scenario, complete_scenario, scenarios
+        from scenarios.build import DATA_ROOT
+
+        asked = parse_spec(self.scenario)
+        spec = complete_scenario(asked)
+        scenario = build_scenario(spec, self.seed, self.data_root or DATA_ROOT)
+        console = make_console()
+        console.print(Text(asked.label, style="bold"), soft_wrap=True)
+        console.print(Text(f"{inspect.getdoc(scenarios.get(spec.name)) or 'no description'}\n"), soft_wrap=True)
+        console.print(facts_table(scenario, spec.options))
+        console.print()
+        console.print(tasks_table(scenario))
+        console.print(Text(null_note(scenario), style="dim"), soft_wrap=True)
+        for name, overlap in scenario.overlap.items():
+            console.print()
+            console.print(overlap_table(name, overlap))
+        if not self.no_figure:
+            from runners.previews import draw_preview
+
+            path = self.figure or _default_figure(asked)
+            draw_preview(scenario, asked.label, path, self.seed)
+            console.print(f"\nwrote {path}", soft_wrap=True, markup=False)
+        return 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Start, check and look at scenarios: your own files, installed packages', or kancl's."""
+
+    action: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[New, tyro.conf.subcommand("new")]
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Show, tyro.conf.subcommand("show")]
+    ]
+
+    def execute(self) -> int:
+        """Do what was chosen and return the exit code."""
+        return self.action.execute()
+
+
+def _verdict(findings: "list[Finding]", inspection: "Inspection") -> str:
+    faults, warnings = (sum(finding.level == level for finding in findings) for level in ("fault", "warning"))
+    noticed = _counted(warnings, "warning") if warnings else "no warnings"
+    if faults:
+        return f"cannot be run: {_counted(faults, 'fault')}, {noticed}"
+    scenario = inspection.scenario
+    assert scenario is not None
+    sizes = {"task": len(scenario.tasks), "input": scenario.inputs, "output": scenario.outputs or 0}
+    listed = ", ".join(_counted(count, thing) for thing, count in sizes.items())
+    return f"can be run: {listed}, {scenario.loss}; {noticed}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+def _default_figure(spec: "Spec") -> Path:
+    import re
+
+    return Path(re.sub(r"[^\w.,=-]+", "-", Path(spec.label.split(".py:")[-1]).name)[:80] + "-preview.png")

@@ -1,0 +1,71 @@
+"""Which figure shows a scenario, and how it is written."""
+
+import textwrap
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from kancl.errors import InputError
+from runners.plots import STYLE
+from runners.previews.common import shown_tasks
+from runners.previews.line import line_figure
+from runners.previews.pictures import picture_figure
+from runners.previews.plane import plane_figure
+from runners.previews.table import table_figure
+from scenarios import Scenario
+
+SUFFIXES = (".png", ".svg", ".pdf")
+TITLE_WIDTH = 70
+
+
+def preview(scenario: Scenario, label: str, seed: int = 0) -> Figure:
+    """Return a figure of a scenario's tasks.
+
+    One input: points and targets. Two: regions of the plane. Pictures, where ``image_shape`` says so: some of each task. More
+    inputs: their first two principal components, and histograms.
+
+    Args:
+        scenario: one seed's, checked.
+        label: what the title calls it.
+        seed: which seed's it is, for the title.
+    """
+    with mpl.rc_context(STYLE):
+        if scenario.image_shape is not None:
+            figure = picture_figure(scenario)
+        elif scenario.inputs == 1:
+            figure = line_figure(scenario)
+        elif scenario.inputs == 2:
+            figure = plane_figure(scenario)
+        else:
+            figure = table_figure(scenario)
+        figure.suptitle(_title(scenario, label, seed), x=0.01, ha="left", fontsize=10)  # beside the legend
+    return figure
+
+
+def draw_preview(scenario: Scenario, label: str, path: Path, seed: int = 0) -> None:
+    """Write the preview of a scenario to a file, in the format of its suffix.
+
+    Raises:
+        InputError: a format that is not written, or a place that cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"a figure is written as {', '.join(SUFFIXES)}, got {path.name}; give its name one of these endings")
+    figure = preview(scenario, label, seed)
+    FigureCanvasAgg(figure)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InputError(f"the preview cannot be written to {path}: {error.strerror}; choose another place") from error
+
+
+def _title(scenario: Scenario, label: str, seed: int) -> str:
+    count, drawn = len(scenario.tasks), len(shown_tasks(scenario))
+    number = f"{count} task{'s' * (count > 1)}" if count == drawn else f"tasks 1 to {drawn} of {count}"
+    facts = [number, f"{scenario.setting}-incremental", f"seed {seed}"]
+    if scenario.pretrain:
+        facts.append(f"after {len(scenario.pretrain)} tasks of pretraining")
+    if scenario.blur:
+        facts.append(f"blur {scenario.blur:g}")
+    return "\n".join([*textwrap.wrap(label, TITLE_WIDTH), ", ".join(facts)])

@@ -1,0 +1,134 @@
+"""What ``kancl scenario show`` prints: a scenario's facts, its tasks, and how far they overlap."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from scenarios import Scenario, Task
+from scenarios.objectives import OBJECTIVES, best_constant
+
+NAMED = 6
+"""Classes or output units that are named one by one."""
+CROWD = 12
+"""Tasks up to which overlaps are printed pair by pair."""
+
+
+def facts(scenario: Scenario, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what can be said in a line each, with its name."""
+    yield "options", ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
+    yield "loss", f"{scenario.loss}, scored by {', '.join(OBJECTIVES[scenario.loss].scores)}"
+    yield "setting", f"{scenario.setting}-incremental"
+    inputs = str(scenario.inputs)
+    if scenario.image_shape is not None:
+        inputs += f", pictures of {' x '.join(map(str, scenario.image_shape))}"
+    low, high = scenario.input_range()
+    yield "inputs", f"{inputs}, {_span(float(low.min()), float(high.max()))}"
+    yield "outputs", str(scenario.outputs)
+    if scenario.operator is not None:
+        yield "trained", f"an operator of the network, {scenario.tasks[0].train[1].shape[1]} values for each sample"
+    if scenario.test_is_train:
+        yield "tests", "the training samples, on purpose"
+    if scenario.blur:
+        yield "blur", f"{scenario.blur:g}"
+    if scenario.pretrain:
+        yield "pretrain", f"{', '.join(task.name for task in scenario.pretrain)}; learned together before, never scored"
+    for name, checksum in scenario.files.items():
+        yield "file", f"{name}  sha256 {checksum}"
+
+
+def facts_table(scenario: Scenario, options: Mapping[str, Any]) -> Table:
+    """Return the facts, aligned."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts(scenario, options):
+        table.add_row(Text(name, style="bold"), Text(value))
+    return table
+
+
+def tasks_table(scenario: Scenario) -> Table:
+    """Return a row for each task, those of pretraining first."""
+    score = next(iter(OBJECTIVES[scenario.loss].scores))
+    classes = scenario.loss == "cross-entropy"
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", justify="right")
+    table.add_column("task", overflow="fold")
+    table.add_column("train", justify="right")
+    table.add_column("test", justify="right")
+    table.add_column("classes" if classes else "targets", overflow="fold")
+    heads = any(task.active is not None for task in scenario.tasks)
+    if heads:
+        table.add_column("active outputs")
+    table.add_column(f"null {score}", justify="right")
+    rows = [("pre", task) for task in scenario.pretrain] + [(str(n), task) for n, task in enumerate(scenario.tasks, 1)]
+    for number, task in rows:
+        targets = _classes(task) if classes else _range(task)
+        active = [_numbers(task.active) if task.active is not None else "all"] if heads else []
+        null = f"{null_score(scenario, task):.4g}"
+        table.add_row(number, Text(task.name), str(len(task.train[0])), str(len(task.test[0])), targets, *active, null)
+    return table
+
+
+def null_note(scenario: Scenario) -> str:
+    """Return what the last column of the table of tasks means."""
+    score = next(iter(OBJECTIVES[scenario.loss].scores))
+    fitted = "training" if scenario.operator is None else "test"
+    return f"null {score}: what the best constant predictor, fitted to the {fitted} targets, reaches on the test samples"
+
+
+def overlap_table(name: str, overlap: Tensor) -> Table:
+    """Return the shares of mass that every pair of tasks has in common; of many tasks, what is typical."""
+    count = len(overlap)
+    apart = overlap[~torch.eye(count, dtype=torch.bool)]
+    title = f"{name} overlap of the tasks' inputs, 0 (apart) to 1 (the same)"
+    if len(apart):
+        title += f": mean over pairs {float(apart.mean()):.3f}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    if count <= CROWD:
+        for head in ("", *(str(number) for number in range(1, count + 1))):
+            table.add_column(head, justify="right")
+        for number, row in enumerate(overlap.tolist(), 1):
+            table.add_row(str(number), *(f"{value:.2f}" for value in row))
+    return table
+
+
+def null_score(scenario: Scenario, task: Task) -> float:
+    """Return what the best constant output, fitted to the task's training targets, scores on its test samples.
+
+    Where an operator of the network is trained, training targets are no outputs: the constant is fitted to the test targets.
+    """
+    (_, fitted), (_, tested) = (task.train if scenario.operator is None else task.test), task.test
+    outputs = scenario.outputs or 0
+    constant = best_constant(scenario.loss, fitted, outputs).to(torch.float64).expand(1, len(tested), -1)
+    mask = None
+    if task.active is not None:
+        mask = torch.zeros(constant.shape, dtype=torch.bool)
+        mask[..., list(task.active)] = True
+    score = next(iter(OBJECTIVES[scenario.loss].scores.values()))
+    return float(score.compute(constant, tested[None] if scenario.loss != "mse" else tested[None].double(), mask))
+
+
+def _classes(task: Task) -> str:
+    trained, tested = (set(part[1].unique().tolist()) for part in (task.train, task.test))
+    unseen = f", only in test: {_numbers(tuple(sorted(tested - trained)))}" if tested - trained else ""
+    return _numbers(tuple(sorted(trained))) + unseen
+
+
+def _range(task: Task) -> str:
+    y = task.test[1] if task.train[1].shape[1:] != task.test[1].shape[1:] else torch.cat([task.train[1], task.test[1]])
+    return _span(float(y.min()), float(y.max()))
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.3g} to {high:.3g}"
+
+
+def _numbers(values: tuple[int, ...]) -> str:
+    if len(values) > NAMED and values == tuple(range(values[0], values[-1] + 1)):
+        return f"{values[0]} to {values[-1]}"
+    shown = " ".join(map(str, values[:NAMED]))
+    return shown if len(values) <= NAMED else f"{shown} ... ({len(values)})"
