@@ -2,9 +2,14 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kancl.registry import Builder
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class List:
         from rich.text import Text
 
         from kancl.models import architectures
-        from kancl.options import schema
+        from runners.cli.docstrings import print_folded
         from runners.cli.screen import make_console
         from runners.strategies import strategies
         from scenarios import scenarios
@@ -33,20 +38,18 @@ class List:
         console = make_console()
         reserved = {"scenarios": reserved_of, "architectures": lambda _: ("problem",), "strategies": lambda _: ()}
         registries = {"scenarios": scenarios, "architectures": architectures, "strategies": strategies}
-        for title, registry in registries.items():
-            if self.what not in ("all", title):
-                continue
+        found = {title: known.available() for title, known in registries.items() if self.what in ("all", title)}
+        width = max(len(name) for builders in found.values() for name in builders)
+        for title, builders in found.items():
             console.print(Text(title, style="bold"))
             if self.verbose and title == "scenarios":
                 console.print(Text(_common()), soft_wrap=True)
-            for name, builder in registry.available().items():
-                description = inspect.getdoc(builder) or ""
-                console.print(Text(f"  {name:24}").append(description.partition("\n")[0]), soft_wrap=True)
+            for name, builder in builders.items():
                 if self.verbose:
-                    for key, option in schema(builder, reserved[title](builder)).items():
-                        console.print(Text(f"      {_option(key, option)}", style="cyan"), soft_wrap=True)
-                    rest = description.partition("\n")[2].strip("\n").replace("\n", "\n      ")
-                    console.print(Text(f"\n      {rest}\n" if rest else ""), soft_wrap=True)
+                    _print_details(console, name, builder, reserved[title](builder))
+                else:
+                    first_line = (inspect.getdoc(builder) or "").partition("\n")[0]
+                    print_folded(console, first_line, f"  {name:{width}}  ", " " * (width + 4))
         return 0
 
 
@@ -58,6 +61,22 @@ def _common() -> str:
     meanings = dict(line.strip().split(": ", 1) for line in lines)
     shown = (f"      {_option(key, option)}\n          {meanings[key]}" for key, option in COMMON.items())
     return "\n".join(["    Every scenario, your own too, also has these options:", *shown, ""])
+
+
+def _print_details(console: "Console", name: str, builder: "Builder", reserved: tuple[str, ...]) -> None:
+    """Print a builder's name, its whole docstring, and its options with types and defaults."""
+    from rich.text import Text
+
+    from kancl.options import schema
+    from runners.cli.docstrings import print_docstring, print_folded
+
+    console.print(Text(f"\n  {name}", style="bold cyan"))
+    print_docstring(console, inspect.getdoc(builder) or "no description", indent=4)
+    options = schema(builder, reserved)
+    if options:
+        console.print()
+    for key, option in options.items():
+        print_folded(console, _option(key, option), " " * 6, " " * 10, style="cyan")
 
 
 def _option(key: str, option: inspect.Parameter) -> str:

@@ -100,6 +100,7 @@ class Show:
         from rich.text import Text
 
         from kancl.options import parse_spec
+        from runners.cli.docstrings import print_docstring
         from runners.cli.screen import make_console
         from runners.scenario_tables import facts_table, null_note, overlap_table, tasks_table
         from scenarios import build_scenario, complete_scenario, scenarios
@@ -110,7 +111,8 @@ class Show:
         scenario = build_scenario(spec, self.seed, self.data_root or DATA_ROOT)
         console = make_console()
         console.print(Text(asked.label, style="bold"), soft_wrap=True)
-        console.print(Text(f"{inspect.getdoc(scenarios.get(spec.name)) or 'no description'}\n"), soft_wrap=True)
+        print_docstring(console, inspect.getdoc(scenarios.get(spec.name)) or "no description")
+        console.print()
         console.print(facts_table(scenario, spec.options))
         console.print()
         console.print(tasks_table(scenario))
