@@ -80,16 +80,18 @@ def null_note(scenario: Scenario) -> str:
     return f"null {score}: what the best constant predictor, fitted to the {fitted} targets, reaches on the test samples"
 
 
-def overlap_table(name: str, overlap: Tensor) -> Table:
-    """Return the shares of mass that every pair of tasks has in common; of many tasks, what is typical."""
-    count = len(overlap)
-    apart = overlap[~torch.eye(count, dtype=torch.bool)]
-    title = f"{name} overlap of the tasks' inputs, 0 (apart) to 1 (the same)"
-    if len(apart):
-        title += f": mean over pairs {float(apart.mean()):.3f}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    if count <= CROWD:
-        for head in ("", *(str(number) for number in range(1, count + 1))):
+def overlap_note(name: str, overlap: Tensor) -> str:
+    """Return what one overlap of the tasks' input distributions is, and its mean over pairs of tasks."""
+    apart = overlap[~torch.eye(len(overlap), dtype=torch.bool)]
+    mean = f", mean over pairs {float(apart.mean()):.3f}" if len(apart) else ""
+    return f"{name} overlap of the tasks' inputs, 0 (apart) to 1 (the same){mean}"
+
+
+def overlap_table(overlap: Tensor) -> Table:
+    """Return the overlap of every pair of tasks; nothing where these are too many to be read."""
+    table = Table(box=None, pad_edge=False)
+    if len(overlap) <= CROWD:
+        for head in ("", *(str(number) for number in range(1, len(overlap) + 1))):
             table.add_column(head, justify="right")
         for number, row in enumerate(overlap.tolist(), 1):
             table.add_row(str(number), *(f"{value:.2f}" for value in row))

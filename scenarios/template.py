@@ -69,7 +69,8 @@ def my_scenario_classes(
     def cloud(label: int) -> Tensor:
         angle = torch.tensor(2 * torch.pi * label / classes)
         centre = torch.stack((angle.cos(), angle.sin()))
-        return centre + spread * torch.randn(2 * samples, 2, generator=generator(seed, "my_scenario_classes", label))
+        random = generator(seed, "my_scenario_classes", label)
+        return centre + spread * torch.randn(2 * samples, 2, generator=random)
 
     def task(number: int) -> Task:
         labels = (2 * number, 2 * number + 1)

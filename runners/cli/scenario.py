@@ -102,7 +102,7 @@ class Show:
         from kancl.options import parse_spec
         from runners.cli.docstrings import print_docstring
         from runners.cli.screen import make_console
-        from runners.scenario_tables import facts_table, null_note, overlap_table, tasks_table
+        from runners.scenario_tables import facts_table, null_note, overlap_note, overlap_table, tasks_table
         from scenarios import build_scenario, complete_scenario, scenarios
         from scenarios.build import DATA_ROOT
 
@@ -118,8 +118,8 @@ class Show:
         console.print(tasks_table(scenario))
         console.print(Text(null_note(scenario), style="dim"), soft_wrap=True)
         for name, overlap in scenario.overlap.items():
-            console.print()
-            console.print(overlap_table(name, overlap))
+            console.print(Text(f"\n{overlap_note(name, overlap)}"), soft_wrap=True)
+            console.print(overlap_table(overlap))
         if not self.no_figure:
             from runners.previews import draw_preview
 

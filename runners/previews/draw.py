@@ -65,7 +65,8 @@ def _title(scenario: Scenario, label: str, seed: int) -> str:
     number = f"{count} task{'s' * (count > 1)}" if count == drawn else f"tasks 1 to {drawn} of {count}"
     facts = [number, f"{scenario.setting}-incremental", f"seed {seed}"]
     if scenario.pretrain:
-        facts.append(f"after {len(scenario.pretrain)} tasks of pretraining")
+        before = len(scenario.pretrain)
+        facts.append(f"after {before} task{'s' * (before > 1)} of pretraining")
     if scenario.blur:
         facts.append(f"blur {scenario.blur:g}")
     return "\n".join([*textwrap.wrap(label, TITLE_WIDTH), ", ".join(facts)])

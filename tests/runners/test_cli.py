@@ -34,7 +34,7 @@ QUICK = ("--seeds", "2", "--steps", "2")
 HELP = """
 import sys
 from runners.cli.main import main
-for command in ([], ["run"], ["compare"], ["list"]):
+for command in ([], ["run"], ["compare"], ["list"], ["scenario"], *(["scenario", part] for part in ("new", "check", "show"))):
     try:
         main([*command, "--help"])
     except SystemExit as end:
@@ -48,7 +48,7 @@ def test_help_imports_nothing_slow() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "imported:"
-    for word in ("list", "run", "compare", "--architectures", "--seeds", "--format"):
+    for word in ("list", "run", "compare", "scenario", "check", "--architectures", "--seeds", "--format", "--figure"):
         assert word in done.stdout
     assert done.stderr == ""
 

@@ -1,0 +1,233 @@
+"""Guards previews: every kind of scenario gets its figure, with the tasks, samples and labels that it has."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from kancl.errors import InputError
+from kancl.seeding import generator
+from runners.previews import draw_preview, preview
+from runners.scenario_tables import null_score
+from scenarios import Scenario, Task
+
+
+def uniform(samples: int, inputs: int, *purpose: int | str) -> Tensor:
+    return torch.rand(samples, inputs, generator=generator(0, "previewed", *purpose))
+
+
+def tasks_of(
+    count: int,
+    inputs: int,
+    targets: Callable[[Tensor, int], Tensor],
+    samples: int = 30,
+    train: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Task, ...]:
+    made = []
+    for number in range(count):
+        x, fresh = (uniform(samples, inputs, number, part) + number for part in ("train", "test"))
+        y = targets(x, number) if train is None else train(x)
+        made.append(Task(f"task number {number}", (x, y), (fresh, targets(fresh, number))))
+    return tuple(made)
+
+
+def total(x: Tensor, number: int) -> Tensor:
+    return x.sum(1, keepdim=True)
+
+
+def parity(x: Tensor, number: int) -> Tensor:
+    return (10 * x[:, 0]).long() % 2
+
+
+def bands(count: int) -> Scenario:
+    """A full grid of 12 x 10 points: a picture, every fifth point of it for the test."""
+    up, across = np.meshgrid(np.linspace(0, 1, 12), np.linspace(-1, 1, 10), indexing="ij")
+    x = np.stack([across.ravel(), up.ravel()], 1).astype(np.float32)
+    y = (x[:, :1] + 2 * x[:, 1:]).astype(np.float32)
+    made = []
+    for number, rows in enumerate(np.split(np.arange(120), count)):
+        test = rows % 5 == 0
+        made.append(Task(f"band {number}", (x[rows[~test]], y[rows[~test]]), (x[rows[test]], y[rows[test]])))
+    return Scenario(tuple(made), "mse")
+
+
+def heads(count: int, shape: tuple[int, ...] | None = None) -> Scenario:
+    inputs = int(np.prod(shape)) if shape else 5
+    made = [
+        Task(task.name, (task.train[0], task.train[1] + 2 * k), (task.test[0], task.test[1] + 2 * k), active=(2 * k, 2 * k + 1))
+        for k, task in enumerate(tasks_of(count, inputs, parity))
+    ]
+    return Scenario(tuple(made), "cross-entropy", setting="task", image_shape=shape)
+
+
+def operated(inputs: int) -> Scenario:
+    """What is trained has two columns, what is tested one."""
+    made = tasks_of(3, inputs, total, train=lambda x: torch.cat([x[:, :1], 9 + x[:, :1]], 1))
+    return Scenario(made, "mse", outputs=1, operator=lambda network, x: network(x))
+
+
+KINDS: dict[str, tuple[Callable[[], Scenario], int]] = {
+    # what there is to draw, and how many panels (colour bars among them) it takes
+    "a line": (lambda: Scenario(tasks_of(3, 1, total), "mse", target=lambda x: x), 1),
+    "one task on a line": (lambda: Scenario(tasks_of(1, 1, total), "mse", target=lambda x: x), 1),
+    "three outputs on a line": (lambda: Scenario(tasks_of(2, 1, lambda x, _: x.repeat(1, 3)), "mse"), 3),
+    "classes on a line": (lambda: Scenario(tasks_of(3, 1, parity), "cross-entropy"), 1),
+    "an operator on a line": (lambda: operated(1), 3),
+    "tests that are the training samples": (
+        lambda: Scenario(tuple(Task(t.name, t.train, t.train) for t in tasks_of(2, 1, total)), "mse", test_is_train=True), 1
+    ),
+    "numbers in the plane": (lambda: Scenario(tasks_of(3, 2, total), "mse"), 2 + 1 + 3),
+    "one task in the plane": (lambda: Scenario(tasks_of(1, 2, total), "mse"), 1 + 1),
+    "classes in the plane": (lambda: Scenario(tasks_of(5, 2, parity), "cross-entropy"), 2 + 1 + 6),
+    "a picture in the plane": (lambda: bands(3), 2 + 1 + 3),
+    "an operator in the plane": (lambda: operated(2), 2 + 1 + 3),
+    "many tasks in the plane": (lambda: Scenario(tasks_of(20, 2, total), "mse"), 2 + 1 + 8),
+    "grey pictures": (lambda: heads(3, (4, 5)), 3 * 10),
+    "colour pictures": (lambda: heads(2, (4, 4, 3)), 2 * 10),
+    "pictures with numbers": (lambda: Scenario(tasks_of(1, 16, total, samples=4), "mse", image_shape=(4, 4)), 10),
+    "a table of numbers": (lambda: Scenario(tasks_of(3, 7, total), "mse"), 4 + 1),
+    "a table of classes": (lambda: heads(3), 4 + 2),
+    "an operator of many inputs": (lambda: operated(5), 4 + 1),
+    "constant inputs": (lambda: Scenario(constant(), "mse"), 4 + 1),
+}  # fmt: skip
+
+
+def constant() -> tuple[Task, ...]:
+    return (Task("flat", (torch.ones(9, 4), torch.ones(9, 1)), (torch.zeros(9, 4), torch.ones(9, 1))),)
+
+
+def texts(figure: Figure) -> str:
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))  # type: ignore[attr-defined]
+
+
+def axes_of(figure: Figure) -> list[Axes]:
+    return list(figure.axes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_its_panels_and_names_its_tasks(kind: str) -> None:
+    make, panels = KINDS[kind]
+    scenario = make()
+    figure = preview(scenario, "the-label:option=3", seed=5)
+    FigureCanvasAgg(figure).draw()
+    assert len(axes_of(figure)) == panels
+    said = texts(figure)
+    drawn = min(8, len(scenario.tasks))
+    for task in scenario.tasks[:drawn]:
+        assert task.name in said
+    for task in scenario.tasks[drawn:]:
+        assert task.name not in said
+    for part in ("the-label:option=3", f"{scenario.setting}-incremental", "seed 5"):
+        assert part in said
+    if len(scenario.tasks) > 8:
+        assert f"tasks 1 to 8 of {len(scenario.tasks)}" in said
+
+
+def test_pretraining_and_blur_are_said() -> None:
+    made = tasks_of(3, 1, total)
+    said = texts(preview(Scenario(made[1:], "mse", pretrain=made[:1], blur=0.5), "x"))
+    assert "after 1 task of pretraining" in said
+    assert "blur 0.5" in said
+
+
+def test_points_and_target_are_where_the_samples_are() -> None:
+    (task,) = tasks_of(1, 1, total)
+    figure = preview(Scenario((task,), "mse", target=lambda x: 2 * x), "x")
+    (ax,) = figure.axes
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), torch.cat(task.train, 1), rtol=1e-6)
+    np.testing.assert_allclose(ax.collections[1].get_offsets(), torch.cat(task.test, 1), rtol=1e-6)
+    x, y = ax.lines[0].get_data()
+    np.testing.assert_allclose(y, 2 * np.asarray(x), rtol=1e-6)
+
+
+def test_a_picture_in_the_plane_has_every_point_in_its_place() -> None:
+    figure = preview(bands(3), "x")
+    pictures = {ax.get_title(): np.asarray(ax.images[-1].get_array().filled(np.nan)) for ax in figure.axes if ax.images}
+    up, across = np.meshgrid(np.linspace(0, 1, 12), np.linspace(-1, 1, 10), indexing="ij")
+    whole = across + 2 * up
+    np.testing.assert_allclose(pictures["by target"], whole, atol=1e-6)
+    np.testing.assert_allclose(pictures["2: band 1"][4:8], whole[4:8], atol=1e-6)
+    assert np.isnan(pictures["2: band 1"][[*range(4), *range(8, 12)]]).all()
+
+
+def test_tasks_that_share_points_are_no_picture() -> None:
+    one, *_ = bands(1).tasks
+    figure = preview(Scenario((one, Task("again", one.train, one.test)), "mse"), "x")
+    assert not any(ax.images for ax in figure.axes)
+
+
+def test_pictures_show_samples_of_every_class_with_their_label() -> None:
+    scenario = heads(2, (4, 5))
+    figure = preview(scenario, "x")
+    for number, task in enumerate(scenario.tasks):
+        row = figure.axes[10 * number : 10 * number + 10]
+        labels = [int(ax.get_title()) for ax in row]
+        assert labels == sorted(labels)
+        assert {labels.count(label) for label in set(labels)} == {5}
+        for ax, label in zip(row, labels, strict=True):
+            pixels = np.asarray(ax.images[0].get_array())
+            own = task.train[0][task.train[1] == label].view(-1, 4, 5).numpy()
+            # Brightness is scaled by the extremes of all that is shown: a line through the sample's own values.
+            matches = [np.corrcoef(pixels.ravel(), sample.ravel())[0, 1] for sample in own]
+            assert max(matches) > 1 - 1e-6
+            assert 0 <= pixels.min() <= pixels.max() <= 1
+
+
+def test_components_are_those_of_the_standardised_inputs() -> None:
+    scenario = Scenario(tasks_of(1, 7, total), "mse")
+    x = scenario.tasks[0].train[0].double().numpy()
+    x = (x - x.mean(0)) / x.std(0)
+    shares = np.linalg.svd(x, compute_uv=False) ** 2
+    said = texts(preview(scenario, "x"))
+    assert f"component 1 ({shares[0] / shares.sum():.0%} of the variance)" in said
+    assert f"component 2 ({shares[1] / shares.sum():.0%})" in said
+
+
+def test_an_operator_shows_what_is_trained_apart_from_what_is_tested() -> None:
+    figure = preview(operated(1), "x")
+    first, second, tested = figure.axes
+    assert [ax.get_ylabel() for ax in figure.axes] == ["trained: operator 1 of 2", "trained: operator 2 of 2", "tested: output"]
+    assert second.get_ylim()[0] > 8.5
+    assert [len(ax.collections) for ax in (first, second, tested)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_a_preview_is_written_in_the_format_of_its_name(tmp_path: Path, suffix: str, start: bytes) -> None:
+    path = tmp_path / f"a{suffix}"
+    draw_preview(Scenario(tasks_of(1, 1, total), "mse"), "x", path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\.png, \.svg, \.pdf, got a\.txt"):
+        draw_preview(Scenario(tasks_of(1, 1, total), "mse"), "x", tmp_path / "a.txt")
+
+
+def test_drawing_leaves_the_global_generators_alone() -> None:
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    for kind in ("a table of classes", "numbers in the plane"):
+        preview(KINDS[kind][0](), "x")
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal(numpy_before, np.random.get_state()[1])
+
+
+@pytest.mark.parametrize("scenario", ["gaussian-peaks:noise=0.1,test=fresh", "split-digits", "split-digits:setting=task"])
+def test_null_scores_are_those_of_the_runs(scenario: str) -> None:
+    from kancl.options import parse_spec
+    from runners.stream import stack
+    from scenarios import build_scenario, complete_scenario
+
+    spec = complete_scenario(parse_spec(scenario))
+    stream, built = stack(spec, (0,), torch.float64), build_scenario(spec, 0)
+    score = next(iter(stream.null))
+    found: list[Any] = [null_score(built, task) for task in built.tasks]
+    np.testing.assert_allclose(found, stream.null[score][0], rtol=1e-6)
