@@ -45,9 +45,9 @@ def cautions(scenario: Scenario) -> Iterator[str]:
 
 
 def _constant_inputs(scenario: Scenario) -> Iterator[str]:
-    x = torch.cat([task.train[0] for task in scenario.tasks])
-    constant = (x == x[0]).all(0).nonzero()[:, 0].tolist()
-    if len(constant) == x.shape[1]:
+    row = scenario.tasks[0].train[0][0]
+    constant = torch.stack([(task.train[0] == row).all(0) for task in scenario.tasks]).all(0).nonzero()[:, 0].tolist()
+    if len(constant) == scenario.inputs:
         yield "inputs are the same for every training sample, so nothing can be told from them; see what the builder puts there"
     elif constant and scenario.image_shape is None:  # the corners of pictures are often empty
         yield f"inputs {_listed(constant)} never vary over the training samples; leave them out"

@@ -7,7 +7,7 @@ moved on, and in another process.
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
@@ -66,6 +66,10 @@ class _Attempt:
     seconds: float = 0.0
     moved: list[str] = field(default_factory=list)
 
+    def without_data(self) -> "_Attempt":
+        """Return what is needed for comparisons; of a large data set no more than one seed is kept."""
+        return replace(self, scenario=None)
+
 
 def inspect_scenario(
     spec: Spec, data_root: Path = DATA_ROOT, seeds: tuple[int, ...] = SEEDS, elsewhere: bool = True
@@ -96,15 +100,15 @@ def inspect_scenario(
     if build is None:
         return Inspection(tuple(findings))
     with global_generators.restored():
-        began, attempts = time.monotonic(), {seed: _attempt(build, builder, seed) for seed in seeds}
-        first = attempts[seeds[0]]
+        began, first = time.monotonic(), _attempt(build, builder, seeds[0])
+        attempts = {seeds[0]: first, **{seed: _attempt(build, builder, seed).without_data() for seed in seeds[1:]}}
         findings += _data_findings(attempts)
         runs = all(finding.level != "fault" for finding in findings)
         process = begin_elsewhere(spec, seeds[0], data_root) if elsewhere and runs else None
         if first.parts:
             time.sleep(max(0.0, TICK - (time.monotonic() - began)))
             global_generators.shift()
-            findings += _seed_findings(attempts, _attempt(build, builder, seeds[0]))
+            findings += _seed_findings(attempts, _attempt(build, builder, seeds[0]).without_data())
         if process is not None:
             findings += _elsewhere_findings(seeds[0], first, process)
     findings += _speed_findings([attempt.seconds for attempt in attempts.values()])
