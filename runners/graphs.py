@@ -2,7 +2,8 @@
 
 A step of a small stack starts some dozen kernels, each of which takes less time than starting it. A graph starts them all at
 once. It repeats exactly what was recorded, on the same memory, so it serves steps that are alike: same shape of the batch, no
-hook of a strategy that may act differently each time, and no learning rate that changes: a recorded one is a constant.
+hook of a strategy that may act differently each time, and no learning rate that changes: a recorded one is a constant. Where an
+operator of the network is trained, a scenario's own code, nothing is recorded.
 """
 
 from collections.abc import Callable, Iterator

@@ -18,6 +18,7 @@ from runners.optimizers import make_optimizer, set_rate
 from runners.strategies import State, Step, Strategy
 from runners.updates import clip_by_seed
 from scenarios.objectives import Objective
+from scenarios.task import Operator
 
 LINE_SEARCH = 25
 """Evaluations that one line search may take. torch's default bounds them by the iterations asked for, so that one iteration
@@ -44,16 +45,22 @@ class Learner(Protocol):
         """Go on from a saved state."""
 
 
-def make_learner(network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> Learner:
-    """Return a learner with fresh optimiser state."""
+def make_learner(
+    network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State, operator: Operator | None = None
+) -> Learner:
+    """Return a learner with fresh optimiser state.
+
+    Args:
+        operator: of the networks, trained instead of their outputs if given.
+    """
     if policy.optimizer == "lbfgs":
-        return SeedwiseLearner(network, policy, objective, strategy, state)
-    if next(network.parameters()).is_cuda:
+        return SeedwiseLearner(network, policy, objective, strategy, state, operator)
+    if operator is None and next(network.parameters()).is_cuda:  # an operator may do something else at every step
         from runners.graphs import GraphedLearner, can_be_recorded
 
         if can_be_recorded(network, strategy, policy):
             return GraphedLearner(network, policy, objective, strategy, state)
-    return StackedLearner(network, policy, objective, strategy, state)
+    return StackedLearner(network, policy, objective, strategy, state, operator)
 
 
 class StackedLearner:
@@ -63,8 +70,11 @@ class StackedLearner:
     seed. These optimisers act on each number alone, so one optimiser serves all seeds.
     """
 
-    def __init__(self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> None:
-        self.network, self.objective, self.strategy, self.state = network, objective, strategy, state
+    def __init__(
+        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
+        operator: Operator | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.objective, self.strategy, self.state, self.operator = network, objective, strategy, state, operator
         self.rates: Iterator[float] | None = None
         self.clip = policy.clip
         self.optimizer = make_optimizer([(n, p) for n, p in network.named_parameters() if p.requires_grad], policy)
@@ -79,7 +89,7 @@ class StackedLearner:
         if self.rates is not None:
             set_rate(self.optimizer, next(self.rates))
         self.optimizer.zero_grad()
-        step, _ = _differentiate(self.network, batch, self.objective, self.strategy, self.state)
+        step, _ = _differentiate(self.network, batch, self.objective, self.strategy, self.state, self.operator)
         self.strategy.correct(self.state, step)
         if self.clip is not None:
             clip_by_seed((p.grad for p in self.network.parameters() if p.grad is not None), self.clip)
@@ -101,8 +111,11 @@ class SeedwiseLearner:
     torch's tolerances are switched off: they would end the toy's training at an RMSE of 4e-5, ten times the paper's.
     """
 
-    def __init__(self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State) -> None:
-        self.network, self.objective, self.strategy, self.state = network, objective, strategy, state
+    def __init__(
+        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
+        operator: Operator | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.objective, self.strategy, self.state, self.operator = network, objective, strategy, state, operator
         self.rates: Iterator[float] | None = None
         self.singles = [take_seed(network, s) for s in range(len(next(network.parameters())))]
         self.optimizers = [
@@ -125,13 +138,13 @@ class SeedwiseLearner:
                 own = batch.of_seed(s)
                 optimizer.step(self._closure(single, optimizer, own, own_state))
                 if acts:
-                    self.strategy.after_step(own_state, Step(single, own, single(own.x), self.objective))
+                    self.strategy.after_step(own_state, Step(single, own, _trained(single, own, self.operator), self.objective))
             copy_seed(single, 0, self.network, s)
 
     def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             optimizer.zero_grad(set_to_none=True)
-            step, extra = _differentiate(single, batch, self.objective, self.strategy, state)
+            step, extra = _differentiate(single, batch, self.objective, self.strategy, state, self.operator)
             total = self.objective.loss(step.outputs.detach(), batch.y, batch.mask).sum()
             return total if extra is None else total + extra
 
@@ -147,20 +160,28 @@ class SeedwiseLearner:
             optimizer.load_state_dict(saved)
 
 
+def _trained(network: Network, batch: Batch, operator: Operator | None) -> Tensor:
+    """Return what is trained to meet the batch's targets: the outputs, or the operator's values."""
+    return network(batch.x) if operator is None else operator(network, batch.x)
+
+
 def _differentiate(
-    network: Network, batch: Batch, objective: Objective, strategy: Strategy, state: State
+    network: Network, batch: Batch, objective: Objective, strategy: Strategy, state: State, operator: Operator | None
 ) -> tuple[Step, Tensor | None]:
     """Add the gradient of the sum over seeds of loss and penalties, to each seed's part of which that seed alone contributes.
 
     Returns the step and the sum of the penalties, if there are any.
     """
-    outputs = network(batch.x)
+    outputs = _trained(network, batch, operator)
     step = Step(network, batch, outputs, objective)
-    roots, gradients = [outputs], [objective.gradient(outputs.detach(), batch.y, batch.mask)]
+    roots, gradients = [], []
+    if operator is None or outputs.requires_grad:  # not every network bears on an operator's values: no line has a curvature
+        roots, gradients = [outputs], [objective.gradient(outputs.detach(), batch.y, batch.mask)]
     penalties = [extra.sum() for extra in (network.penalty(), strategy.penalty(state, step)) if extra is not None]
     for penalty in penalties:
         if penalty.requires_grad:
             roots.append(penalty)
             gradients.append(torch.ones_like(penalty))
-    torch.autograd.backward(roots, gradients)
+    if roots:
+        torch.autograd.backward(roots, gradients)
     return step, torch.stack(penalties).sum().detach() if penalties else None

@@ -15,6 +15,8 @@ from runners.samples import Piles, Samples, moved, union
 from scenarios import Advice, Scenario, Task, build_scenario
 from scenarios.build import DATA_ROOT
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
+from scenarios.operators import same_operator
+from scenarios.task import Operator
 
 __all__ = ["Samples", "Stream", "stack"]
 
@@ -26,8 +28,10 @@ class Stream:
     """A scenario as the runners see it.
 
     ``heads`` (H, O) marks the active output units of each task, those of pretraining after the others, or is None if
-    all units always are. ``null`` gives, per score, what each task's best constant predictor reaches on its test samples.
-    ``pretrain`` holds the samples of all tasks of pretraining. ``blur`` and ``files`` are the scenario's.
+    all units always are. ``null`` gives, per score, what each task's best constant predictor reaches on its test samples; it
+    is fitted to the task's training targets, or, where these are the values of an operator, to the test targets.
+    ``pretrain`` holds the samples of all tasks of pretraining. ``blur`` and ``files`` are the scenario's, and so is
+    ``operator``, the same for all seeds: what is trained instead of the outputs.
     """
 
     seeds: tuple[int, ...]
@@ -47,6 +51,7 @@ class Stream:
     pretrain: Samples | None = None
     blur: float = 0.0
     files: Mapping[str, str] = field(default_factory=dict)
+    operator: Operator | None = None
 
     @property
     def inputs(self) -> int:
@@ -105,6 +110,11 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
                 f"{spec.label}: seeds are trained side by side, so their tasks must have equal shapes, "
                 f"but seed {seeds[0]} has {ours} and seed {seed} has {theirs}"
             )
+        if not same_operator(first, scenario):
+            raise InputError(
+                f"{spec.label}: seeds are trained side by side with one operator, but those of seeds {seeds[0]} and {seed} "
+                "give different values; let what differs be an input of the samples"
+            )
         piles.add(_tensors(scenario))
         about.append(_About.of(scenario, dtype))
         del scenario  # or it would still be there while the next one is built
@@ -124,7 +134,8 @@ class _About:
 
     @staticmethod
     def of(scenario: Scenario, dtype: torch.dtype) -> "_About":
-        constants = [best_constant(scenario.loss, task.train[1], scenario.outputs or 0)[0].to(dtype) for task in scenario.tasks]
+        fitted = [(task.train if scenario.operator is None else task.test)[1] for task in scenario.tasks]
+        constants = [best_constant(scenario.loss, targets, scenario.outputs or 0)[0].to(dtype) for targets in fitted]
         low, high = (end.to(dtype) for end in scenario.input_range())
         names = tuple(task.name for task in scenario.tasks)
         return _About(constants, low, high, names, _curve(scenario, dtype), scenario.files)
@@ -157,6 +168,7 @@ def _stream(first: Scenario, seeds: tuple[int, ...], tensors: list[Tensor], abou
         pretrain=union(beforehand) if beforehand else None,
         blur=first.blur,
         files={name: digest for own in about for name, digest in own.files.items()},
+        operator=first.operator,
     )
 
 
@@ -174,14 +186,15 @@ def _tensors(scenario: Scenario) -> Iterator[Tensor]:
 
 def _equal(one: Scenario, other: Scenario) -> bool:
     same_form = _form(one) == _form(other) and one.domain == other.domain
-    return same_form and all(map(torch.equal, _tensors(one), _tensors(other)))
+    return same_form and all(map(torch.equal, _tensors(one), _tensors(other))) and same_operator(one, other)
 
 
 def _form(scenario: Scenario) -> tuple[object, ...]:
     def shapes(tasks: tuple[Task, ...]) -> tuple[object, ...]:
         return tuple((*(tuple(t.shape) for t in (*task.train, *task.test)), task.active) for task in tasks)
 
-    form = (scenario.loss, scenario.outputs, scenario.setting, *shapes(scenario.tasks))
+    trained = "outputs" if scenario.operator is None else "operator"
+    form = (scenario.loss, scenario.outputs, scenario.setting, trained, *shapes(scenario.tasks))
     form += (f"blur {scenario.blur}",) if scenario.blur else ()
     return form + (("pretrain", *shapes(scenario.pretrain)) if scenario.pretrain else ())
 

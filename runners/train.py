@@ -160,7 +160,7 @@ def run_cell(
             watch.begin_task(network, watched, alone=strategy.starts_anew(phase) or not strategy.boundaries)
         state = _checked(strategy.begin_task(state, network, samples, phase), stream)
         if learner is None or not keeps:
-            learner = make_learner(network, cell.policy, stream.objective, strategy, state)
+            learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
             if saved_learner is not None and keeps:
                 learner.load_state_dict(saved_learner)
         learner.state = state

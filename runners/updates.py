@@ -36,6 +36,8 @@ def clip_by_seed(gradients: Iterable[Tensor], limit: float) -> None:
         limit: > 0.
     """
     gradients = list(gradients)
+    if not gradients:
+        return
     rows = [gradient.reshape(len(gradient), -1) for gradient in gradients]
     norms = torch.stack([torch.linalg.vector_norm(row, dim=1) for row in rows], dim=1)  # (S, P) for P parameters
     factor = (limit / (torch.linalg.vector_norm(norms, dim=1) + 1e-6)).clamp(max=1.0)

@@ -1,6 +1,7 @@
 """The watch: looks at a stack of networks at the ends of tasks and writes down the locality record.
 
-It works on copies, so a watched run has the same numbers as any other to the bit.
+It works on copies, so a watched run has the same numbers as any other to the bit. Losses of old tasks are those of the outputs
+on test samples, also where an operator of the network was trained: what is to be kept is the function, however it was learned.
 """
 
 from collections.abc import Callable, Sequence

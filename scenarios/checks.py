@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from scenarios.objectives import OBJECTIVES
+from scenarios.operators import operator_faults
 from scenarios.task import Scenario, Task
 
 ROWS_AT_ONCE = 4096
@@ -68,6 +69,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
         return
     yield from _blur_faults(scenario)
     yield from _heads_faults(scenario)
+    yield from operator_faults(scenario)
     for task in _different(_all_tasks(scenario)):
         yield from _value_faults(scenario, task)
     if not scenario.test_is_train:
@@ -170,8 +172,10 @@ def _shape_faults(scenario: Scenario) -> Iterator[str]:
                 yield f"{where}: inputs have {x.shape[1]} columns, those of the first task {inputs}"
             if classes and (y.ndim != 1 or y.is_floating_point()):
                 yield f"{where}: targets must be class numbers of shape (N,), got {_describe(y)}"
-            elif not classes and (y.ndim != 2 or not y.is_floating_point() or y.shape[1] != scenario.outputs):
-                yield f"{where}: targets must be real numbers of shape (N, {scenario.outputs}), got {_describe(y)}"
+            elif not classes:
+                columns = "R" if part == "train" and scenario.operator is not None else scenario.outputs  # R: see operators.py
+                if y.ndim != 2 or not y.is_floating_point() or columns not in ("R", y.shape[1]):
+                    yield f"{where}: targets must be real numbers of shape (N, {columns}), got {_describe(y)}"
             if len(x) != len(y):
                 yield f"{where}: {len(x)} inputs but {len(y)} targets; give every input one target"
 

@@ -87,8 +87,12 @@ class Scenario:
         advice: what suits this scenario.
         pretrain: tasks that are learned together before the sequence begins and are never scored.
         blur: how far neighbouring tasks run into each other, 0 (one after another) to 1 (the mixture never stands still).
-        operator: what is trained instead of the outputs themselves, for example a differential operator of them; the training
-            targets are then its values, the test targets the network's as ever. None trains the outputs.
+        operator: what is trained instead of the outputs themselves, for example a differential operator of them
+            (:mod:`scenarios.differential`): called with the network u, (S, B, I) -> (S, B, O), and inputs x (S, B, I), it
+            returns values (S, B, R), differentiable in u's parameters, value s of u's seed s alone. The training targets
+            (N, R) are then its values, the test targets (N, O) the network's as ever. It needs the loss ``mse`` and outputs
+            that all tasks share, is the same for every seed, and keeps no tensors of its own on one device. None trains the
+            outputs.
         overlap: shares of mass that the tasks' input distributions have in common where they are known, each (T, T): ``joint``
             and ``marginal``, the mean over inputs.
         image_shape: how the inputs of a sample make a picture, (height, width) or (height, width, channels); for figures.
@@ -133,7 +137,8 @@ class Scenario:
         return torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
 
     def _outputs_of_tasks(self) -> int:
-        targets = [y for task in (*self.tasks, *self.pretrain) for _, y in (task.train, task.test)]
+        parts = ("train", "test") if self.operator is None else ("test",)  # the training targets are then the operator's
+        targets = [getattr(task, part)[1] for task in (*self.tasks, *self.pretrain) for part in parts]
         if self.loss == "cross-entropy":
             return 1 + max((int(y.max()) for y in targets if y.numel() and not y.is_floating_point()), default=0)
         return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)

@@ -28,7 +28,7 @@ class Step:
     Args:
         network: the networks in training.
         batch: what they are trained on; ``batch.extra`` is what the strategy's own ``batches`` gave along.
-        outputs: the networks' on the batch, with their graph.
+        outputs: the networks' on the batch, with their graph; where the scenario trains an operator of them, its values.
         objective: the scenario's loss, its gradient and its scores.
     """
 
