@@ -25,6 +25,9 @@ SEED_INDEPENDENT = {
     # Published training and test sets, all of them: a seed is the initial weights and the order of samples.
     "kanbefair",
     *(f"{mechanism}-{data}" for mechanism in ("split", "rotated") for data in FROM_FILES),
+    # Tables of sums: the papers' tasks hold all of theirs.
+    "binary-addition",
+    "decimal-addition",
 }
 EVERY_ARCHITECTURE = ("gaussian-peaks", "split-digits", "permuted-digits", "rotated-wine")
 """Scenarios that all architectures are trained on: regression, classes that come one after another, inputs that change."""
