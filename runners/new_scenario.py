@@ -5,6 +5,7 @@ import inspect
 import keyword
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from kancl.errors import InputError
@@ -12,6 +13,7 @@ from runners.config import Request
 from runners.sweep import expand
 from scenarios import Scenario
 from scenarios import template as template_module
+from scenarios.build import DATA_ROOT
 from scenarios.inspection import Finding
 
 PLACEHOLDER = "my_scenario"
@@ -53,17 +55,18 @@ def template(name: str = PLACEHOLDER) -> str:
     return re.sub(rf"\b{PLACEHOLDER}(?=\b|_classes\b)", name, text)
 
 
-def advice_findings(text: str, scenario: Scenario) -> Iterator[Finding]:
+def advice_findings(text: str, scenario: Scenario, data_root: Path = DATA_ROOT) -> Iterator[Finding]:
     """Tell whether ``kancl run`` would train the usual architectures, and all that the scenario advises on."""
     advice = scenario.advice
+    request = Request(scenarios=(text,), seeds=2, data_root=str(data_root))
     names = list(dict.fromkeys([*USUAL, *advice.architectures, *advice.optimizers, *advice.own_policies]))
     try:
-        expand([Request(scenarios=(text,), architectures=tuple(names), seeds=2)])
+        expand([replace(request, architectures=tuple(names))])
     except InputError:
         told: dict[str, None] = {}
         for name in names:
             try:
-                expand([Request(scenarios=(text,), architectures=(name,), seeds=2)])
+                expand([replace(request, architectures=(name,))])
             except InputError as error:
                 told.setdefault(str(error))
         for message in told:

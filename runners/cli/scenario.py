@@ -68,7 +68,7 @@ class Check:
         inspection = inspect_scenario(spec, self.data_root or DATA_ROOT)
         findings = list(inspection.findings)
         if inspection.scenario is not None and not inspection.faults:
-            findings += advice_findings(self.scenario, inspection.scenario)
+            findings += advice_findings(self.scenario, inspection.scenario, self.data_root or DATA_ROOT)
         console = make_console()
         console.print(Text(spec.label, style="bold"), soft_wrap=True)
         for finding in sorted(findings, key=lambda finding: list(MARKS).index(finding.level)):

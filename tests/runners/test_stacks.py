@@ -24,7 +24,7 @@ from runners.stacks import Stacks
 from runners.stream import stack
 from runners.sweep import expand
 from runners.train import build_network, run_cell
-from scenarios import Scenario, Task, scenarios
+from scenarios import Scenario, Task, build_scenario, scenarios
 
 STORED = {
     # Keys of cells as they were before there were streams and folders of data files.
@@ -335,8 +335,9 @@ def _silent() -> Any:
 
 
 @pytest.mark.parametrize("name", scenarios.names())
-def test_every_scenario_trains_as_a_stream(name: str) -> None:
-    tasks = len(scenarios.get(name)(seed=0).tasks)
+def test_every_scenario_trains_as_a_stream(name: str, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data_root.parent)  # where the folder of data files is found by its usual name
+    tasks = len(build_scenario(Spec(name), 0).tasks)
     if tasks < 3:
         pytest.skip(f"{name} has {tasks} tasks")
     request = Request(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scenarios.digits import permuted_digits, split_digits
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -26,6 +25,8 @@ from scenarios.gaussian_peaks import gaussian_peaks
 
 KEPT = 12
 """Samples of each part of a task in the round trips: enough to see an order, few enough to be quick."""
+
+permuted_digits, split_digits = scenarios.get("permuted-digits"), scenarios.get("split-digits")
 
 
 @pytest.fixture(scope="module")

@@ -256,7 +256,8 @@ def test_what_is_wrong_with_a_repeated_task_is_said_once() -> None:
 
 @pytest.mark.parametrize("option", ["skip=1", "pretrain=1", "cycles=2", "blur=0.5", "skip=1,pretrain=1,cycles=2,blur=1"])
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_a_stream_too(name: str, option: str) -> None:
+def test_it_is_a_stream_too(name: str, option: str, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data_root.parent)  # where the folder of data files is found by its usual name
     plain = build_scenario(spec(name), 3)
     count, asked = len(plain.tasks), dict(part.split("=") for part in option.split(","))
     lost = int(asked.get("skip", 0)) + int(asked.get("pretrain", 0))

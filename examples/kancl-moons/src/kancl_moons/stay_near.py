@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
-from runners.strategies import State, Strategy
+from runners.strategies import State, Step, Strategy
 from runners.stream import Samples
 
 
@@ -25,9 +25,10 @@ class StayNear(Strategy):
         if self.strength < 0:
             raise InputError(f"strength must be at least 0, got {self.strength}")
 
-    def penalty(self, state: State, network: Network) -> Float[Tensor, "S"] | None:
+    def penalty(self, state: State, step: Step) -> Float[Tensor, "S"] | None:
         """Return the pull on each seed; none during the first task."""
-        distances = [(p - state[name]).square().flatten(1).sum(1) for name, p in network.named_parameters() if name in state]
+        held = [(p, state[name]) for name, p in step.network.named_parameters() if name in state]
+        distances = [(p - old).square().flatten(1).sum(1) for p, old in held]
         return self.strength / 2 * sum(distances[1:], distances[0]) if distances else None
 
     def end_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
