@@ -58,7 +58,7 @@ def template(name: str = PLACEHOLDER) -> str:
 def advice_findings(text: str, scenario: Scenario, data_root: Path = DATA_ROOT) -> Iterator[Finding]:
     """Tell whether ``kancl run`` would train the usual architectures, and all that the scenario advises on."""
     advice = scenario.advice
-    request = Request(scenarios=(text,), seeds=2, data_root=str(data_root))
+    request = Request(scenarios=(text,), seeds=2, data_root=data_root)
     names = list(dict.fromkeys([*USUAL, *advice.architectures, *advice.optimizers, *advice.own_policies]))
     try:
         expand([replace(request, architectures=tuple(names))])

@@ -252,7 +252,7 @@ class Carries(Strategy):
     [
         ("naive", {"optimizer": "lbfgs"}, "blur=0.5 gives another batch at every step, .* line search of lbfgs"),
         ("independent", {}, "blur=0.5 leaves no border at which strategy independent could start with fresh networks"),
-        (Acts, {}, "tells nobody where a task ends, and strategy acts acts there"),
+        (Acts, {}, "tells nobody where a task begins or ends, and strategy acts acts there"),
         (Chooses, {}, "mixes neighbouring tasks, and strategy chooses chooses others itself"),
         (Carries, {"optimizer": "lbfgs"}, None),
         ("naive", {}, None),
