@@ -176,7 +176,8 @@ def test_show_prints_the_tasks_and_draws(kancl: Kancl, desk: Path) -> None:
     said = kancl("scenario", "show", "split-digits:setting=task,classes_per_task=5", "--figure", "preview.png")
     assert (said.code, said.err) == (0, "")
     for part in (
-        "Handwritten digits (8 x 8 pixels)", "classes_per_task=5, setting=task", "cross-entropy, scored by accuracy", "task-incremental",
+        "Handwritten digits (8 x 8 pixels)", "classes_per_task=5, setting=task", "cross-entropy, scored by accuracy",
+        "task-incremental",
         "active outputs", "null accuracy", "wrote preview.png",
     ):  # fmt: skip
         assert part in said.out
