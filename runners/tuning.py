@@ -13,11 +13,13 @@ from kancl.metrics import METRICS, Measured
 from kancl.models import architectures
 from kancl.models.tunable import Range, tunables_of
 from kancl.options import Spec, parse_spec
+from kancl.registry import Registry
 from kancl.seeding import generator
 from runners.config import Cell, Request, parse_seeds
 from runners.memory import Memory
 from runners.result import Result
 from runners.stacks import Stacks
+from runners.strategies import strategies
 from runners.stream import Stream
 from runners.sweep import Listener
 from runners.train import run_cell
@@ -92,18 +94,25 @@ def candidates(cell: Cell, plan: Plan) -> list[dict[str, Any]]:
     The others are spaced in the same way and then shuffled, each in a fixed order of its own: a Latin hypercube, so that N
     trials try N values of everything.
     """
-    said = parse_spec(cell.asked["architecture"]).options
-    builder, known = architectures.get(cell.architecture.name), cell.architecture.options
-    others = {option: values for option, values in tunables_of(builder).items() if option not in said}
     trials: list[dict[str, Any]] = [{"lr": rate, "options": {}} for rate in _spaced(plan.rates, plan.trials)]
-    for option, values in others.items():
-        if option not in known:
-            raise InputError(f"{cell.architecture.name} names {option!r} as tunable and has no such option")
-        whole = isinstance(known[option], int) and not isinstance(known[option], bool)
-        order = torch.randperm(plan.trials, generator=generator(0, "tune", option)).tolist()
-        for trial, value in zip(trials, [_spaced(values, plan.trials)[k] for k in order], strict=True):
-            trial["options"][option] = round(value) if whole and isinstance(values, tuple) else value
+    _vary(trials, "options", cell.asked["architecture"], cell.architecture, architectures)
+    if plan.by == "final":  # by what was just learned, a strategy against forgetting could only lose
+        _vary(trials, "strategy", cell.asked["strategy"], cell.strategy, strategies)
     return trials
+
+
+def _vary(trials: list[dict[str, Any]], part: str, asked: str, spec: Spec, registry: Registry) -> None:
+    """Give every trial a value of every tunable option of a builder that was not said."""
+    said, known = parse_spec(asked).options, spec.options
+    for option, values in tunables_of(registry.get(spec.name)).items():
+        if option in said:
+            continue
+        if option not in known:
+            raise InputError(f"{spec.name} names {option!r} as tunable and has no such option")
+        whole = isinstance(known[option], int) and not isinstance(known[option], bool)
+        order = torch.randperm(len(trials), generator=generator(0, "tune", option)).tolist()
+        for trial, value in zip(trials, [_spaced(values, len(trials))[k] for k in order], strict=True):
+            trial.setdefault(part, {})[option] = round(value) if whole and isinstance(values, tuple) else value
 
 
 def _spaced(values: Range, count: int) -> list[Any]:
@@ -116,14 +125,23 @@ def _spaced(values: Range, count: int) -> list[Any]:
 
 def with_trial(cell: Cell, trial: dict[str, Any]) -> Cell:
     """Return a cell with the values of a trial."""
-    given, said = trial["options"], parse_spec(cell.asked["architecture"])
-    wanted = Spec(cell.architecture.name, {**cell.architecture.options, **given})
-    return replace(
-        cell,
-        policy=replace(cell.policy, lr=trial["lr"]),
-        architecture=options.complete(architectures, wanted, ("problem",)),
-        asked={**cell.asked, "architecture": Spec(said.name, {**said.options, **given}).label},
-    )
+    architecture = _with_options(cell.architecture, trial["options"], architectures, ("problem",))
+    strategy = _with_options(cell.strategy, trial.get("strategy", {}), strategies)
+    asked = {
+        **cell.asked,
+        "architecture": _said_with(cell.asked["architecture"], trial["options"]),
+        "strategy": _said_with(cell.asked["strategy"], trial.get("strategy", {})),
+    }
+    return replace(cell, policy=replace(cell.policy, lr=trial["lr"]), architecture=architecture, strategy=strategy, asked=asked)
+
+
+def _with_options(spec: Spec, given: dict[str, Any], registry: Registry, reserved: tuple[str, ...] = ()) -> Spec:
+    return options.complete(registry, Spec(spec.name, {**spec.options, **given}), reserved)
+
+
+def _said_with(asked: str, given: dict[str, Any]) -> str:
+    said = parse_spec(asked)
+    return Spec(said.name, {**said.options, **given}).label
 
 
 @dataclass(frozen=True)
@@ -138,7 +156,8 @@ class Tuned:
         ends = {trial["lr"] for trial in (self.record["trials"][0], self.record["trials"][-1])}
         edge = "; at an end of the range: a wider --tune-range may hold better" if len(ends) > 1 and best["lr"] in ends else ""
         lost = sum(trial["score"] is None for trial in self.record["trials"])
-        values = [f"lr={best['lr']:g}", *(f"{key}={value}" for key, value in best["options"].items())]
+        values = [f"lr={best['lr']:g}"]
+        values += [f"{key}={value}" for key, value in (best["options"] | best.get("strategy", {})).items()]
         return (
             f"tuned {asked}: {' '.join(values)}, {self.record['metric']} {best['score']:.4g}, best within a standard error of "
             f"{len(self.record['trials'])} trials on seeds {', '.join(map(str, self.record['seeds']))}"

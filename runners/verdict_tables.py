@@ -60,8 +60,7 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
         verdict, (first, second) = comparison.verdict, (comparison.first.labels, comparison.second.labels)
         policy = first["policy"] if comparison.same_policy else f"different: {_policy(comparison)}"
         if comparison.own_rates:
-            rates = " against ".join(f"{entry.cell.policy.lr:g}" for entry in (comparison.first, comparison.second))
-            policy = f"{_without_rate(first['policy'])}, lr {rates}"
+            policy = f"{_without_rate(first['policy'])}, {' against '.join(_own_values(comparison))}"
         row = {
             "scenario": first["scenario"],
             "strategy": first["strategy"],
@@ -114,7 +113,22 @@ def _title(comparison: Comparison) -> str:
     trained = labels["policy"] if comparison.same_policy else "different policies"
     if comparison.own_rates:
         trained = f"{_without_rate(labels['policy'])}, each at its own rate"
-    return f"Verdicts   {labels['scenario']} / {labels['strategy']} / {trained}"
+    strategy = labels["strategy"] if labels["strategy"] == comparison.second.labels["strategy"] else _strategy_name(comparison)
+    return f"Verdicts   {labels['scenario']} / {strategy} / {trained}"
+
+
+def _strategy_name(comparison: Comparison) -> str:
+    return f"{comparison.first.cell.strategy.name}, each at its own strength"
+
+
+def _own_values(comparison: Comparison) -> tuple[str, str]:
+    """Return what tuning chose for either side: the rate, and the strategy where the sides have other options of it."""
+    entries = (comparison.first, comparison.second)
+    rates = [f"lr={entry.cell.policy.lr:g}" for entry in entries]
+    first, second = (entry.labels["strategy"] for entry in entries)
+    if first == second:
+        return rates[0], rates[1]
+    return f"{rates[0]} {first}", f"{rates[1]} {second}"
 
 
 def _table(title: str, group: list[Comparison], columns: tuple[str, ...]) -> Table:
@@ -139,8 +153,8 @@ def _names(comparison: Comparison) -> tuple[str, str, str]:
     if comparison.same_policy:
         return first, second, "difference"
     if comparison.own_rates:
-        rates = [f"lr={entry.cell.policy.lr:g}" for entry in (comparison.first, comparison.second)]
-        return f"{first} ({rates[0]})", f"{second} ({rates[1]})", "difference"
+        one, other = _own_values(comparison)
+        return f"{first} ({one})", f"{second} ({other})", "difference"
     return f"{first} ({labels[0]['policy']})", f"{second} ({labels[1]['policy']})", "difference"
 
 

@@ -9,9 +9,12 @@ import pandas as pd
 
 from kancl.errors import InputError
 from kancl.locality import explain_damage
+from kancl.models.tunable import tunables_of
+from kancl.options import Spec, parse_spec
 from kancl.statistics import Interval
 from kancl.verdict import Learner, Rules, Verdict, judge
 from runners.results import Entry, Results
+from runners.strategies import strategies
 
 REFERENCE = "mlp"
 """The architecture that the others are compared with where it was run and no other is asked for."""
@@ -32,15 +35,16 @@ class Comparison:
 
     @property
     def own_rates(self) -> bool:
-        """Whether nothing but the learning rate tells the two policies apart, as after tuning."""
-        return not self.same_policy and _but_for_rate(self.first) == _but_for_rate(self.second)
+        """Whether nothing but what tuning chooses tells them apart: the learning rate, and the strategy's tunable options."""
+        return not self.same_policy and _but_for_tuned(self.first) == _but_for_tuned(self.second)
 
 
 def compare(results: Results, against: str | None = None, rules: Rules | None = None) -> list[Comparison]:
     """Return the verdicts on all pairs of architectures of each scenario and strategy; one family for Holm's correction.
 
     Only strategies under which retention means something are compared. A cell is paired with the other architecture's of the
-    same policy; if there is none, with those of another learning rate, as after tuning; if there is none either, with all.
+    same policy; if there is none, with those of another learning rate, or of other tunable options of the strategy, as after
+    tuning; if there is none either, with all.
 
     Args:
         results: what :func:`runners.load` gives.
@@ -57,7 +61,7 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
         raise InputError(f"no architecture {against!r} to compare with is stored in {results.path}; there are: {known}")
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.labels["scenario"], entry.labels["strategy"]), []).append(entry)
+        groups.setdefault((entry.labels["scenario"], _strategy(entry)), []).append(entry)
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
     learners = {entry.cell.key: _learner(entry) for entry in entries}
     judged = judge([(learners[a.cell.key], learners[b.cell.key], _gap(a)) for a, b in pairs], rules)
@@ -65,6 +69,16 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
         Comparison(first, second, replace(verdict, explanation=_explanation(first, second)))
         for (first, second), verdict in zip(pairs, judged, strict=True)
     ]
+
+
+def _strategy(entry: Entry) -> str:
+    """Return the strategy but for what tuning chooses for each architecture by itself."""
+    said = parse_spec(entry.cell.asked["strategy"])
+    try:
+        tuned = tunables_of(strategies.get(said.name))
+    except InputError:  # of a plug-in that is not there any more
+        tuned = {}
+    return Spec(said.name, {key: value for key, value in said.options.items() if key not in tuned}).label
 
 
 def _explanation(first: Entry, second: Entry) -> str | None:
@@ -92,6 +106,7 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         row: dict[str, object] = {
             **{label: first.labels[label] for label in ("scenario", "strategy", "architecture")},
             "against": second.labels["architecture"],
+            "against_strategy": second.labels["strategy"],
             "policy": first.labels["policy"],
             "against_policy": second.labels["policy"],
             "same_policy": comparison.same_policy,
@@ -134,7 +149,7 @@ def _matched(own: list[Entry], other: list[Entry]) -> Iterator[tuple[Entry, Entr
     """Yield for each of one architecture's cells those of the other's that are most like it in how they were trained."""
     for a in own:
         mates = [b for b in other if not set(a.cell.seeds).isdisjoint(b.cell.seeds)] or other
-        for condition in (_condition, _but_for_rate):
+        for condition in (_condition, _but_for_rate, _but_for_tuned):
             if alike := [b for b in mates if condition(a) == condition(b)]:
                 mates = alike
                 break
@@ -154,10 +169,14 @@ def _architecture(entry: Entry) -> str:
 
 
 def _condition(entry: Entry) -> tuple[object, ...]:
-    return entry.cell.policy, entry.cell.dtype
+    return entry.cell.policy, entry.cell.dtype, entry.labels["strategy"]
 
 
 def _but_for_rate(entry: Entry) -> tuple[object, ...]:
+    return replace(entry.cell.policy, lr=1.0), entry.cell.dtype, entry.labels["strategy"]
+
+
+def _but_for_tuned(entry: Entry) -> tuple[object, ...]:
     return replace(entry.cell.policy, lr=1.0), entry.cell.dtype
 
 

@@ -1,4 +1,4 @@
-"""What an architecture names as worth tuning beside the learning rate."""
+"""What an architecture or a strategy names as worth tuning beside the learning rate."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ def tunable(**ranges: Range) -> Callable[[B], B]:
     """Decorate a builder: these of its options are tuned by ``kancl run --tune`` together with the learning rate.
 
     Name options that do not change what a network costs: equal budgets are solved before. An option that the user sets is not
-    tuned.
+    tuned. A strategy's are tuned by the final score alone: by the score right after learning, doing nothing would be best.
     """
 
     def decorate(builder: B) -> B:

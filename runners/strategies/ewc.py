@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.config import Policy
 from runners.strategies.anchors import (
     IMPORTANCE,
@@ -24,6 +25,7 @@ from runners.stream import Samples, Stream
 
 
 @strategies.register("ewc")
+@tunable(strength=(1.0, 1e5))
 @dataclass(frozen=True)
 class EWC(Strategy):
     """Hold parameters by the Fisher information of old tasks (elastic weight consolidation).

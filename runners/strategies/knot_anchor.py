@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.config import Policy
 from runners.strategies.anchors import add_anchor, check_parameters_stay, check_strength, quadratic_penalty, trained
 from runners.strategies.gradients import choose, fisher, remember_stream
@@ -18,6 +19,7 @@ from runners.stream import Samples, Stream
 
 
 @strategies.register("knot-anchor")
+@tunable(strength=(1e-2, 1e3))
 @dataclass(frozen=True)
 class KnotAnchor(Strategy):
     """Hold each spline coefficient by how much of the old tasks' inputs lies on its basis function.

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.config import Policy
 from runners.strategies.anchors import ANCHOR, check_parameters_stay, check_strength, named, quadratic_penalty, snapshot
 from runners.strategies.registry import strategies
@@ -14,6 +15,7 @@ from runners.stream import Samples, Stream
 
 
 @strategies.register("l2-init")
+@tunable(strength=(1e-5, 1.0))
 @dataclass(frozen=True)
 class L2Init(Strategy):
     """Pull all parameters to their initial values, for plasticity (regenerative regularisation).

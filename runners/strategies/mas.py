@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.config import Policy
 from runners.strategies.anchors import IMPORTANCE, check_parameters_stay, check_strength, move_anchor, quadratic_penalty
 from runners.strategies.gradients import choose, mean_over_samples, remember_stream
@@ -18,6 +19,7 @@ from runners.stream import Samples, Stream
 
 
 @strategies.register("mas")
+@tunable(strength=(1e-2, 1e3))
 @dataclass(frozen=True)
 class MAS(Strategy):
     """Hold parameters by how much they move the outputs on old tasks' inputs (memory aware synapses).

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.config import Policy
 from runners.strategies.anchors import (
     ANCHOR,
@@ -26,6 +27,7 @@ PATH, GRADIENT, LAST = "path/", "gradient/", "last/"
 
 
 @strategies.register("si")
+@tunable(strength=(0.01, 1e2))
 @dataclass(frozen=True)
 class SI(Strategy):
     """Hold parameters by what they did for the old tasks' losses while these were learned (synaptic intelligence).

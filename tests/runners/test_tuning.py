@@ -13,7 +13,7 @@ import runners
 from kancl.models import Network, Problem, architectures
 from kancl.models.tunable import tunable
 from runners.config import Request
-from runners.tuning import _chosen, candidates, plan_of
+from runners.tuning import _chosen, candidates, plan_of, with_trial
 
 Kancl = Callable[..., Any]
 
@@ -214,3 +214,32 @@ def test_results_of_older_versions_can_still_be_read(tools: Any) -> None:
     assert list(costs_shown(old).values()) == [f"{result.parameters:,}", "–", "–", "–", "–"]
     assert np.array_equal(old.R["rmse"], result.R["rmse"])
     assert torch.tensor(old.step_seconds).isnan()
+
+
+def test_a_strategys_strength_is_tuned_by_the_final_score_alone(tools: Any) -> None:
+    """By the score right after learning no strength at all would win."""
+    cell = tools.make_cell("gaussian-peaks", "mlp", "ewc")
+    trials = candidates(cell, plan_of(Request(tune=4, tune_by="final"), cell, cell.seeds))
+    assert sorted(trial["strategy"]["strength"] for trial in trials) == [1.0, 46.4, 2150.0, 100000.0]
+    tuned = with_trial(cell, trials[0])
+    assert tuned.strategy.options["strength"] == trials[0]["strategy"]["strength"]
+    assert tuned.asked["strategy"] == f"ewc:strength={trials[0]['strategy']['strength']}"
+    assert tuned.policy.lr == 1e-4
+    for said, by in (("ewc", "learning"), ("ewc:strength=3", "final"), ("naive", "final")):
+        cell = tools.make_cell("gaussian-peaks", "mlp", said)
+        plan = plan_of(Request(tune=4, tune_by=by), cell, cell.seeds)  # type: ignore[arg-type]
+        assert all("strategy" not in trial for trial in candidates(cell, plan))
+        assert with_trial(cell, candidates(cell, plan)[0]).strategy == cell.strategy
+
+
+def test_cells_of_one_strategy_at_other_tuned_strengths_are_compared(kancl: Kancl, desk: Path) -> None:
+    """And where the strengths were said, each with its like alone."""
+    run = ("run", "gaussian-peaks:tasks=2,samples=20", "--seeds", "3", "--steps", "20", "--optimizer", "adam")
+    strategies = ("--strategies", "l2-init:strength=0.1", "l2-init:strength=0.2")
+    assert kancl(*run, "--architectures", "kan", "mlp", *strategies, "--out", "said").code == 0
+    rows = json.loads(kancl("compare", "said", "--no-figures", "--format", "json").out)["verdicts"]
+    assert [(row["strategy"], row["against_strategy"]) for row in rows] == [(label, label) for label in strategies[1:]]
+    tune = ("--tune", "3", "--tune-by", "final", "--tune-seeds", "1", "--architectures", "kan", "mlp:hidden=3", "--strategies")
+    assert kancl(*run, *tune, "l2-init", "--out", "tuned").code == 0
+    (row,) = json.loads(kancl("compare", "tuned", "--no-figures", "--format", "json").out)["verdicts"]
+    assert {row["strategy"].split("=")[0], row["against_strategy"].split("=")[0]} == {"l2-init:strength"}

@@ -148,7 +148,7 @@ def test_policies_that_differ_in_the_rate_alone_are_paired_and_told_apart_from_o
     assert "each at its own rate" in text
     assert "kan (lr=0.1)" in text
     assert "under different policies" not in text
-    assert "adam steps=7, lr 0.1 against 0.3" in as_markdown(found)
+    assert "adam steps=7, lr=0.1 against lr=0.3" in as_markdown(found)
     exact = compare(of(results, *cells, at("mlp", 0.1)))
     assert [(c.first.cell.policy.lr, c.second.cell.policy.lr) for c in exact] == [(0.1, 0.1), (0.2, 0.4)]
 
