@@ -192,6 +192,11 @@ def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy]) -
         check_policy(network, stream, cell.policy, strategy, name)
         check_mixed(strategy, stream, cell.policy, text)
         check_pretraining(strategy, network, stream, cell.policy, text)
+        if cell.locality and type(strategy).parameters_for is not Strategy.parameters_for:
+            raise InputError(
+                f"--locality looks at one network for all tasks, and strategy {text} answers for each with other parameters; "
+                "leave --locality out"
+            )
 
 
 def _sources(*specs: Spec) -> dict[str, str]:

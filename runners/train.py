@@ -19,7 +19,7 @@ from kancl.metrics import METRICS
 from kancl.models import Cost, Network, Problem, architectures, cost_of
 from runners.blur import is_mixed, phase_batches, seen_in
 from runners.config import Cell
-from runners.evaluate import Evaluator, evaluation_steps
+from runners.evaluate import Answers, Evaluator, evaluation_steps
 from runners.learners import Learner, make_learner
 from runners.locality import Locality
 from runners.pretraining import pretrain, pretraining_steps
@@ -56,9 +56,11 @@ class Record:
     seconds: float = 0.0
     steps: int = 0
 
-    def measure(self, evaluator: Evaluator, network: Network, task: int, step: int, end: bool) -> None:
+    def measure(
+        self, evaluator: Evaluator, network: Network, task: int, step: int, end: bool, answers: Answers = lambda task: None
+    ) -> None:
         """Evaluate all tasks; at the end of a task (or before the first) the scores are also a row of R."""
-        scores = evaluator.scores(network)
+        scores = evaluator.scores(network, answers)
         broken = ~np.isfinite(np.stack(list(scores.values()))).all((0, 2))
         if self.diverged_at is None:
             self.diverged_at = np.full(len(broken), -1)
@@ -159,6 +161,7 @@ def run_cell(
             watched = samples_of(tuple(seen_in(phase, stream))) if mixed else samples
             watch.begin_task(network, watched, alone=strategy.starts_anew(phase) or not strategy.boundaries)
         state = _checked(strategy.begin_task(state, network, samples, phase), stream)
+        state = _checked(strategy.expect(state, steps), stream)
         if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
             if saved_learner is not None and keeps:
@@ -171,7 +174,8 @@ def run_cell(
         for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
             learner.take_steps(source, stop - done)
             if stop in evaluations:
-                record.measure(evaluator, network, phase + 1, stop, end=stop == steps)
+                answers = partial(strategy.parameters_for, state, network)
+                record.measure(evaluator, network, phase + 1, stop, end=stop == steps, answers=answers)
             taken(stop - done, phase + 1)
             done = stop
         state = _checked(strategy.end_task(state, network, samples, phase), stream)
@@ -186,7 +190,8 @@ def run_cell(
 def _checked(state: State, stream: Stream) -> State:
     if not isinstance(state, dict):
         raise InputError(
-            f"a strategy's start, begin_task and end_task must return its state, a dictionary, got {type(state).__name__}"
+            "a strategy's start, begin_task, expect and end_task must return its state, a dictionary, got "
+            f"{type(state).__name__}"
         )
     for name, value in state.items():
         if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != len(stream.seeds):

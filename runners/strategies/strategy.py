@@ -4,7 +4,7 @@ State is explicit: a dictionary of tensors, each with the seed axis first, that 
 replace, and the store saves. A strategy object itself holds only its options.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -66,6 +66,10 @@ class Strategy:
         """Return the state for training on a phase, from 0; the network has been told of it, no step has been taken."""
         return state
 
+    def expect(self, state: State, steps: int) -> State:
+        """Return the state, told how many steps the phase will take; called after ``begin_task``."""
+        return state
+
     def batches(self, state: State, source: Iterator[Batch], stream: Stream, phase: int) -> Iterator[Batch]:
         """Return the batches of a phase, made from those of its samples.
 
@@ -87,3 +91,10 @@ class Strategy:
     def end_task(self, state: State, network: Network, samples: Samples, phase: int) -> State:
         """Return the state for the next task."""
         return state
+
+    def parameters_for(self, state: State, network: Network, task: int) -> Mapping[str, Tensor] | None:
+        """Return the parameters that answer for a task, from 0, when it is evaluated; None where the network's own do.
+
+        Choosing them by the task gives it away at test time: for strategies that accept nothing but setting=task.
+        """
+        return None
