@@ -23,7 +23,8 @@ class Bench:
     """Time kancl beside other packages, as far as these are installed: layers, training steps, whole runs.
 
     Contenders take turns in short blocks; medians are shown, and how many times faster each is than the one named above
-    its table. kernel: spline layers, sweeps, memory. step: one training step, alone and in stacks. whole: a run of 32 seeds.
+    its table. kernel: spline layers, sweeps, memory. step: one training step, alone and in stacks, and
+    under every strategy. whole: a run of 32 seeds.
     """
 
     suite: tyro.conf.Positional[Literal["kernel", "step", "whole", "all"]] = "all"
@@ -126,6 +127,7 @@ class Bench:
         from runners.bench.anatomy import anatomy_comparisons
         from runners.bench.kernel import kernel_comparisons
         from runners.bench.step import step_comparisons
+        from runners.bench.strategies import strategy_comparisons
         from runners.bench.whole import whole_comparisons
 
         timed = {"kernel": kernel_comparisons, "step": step_comparisons, "whole": whole_comparisons}
@@ -134,6 +136,7 @@ class Bench:
                 yield from timed[suite](plan, peers, threads)
                 if suite == "step":
                     yield from anatomy_comparisons(plan, threads)
+                    yield from strategy_comparisons(plan, threads)
 
     def _report(
         self, plan: "Plan", comparisons: "list[Comparison]", found: dict[PeerName, str], missing: dict[PeerName, str]

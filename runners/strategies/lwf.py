@@ -94,8 +94,8 @@ def numbers_apart(
 ) -> Float[Tensor, "S"]:
     """Return the mean squared difference over samples and a group's units, sum over groups."""
     squares = (outputs - taught).square().mean(1)
-    weights = groups / groups.sum(2, keepdim=True)
-    return (weights.to(squares.dtype) * squares[:, None]).sum((1, 2))
+    shares = groups.to(squares.dtype) / groups.sum(2, keepdim=True)
+    return (shares * squares[:, None]).sum((1, 2))
 
 
 @torch.no_grad()

@@ -131,8 +131,8 @@ def recall(state: State, stream: Stream, replayed: Replayed, *purpose: str | int
     draws, whole = Draws(stream.seeds, size, stream.device, *purpose), torch.arange(size, device=stream.device)[None]
 
     def take(batch: int) -> Batch:
-        wanted = batch if replayed == "batch" else replayed
-        places = whole if wanted == "all" else draws.take(min(wanted, size))
+        wanted = replayed if isinstance(replayed, int) else {"batch": batch, "all": size}[replayed]
+        places = draws.take(wanted) if wanted < size else whole
         drawn = {name: tensor[rows, places] for name, tensor in kept.items()}
         return Batch(drawn.pop("x"), drawn.pop("y"), stream.mask(task[rows, places]), drawn)
 

@@ -26,9 +26,15 @@ from runners.bench.peers import PEERS, Peer, build_peer, find_peers
 from runners.bench.plan import FULL, QUICK, Shape
 from runners.bench.report import BEGIN, END, Report, markdown, write_between_marks
 from runners.bench.step import FULL_BATCH, SINGLE, STACKED, kancl_makers
+from runners.bench.strategies import FIRST, STRATEGIES, second_task
 from runners.bench.timing import Comparison, Contender, Timing, compare, race, threads_set_to
 from runners.bench.whole import WHOLE
 from runners.cli.bench import Bench
+from runners.config import Request
+from runners.strategies import State, Step, strategies
+from runners.strategies.registry import BUILT_IN
+from runners.stream import stack
+from runners.sweep import expand
 
 Kancl = Callable[..., Any]
 SHAPE = Shape((2, 3, 1), 5, 8)
@@ -64,7 +70,8 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.C
     program = str(Path(sys.executable).with_name("kancl"))
     peers = ["pykan", "efficient-kan", "fast-kan", "mlp"]  # avalanche is slow to import; test_avalanche_import.py times it
     command = [program, "bench", "--quick", "--peers", *peers, "--write", "document.md", "--figures", "figures"]
-    settings = {**os.environ, "PYTHONPATH": str(desk / "peers"), "OMP_NUM_THREADS": "1"}
+    paths = [str(desk / "peers"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=desk, env=settings, capture_output=True, text=True, check=False, timeout=300)
     return desk, done
 
@@ -80,8 +87,10 @@ def test_the_quick_run_writes_its_figures(quick: tuple[Path, Any]) -> None:
     assert found["peers"]["efficient-kan"].startswith("no version, sources sha256 ")
     assert found["goals"] == []
     groups = {comparison["group"].partition(":")[0] for comparison in found["comparisons"]}
-    assert len(groups) == 12, groups
+    assert len(groups) == 13, groups
     for comparison in found["comparisons"]:
+        if comparison["group"].startswith(STRATEGIES):
+            continue  # the next test looks at them
         assert set(comparison["refused"]) <= {f"kancl {name}" for name in OPTIONAL}
         assert comparison["reference"] in {timing["name"] for timing in comparison["timings"]}
         for timing in comparison["timings"]:
@@ -92,6 +101,46 @@ def test_the_quick_run_writes_its_figures(quick: tuple[Path, Any]) -> None:
     expected = {"kancl auto", "kancl runner", "mlp", "mlp stack", "bare loop", "efficient-kan"}
     assert expected | {"kancl dense", "kancl local"} <= names
     assert {peak["name"] for peak in found["memory"]["peaks"]} >= {"kancl dense", "kancl local", "mlp"}
+
+
+def test_the_quick_run_times_every_strategy_where_it_can_be_carried_out(quick: tuple[Path, Any]) -> None:
+    desk, done = quick
+    found = json.loads((desk / "benchmarks" / "results" / "all-quick.json").read_text())["comparisons"]
+    comparisons = [comparison for comparison in found if comparison["group"].startswith(STRATEGIES)]
+    refused = [set(comparison["refused"]) for comparison in comparisons]
+    assert refused == [set(), {"lazy", "knot-anchor"}, {"packnet"}]
+    for comparison, missing in zip(comparisons, refused, strict=True):
+        assert {timing["name"] for timing in comparison["timings"]} | missing == set(BUILT_IN)
+        assert comparison["reference"] == "naive"
+        assert all(timing["rounds"] == 2 and timing["networks"] == 2 for timing in comparison["timings"])
+    assert "in brackets: share of the naive" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["naive", "replay", "der++", "agem", "lwf", "packnet", "ewc", "si"])
+def test_steps_of_the_second_task_are_timed_with_the_first_one_past(name: str) -> None:
+    said = Request(("split-digits:setting=task",), ("mlp:hidden=4",), (name,), seeds=2, optimizer="adam")
+    (cell,) = expand([said])
+    stream, seen = stack(cell.scenario, cell.seeds), []
+
+    class Watched(strategies.get(name)):  # type: ignore[misc]
+        """Notes whether the second task's batches and the first one's traces take part."""
+
+        def after_step(self, state: State, step: Step) -> None:
+            seen.append((step.batch, dict(state)))
+            super().after_step(state, step)
+
+    second_task(cell, stream, Watched())(2)
+    assert len(seen) == FIRST + 2
+    (first, _), (last, state) = seen[0], seen[-1]
+    own, other = (set(map(tuple, stream.train[task].x[0].tolist())) for task in (1, 0))
+    assert set(map(tuple, first.x[0].tolist())) <= other
+    assert set(map(tuple, last.x[0, :32].tolist())) <= own
+    traces = {
+        "naive": lambda: not state, "replay": lambda: last.x.shape[1] == 64, "der++": lambda: len(last.extra) == 8,
+        "agem": lambda: "reference/x" in last.extra, "lwf": lambda: "groups" in state,
+        "packnet": lambda: bool(state["owner/layers.0.weight"].any()),
+    }  # fmt: skip
+    assert traces.get(name, lambda: any(key.startswith("importance/") for key in state))()
 
 
 def test_the_quick_run_shows_tables_and_names_what_is_missing(quick: tuple[Path, Any]) -> None:

@@ -1,4 +1,5 @@
-"""What every registered strategy owes: seeds side by side, resuming, the same numbers every time, and nothing at strength 0.
+"""What every registered strategy owes: seeds side by side, resuming, the same numbers every time, and nothing at strength 0 or
+without a memory.
 
 Each strategy meets both main architectures in all three incremental settings and on a regression, or refuses with a reason.
 """
@@ -108,19 +109,24 @@ def test_the_contract(tools: Any, strategy: str, scenario: str, architecture: st
             torch.testing.assert_close(getattr(ends[-1], part)[name][-1:], tensor, rtol=1e-7, atol=1e-10, equal_nan=True)
 
 
-def has_strength(name: str) -> bool:
-    """Whether a strategy has an option called strength."""
+def has(name: str, option: str) -> bool:
+    """Whether a strategy has an option."""
     builder = strategies.get(name)
-    return is_dataclass(builder) and any(field.name == "strength" for field in fields(builder))
+    return is_dataclass(builder) and any(field.name == option for field in fields(builder))
 
 
-STRONG = [name for name in strategies.names() if has_strength(name)]
+WEAK_AND_STRONG = [
+    *((f"{name}:strength=0", f"{name}:strength=3") for name in strategies.names() if has(name, "strength")),
+    *((f"{name}:memory=0", f"{name}:memory=30") for name in strategies.names() if has(name, "memory")),
+    ("der++:alpha=0,beta=0", "der++:alpha=0.1,beta=0"),
+]
+"""Options with which a strategy does nothing, and others."""
 
 
 @pytest.mark.parametrize(("scenario", "architecture"), [("task", "kan"), ("domain", "mlp"), ("numbers", "kan")])
-@pytest.mark.parametrize("strategy", STRONG)
-def test_strength_0_is_naive_to_the_bit(tools: Any, strategy: str, scenario: str, architecture: str) -> None:
-    weak, strong = (cell_of(tools, f"{strategy}:strength={value}", scenario, architecture) for value in (0, 3))
+@pytest.mark.parametrize(("without", "with_it"), WEAK_AND_STRONG)
+def test_strength_0_is_naive_to_the_bit(tools: Any, without: str, with_it: str, scenario: str, architecture: str) -> None:
+    weak, strong = (cell_of(tools, text, scenario, architecture) for text in (without, with_it))
     if isinstance(weak, str) or isinstance(strong, str):
         return  # the contract above asks for the reason
     naive, naive_ends = taken(tools, ground(tools, scenario, architecture))
