@@ -28,7 +28,7 @@ class LwF(Strategy):
         classes   D_g = - T^2 sum_o softmax_g(z / T)_o log softmax_g(y / T)_o,
         numbers   D_g = mean_o (y_o - z_o)^2, in function space as for classes, since there is nothing to soften.
 
-    Li and Hoiem 2017 (arXiv 1606.09282), equations 1 to 3; strength is the paper's lambda_o. T^2 keeps the size of the
+    Li and Hoiem 2017 (arXiv 1606.09282), section 3; strength is the paper's lambda_o. T^2 keeps the size of the
     gradients whatever T is (Hinton et al. 2015, arXiv 1503.02531, section 2) and is not in the paper, whose lambda_o = 1 at
     T = 2 is a strength of 1/4 here. A group is the head of an old task (setting task; a head that tasks share counts once),
     the classes of all old tasks (class), or all units (domain). The old network is the one that the task begins with, after
