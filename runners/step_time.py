@@ -49,8 +49,9 @@ def _stepper(cell: Cell, stream: Stream) -> Run:
     state = strategy.start(network, stream)
     network.begin_task(samples.x)
     state = strategy.begin_task(state, network, samples, 0)
-    learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
     steps = cell.policy.steps_per_task(stream.train[0].x.shape[1])
+    state = strategy.expect(state, steps)
+    learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
     source = strategy.batches(state, phase_batches(stream, samples, strategy, cell.policy, 0, steps), stream, 0)
 
     def run(steps: int) -> None:

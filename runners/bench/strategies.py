@@ -58,7 +58,8 @@ def second_task(cell: Cell, stream: Stream, strategy: Strategy) -> Run:
         if strategy.starts_anew(phase):
             network = build_network(cell, stream, phase)
         samples = union([stream.train[number] for number in strategy.data_of(phase, tasks)])
-        network.begin_task(samples.x)
+        if strategy.boundaries or phase == 0:
+            network.begin_task(samples.x)
         state = strategy.begin_task(state, network, samples, phase)
         state = strategy.expect(state, cell.policy.steps_per_task(stream.train[1].x.shape[1]) if phase else FIRST)
         learner = make_learner(network, cell.policy, stream.objective, strategy, state)

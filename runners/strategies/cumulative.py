@@ -11,9 +11,10 @@ from runners.strategies.strategy import Strategy
 class Cumulative(Strategy):
     """Train on the samples of all tasks so far in every phase, going on with the same network.
 
-    It forgets nothing because it has thrown nothing away: replay with a memory of unlimited size, and the upper bound that
-    knows the order of tasks. Phases begin as for the other sequential strategies: the optimiser is reset if the policy says
-    so, and a network that looks at a task's inputs looks at those of all tasks so far.
+    It throws nothing away, so it is the upper bound for strategies that learn the tasks in their order: as replay of
+    everything, but with no samples of the new task set apart in every batch. Phases begin as for the other sequential
+    strategies: the optimiser is reset if the policy says so, and a network that looks at a task's inputs looks at those of
+    all tasks so far.
 
     A phase takes the steps that the policy gives for the task that is new in it, with its batch size; so a run takes as many
     optimiser steps as naive, and mini-batches see each sample of a union of t tasks 1/t as often in phase t. ``joint`` has

@@ -12,7 +12,7 @@ from runners.batches import Batch
 from runners.config import Policy
 from runners.strategies.anchors import check_strength
 from runners.strategies.gradients import remember_stream
-from runners.strategies.memories import Replayed, carried, carrying, check_draws, check_memory, joined, keep, recall
+from runners.strategies.memories import Replayed, carried, carrying, check_draws, check_memory, keep, recall
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.stream import Samples, Stream
@@ -76,8 +76,8 @@ class DERpp(Strategy):
         drawn = [batch for batch in (stored, labelled) if batch is not None]
         if not drawn:
             return None
-        x = drawn[0].x if len(drawn) == 1 else joined(*drawn).x
-        parts = list(step.network(x).split([batch.x.shape[1] for batch in drawn], dim=1))
+        outputs = step.network(torch.cat([batch.x for batch in drawn], 1))
+        parts = list(outputs.split([batch.x.shape[1] for batch in drawn], dim=1))
         terms = []
         if stored is not None:
             terms.append(self.alpha * mean_squared_error(parts.pop(0), stored.extra["outputs"], stored.mask))

@@ -35,6 +35,10 @@ class LwF(Strategy):
     its grid has moved or been refined where it does so. The paper first trains a new head alone; here everything trains from
     the first step on.
 
+    Nothing is known of old inputs, so it helps as far as the new ones tell of them. Where outputs serve all tasks (domain) the
+    old answers on the new inputs can contradict the new targets: a regression whose tasks lie side by side, such as
+    gaussian-peaks, is then learned less and kept no better.
+
     Args:
         strength: of the old answers, >= 0.
         temperature: T > 0, for classes.
