@@ -359,3 +359,36 @@ def test_an_empty_memory_adds_nothing(tools: Any, strategy: str) -> None:
     batch: Callable[[], Batch] = ground.batch
     assert torch.equal(batch().x, next(ground.source()).x)
     assert not batch().extra
+
+
+def test_packnet_takes_gradients_from_what_is_held_and_notes_the_others(tools: Any) -> None:
+    ground = Ground(tools, "task", "packnet")
+    name, parameter = "layers.0.weight", trained(ground.network)["layers.0.weight"]
+    ground.state[f"held/{name}"][:, :, :2] = True
+    batch = next(ground.source())
+    for own in trained(ground.network).values():
+        own.grad = torch.ones_like(own)
+    parameter.grad[:, :, 3] = 0.0
+    ground.strategy.correct(ground.state, ground.step(batch))
+    assert not parameter.grad[:, :, :2].any()
+    assert bool((parameter.grad[:, :, [2, 4, 5]] == 1).all())
+    assert not ground.state[f"used/{name}"][:, :, 3].any()
+    assert bool(ground.state[f"used/{name}"][:, :, [2, 4, 5]].all())
+    value = parameter.detach().clone()
+    with torch.no_grad():
+        parameter.add_(1.0)
+    ground.strategy.after_step(ground.state, ground.step(batch))
+    assert torch.equal(parameter[:, :, :2], value[:, :, :2])
+    assert torch.equal(parameter[:, :, 2:], value[:, :, 2:] + 1)
+
+
+def test_packnet_prunes_after_its_share_of_steps(tools: Any) -> None:
+    for retrain, expected in ((0.3, 7), (0.0, 10), (0.96, 1)):
+        ground = Ground(tools, "task", "packnet", retrain=retrain)
+        state = ground.strategy.expect(ground.state, 10)
+        marked = [
+            number
+            for number, batch in enumerate(islice(ground.strategy.batches(state, ground.source(), ground.stream, 2), 12), 1)
+            if "prune" in batch.extra
+        ]
+        assert marked == [expected]
