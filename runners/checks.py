@@ -106,6 +106,10 @@ def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Str
         )
     if policy.optimizer == "lbfgs" and type(strategy).correct is not Strategy.correct:
         raise InputError("the strategy changes gradients, and lbfgs searches along those of the loss; choose another optimizer")
+    if stream.operator is not None and strategy.judges_outputs:
+        raise InputError(
+            f"strategy {type(strategy).__name__} judges outputs, and the scenario trains an operator of them; choose another"
+        )
     strategy.check(network, stream, policy)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from functools import partial
 
-from runners.batches import batches, union
+from runners.batches import batches
 from runners.bench.plan import Plan
 from runners.bench.timing import Comparison, Contender, Run, compare
 from runners.checks import check_policy
 from runners.config import Cell, Request
 from runners.learners import make_learner
+from runners.samples import union
 from runners.strategies import Strategy, strategies
 from runners.strategies.registry import BUILT_IN
 from runners.stream import Stream, stack

@@ -39,6 +39,8 @@ class AGEM(Strategy):
             never more than there are.
     """
 
+    judges_outputs = True
+
     memory: int = 200
     balance: Balance = "balanced"
     replayed: Replayed = "batch"

@@ -45,6 +45,8 @@ class DERpp(Strategy):
             there are. L-BFGS needs ``all``.
     """
 
+    judges_outputs = True
+
     memory: int = 200
     alpha: float = 0.5
     beta: float = 0.5

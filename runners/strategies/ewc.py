@@ -50,6 +50,8 @@ class EWC(Strategy):
         samples: how many of a task's samples F is the mean of, drawn by the seed; all if none.
     """
 
+    judges_outputs = True
+
     strength: float = 100.0
     fisher: Fisher = "exact"
     mode: Literal["separate", "online"] = "separate"

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
 from runners.config import Policy
@@ -51,6 +52,8 @@ class KnotAnchor(Strategy):
         """Refuse networks without local bases, and those whose parameters change their meaning."""
         check_parameters_stay(network, stream)
         check_local(network, stream)
+        if self.weight == "mass-fisher" and stream.operator is not None:
+            raise InputError("weight=mass-fisher is of the outputs' loss, and the scenario trains an operator; use weight=mass")
 
     def start(self, network: Network, stream: Stream) -> State:
         """Remember seeds and heads."""

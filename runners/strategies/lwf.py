@@ -44,6 +44,8 @@ class LwF(Strategy):
         temperature: T > 0, for classes.
     """
 
+    judges_outputs = True
+
     strength: float = 1.0
     temperature: float = 2.0
 

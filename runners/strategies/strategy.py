@@ -47,6 +47,10 @@ class Strategy:
     boundaries: bool = True
     """Whether phases are tasks: only then is the optimiser reset, and the network told, when a phase begins."""
 
+    judges_outputs: bool = False
+    """Whether it compares the networks' outputs with training targets or older outputs; where a scenario trains an operator of
+    them, these are its values, and it is refused."""
+
     def check(self, network: Network, stream: Stream, policy: Policy) -> None:
         """Raise an InputError if the strategy cannot be carried out here: before anything runs."""
 

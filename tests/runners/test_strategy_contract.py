@@ -148,3 +148,21 @@ def test_a_strategy_serves_somewhere_and_has_a_line_of_its_own(tools: Any, strat
     first = (builder.__doc__ or "").splitlines()[0]
     assert first.endswith(".")
     assert 20 < len(first) < 128
+
+
+@pytest.mark.parametrize("strategy", strategies.names())
+def test_under_an_operator_it_trains_or_is_refused(tools: Any, strategy: str) -> None:
+    """What judges outputs would take an operator's values for them."""
+    said = {"optimizer": "adam", "steps": 3, "batch_size": 8, "evaluations": 2, "seeds": 1}
+    asked = ("heat-windows:tasks=2,samples=16", "kan:hidden=2,backend=dense", strategy)
+    if strategies.get(strategy)().judges_outputs or strategy == "packnet":  # which needs heads
+        with pytest.raises(InputError, match="judges outputs|setting=task"):
+            tools.make_cell(*asked, **said)
+        return
+    cell = tools.make_cell(*asked, **said)
+    assert np.isfinite(tools.train(cell).result.R["rmse"]).all()
+
+
+def test_an_anchor_by_information_is_refused_under_an_operator(tools: Any) -> None:
+    with pytest.raises(InputError, match="use weight=mass"):
+        tools.make_cell("heat-windows", "kan", "knot-anchor:weight=mass-fisher", optimizer="adam")
