@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.batches import Batch
 from runners.config import Policy
 from runners.strategies.anchors import check_strength
@@ -23,6 +24,7 @@ CHUNK = 1 << 22
 
 
 @strategies.register("der++")
+@tunable(alpha=(0.05, 5.0), beta=(0.05, 5.0))
 @dataclass(frozen=True)
 class DERpp(Strategy):
     """Replay stored samples with their labels and with the outputs once given for them (DER++).

@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from kancl.errors import InputError
 from kancl.models import Network
+from kancl.models.tunable import tunable
 from runners.strategies.anchors import check_strength, named, snapshot, trained
 from runners.strategies.gradients import remember_stream
 from runners.strategies.registry import strategies
@@ -19,6 +20,7 @@ TEACHER, GROUPS = "teacher/", "groups"
 
 
 @strategies.register("lwf")
+@tunable(strength=(0.1, 10.0))
 @dataclass(frozen=True)
 class LwF(Strategy):
     """Keep the old network's answers on the new task's inputs, without any old data (learning without forgetting).

@@ -156,7 +156,7 @@ def test_under_an_operator_it_trains_or_is_refused(tools: Any, strategy: str) ->
     said = {"optimizer": "adam", "steps": 3, "batch_size": 8, "evaluations": 2, "seeds": 1}
     asked = ("heat-windows:tasks=2,samples=16", "kan:hidden=2,backend=dense", strategy)
     if strategies.get(strategy)().judges_outputs or strategy == "packnet":  # which needs heads
-        with pytest.raises(InputError, match="judges outputs|setting=task"):
+        with pytest.raises(InputError, match=r"judges outputs|setting=task"):
             tools.make_cell(*asked, **said)
         return
     cell = tools.make_cell(*asked, **said)

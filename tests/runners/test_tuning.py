@@ -243,3 +243,16 @@ def test_cells_of_one_strategy_at_other_tuned_strengths_are_compared(kancl: Kanc
     assert kancl(*run, *tune, "l2-init", "--out", "tuned").code == 0
     (row,) = json.loads(kancl("compare", "tuned", "--no-figures", "--format", "json").out)["verdicts"]
     assert {row["strategy"].split("=")[0], row["against_strategy"].split("=")[0]} == {"l2-init:strength"}
+
+
+def test_a_trial_that_was_made_is_not_made_again(kancl: Kancl, desk: Path) -> None:
+    """At a given rate a strategy without tunable options has one trial, however many were asked for."""
+    run = ("run", "gaussian-peaks:tasks=2,samples=20", "--seeds", "1", "--steps", "5", "--optimizer", "adam", "--out", "out")
+    tune = ("--tune", "3", "--tune-by", "final", "--tune-range", "0.01", "0.01", "--tune-seeds", "1")
+    said = kancl(*run, *tune, "--architectures", "mlp", "--strategies", "naive", "l2-init")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.count("naive / adam lr=0.01 steps=5 / 1 seeds: done, as a trial") == 1
+    assert said.out.count("done, as a trial") == 1 + 3
+    entries = json.loads((desk / "out" / "tuning.json").read_text())["entries"]
+    trials = [entry["trials"] for entry in entries.values()]
+    assert [len(own) for own in trials] == [3, 3]
