@@ -26,6 +26,7 @@ DATA_ROOT = "data"
 
 Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]
 Schedule = Literal["constant", "cosine", "linear"]
+Runner = Literal["native", "avalanche"]
 Kind = Literal["coefficients", "base", "scales", "bias", "weights"]
 """Kinds of parameters, as :func:`runners.optimizers.kind_of` tells them apart: those of an edge's basis functions, of the
 branch beside them, the factor of an edge, constants, and all others."""
@@ -156,6 +157,7 @@ class Cell:
     dtype: Literal["float32", "float64"] = "float32"
     evaluations: int = 12
     locality: bool = False
+    runner: Runner = "native"
     asked: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     data_root: str = DATA_ROOT
@@ -165,17 +167,29 @@ class Cell:
         return {"format": FORMAT, **asdict(self)}
 
     @property
+    def labels(self) -> dict[str, str]:
+        """What the cell is called where people read: as it was asked for, and who carries out its strategy if not kancl."""
+        if self.runner == "native":
+            return dict(self.asked)
+        from runners.avalanche.strategies import label_of  # on use: it needs this module
+
+        return {**self.asked, "strategy": label_of(self.asked["strategy"])}
+
+    @property
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
         config = _without(_without(self.to_json(), "asked"), "data_root")
         if not self.locality:  # as before there was a choice, so that older runs are still found
             config = _without(config, "locality")
+        if self.runner == "native":
+            config = _without(config, "runner")
         defaults = {f.name: f.default for f in fields(Policy) if f.name in LATER}
         config["policy"] = {k: v for k, v in config["policy"].items() if k not in defaults or v != defaults[k]}
         for part in ("scenario", "architecture", "strategy"):  # a file counts by its contents, not by its folder
             config[part] = {**config[part], "name": Path(config[part]["name"]).name}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
         names = [Path(spec.name).name.split(":")[-1] for spec in (self.scenario, self.architecture, self.strategy)]
+        names[2] = names[2] if self.runner == "native" else f"{self.runner}-{names[2]}"
         return "--".join([*(re.sub(r"[^\w.-]", "_", name) for name in names), digest])
 
 
@@ -194,6 +208,8 @@ class Request:
     """Architectures, each NAME or NAME:option=value,...; kan and mlp if none is given."""
     strategies: Said[tuple[str, ...]] = None
     """Strategies, each NAME or NAME:option=value,...; naive if none is given."""
+    runner: Said[Runner] = None
+    """Who trains: native (the default), all seeds at once, or avalanche, one by one, by that library's own strategies."""
     seeds: Said[int | str] = None
     """How many seeds (8 is 0 to 7), a range (16-31) or a list (3,5,8); 8 if not given."""
     optimizer: Said[Optimizer] = None
@@ -267,6 +283,7 @@ POLICIES: Mapping[str, Mapping[str, Any]] = {
 
 DEFAULTS = Request(
     architectures=("kan", "mlp"), strategies=("naive",), seeds=8, dtype="float32", evaluations=12, locality="off",
+    runner="native",
     data_root=Path(DATA_ROOT),
 )  # fmt: skip
 

@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
     return {
         "kancl": kancl.__version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "numpy", "scikit-learn")},
+        **{name: version(name) for name in ("torch", "numpy", "scikit-learn", "avalanche-lib")},
         "commit": _commit(),
         "system": platform.platform(),
         "processor": _processor(),

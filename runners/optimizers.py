@@ -107,6 +107,11 @@ def make_optimizer(named: Iterable[tuple[str, nn.Parameter]], policy: Policy) ->
     return LazyUpdates(optimizer, made) if policy.lazy else optimizer
 
 
+def torch_optimizer(named: Iterable[tuple[str, nn.Parameter]], policy: Policy) -> Adam | SGD:
+    """Return what :func:`make_optimizer` computes as torch's own optimiser; what the policy's ``lazy`` says is left out."""
+    return _make_torchs(decay_groups(list(named), policy), policy)
+
+
 def _make_torchs(groups: list[dict[str, Any]], policy: Policy) -> Adam | SGD:
     if policy.optimizer == "sgd":
         return SGD(groups, lr=policy.lr, momentum=policy.momentum, weight_decay=policy.weight_decay, fused=True)

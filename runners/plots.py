@@ -196,7 +196,7 @@ def _position(entry: Entry) -> np.ndarray:
 
 
 def _columns(entries: list[Entry]) -> int:
-    strategies = len({entry.cell.asked["strategy"] for entry in entries})
+    strategies = len({entry.labels["strategy"] for entry in entries})
     return strategies if 1 < strategies <= 4 and len(entries) % strategies == 0 else min(3, len(entries))
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from kancl.errors import InputError
+from runners.avalanche.checks import check_request
 from runners.config import Cell, Request
 from runners.matching import check_match, match_cells
 from runners.memory import Memory
@@ -45,6 +46,7 @@ def prepare(
     """
     for request in requests:
         check_match(request)
+        check_request(request, device)
     stacks = Stacks() if stacks is None else stacks
     asked = expand(requests, stacks=stacks)
     reported = sorted({seed for cell in asked for seed in cell.seeds})

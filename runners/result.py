@@ -30,6 +30,7 @@ class Result:
         step_seconds: measured time of a training step per network (see :mod:`runners.step_time`); NaN if it was not measured.
         seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
         locality: the locality record, if the cell asked for one.
+        remarks: what a reader has to know of these numbers, for example that a strategy equals naive.
     """
 
     seeds: tuple[int, ...]
@@ -54,6 +55,7 @@ class Result:
     plot_x: Float[np.ndarray, "P 1"] | None = None
     plot_target: Float[np.ndarray, "P O"] | None = None
     locality: Locality | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def score(self) -> str:
@@ -81,6 +83,8 @@ class Result:
         arrays |= {name: np.array(value) for name, value in costs.items() if value is not None}
         for name in self.higher_is_better:
             arrays |= {f"R/{name}": self.R[name], f"null/{name}": self.null[name], f"curves/{name}": self.curves[name]}
+        if self.remarks:
+            arrays["remarks"] = np.array(self.remarks, dtype=str)
         if self.functions is not None and self.plot_x is not None and self.plot_target is not None:
             arrays |= {"functions": self.functions, "plot_x": self.plot_x, "plot_target": self.plot_target}
         return arrays if self.locality is None else arrays | self.locality.to_arrays()
@@ -112,4 +116,5 @@ class Result:
             plot_x=arrays.get("plot_x"),
             plot_target=arrays.get("plot_target"),
             locality=Locality.from_arrays(arrays),
+            remarks=tuple(str(remark) for remark in arrays.get("remarks", ())),
         )

@@ -36,6 +36,11 @@ class Entry:
         """Which seeds never gave a value that is not finite."""
         return self.result.diverged_at < 0
 
+    @property
+    def strategy(self) -> str:
+        """The strategy's label with the remarks on its result, e.g. ``avalanche:mir (equals naive)``."""
+        return " ".join([self.labels["strategy"], *(f"({remark})" for remark in self.result.remarks)])
+
     def metrics(self) -> dict[str, np.ndarray]:
         """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""
         result, name = self.result, self.result.score
@@ -174,7 +179,7 @@ def load(path: str | Path) -> Results:
 
 def _labels(cells: list[Cell]) -> list[dict[str, str]]:
     """Name every cell by what was asked for and its policy; where two would be alike, add what else may tell them apart."""
-    plain = [{**cell.asked, "policy": cell.policy.label} for cell in cells]
+    plain = [{**cell.labels, "policy": cell.policy.label} for cell in cells]
     labels = []
     for cell, label in zip(cells, plain, strict=True):
         if plain.count(label) > 1:

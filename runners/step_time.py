@@ -24,6 +24,7 @@ def step_seconds(cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, bl
 
     Steps are those of the first task, on networks of their own: forward, backward, optimiser, and what the strategy does at
     a step; for L-BFGS with its line search. A cell whose networks cannot be trained gets NaN; training it will tell why.
+    So does one of another runner, which measures its own steps.
 
     Args:
         cells: of one scenario and the same seeds.
@@ -32,6 +33,8 @@ def step_seconds(cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, bl
     """
     contenders = {}
     for number, cell in enumerate(cells):
+        if cell.runner != "native":
+            continue
         try:
             run = _stepper(cell, stream)
             run(1)

@@ -243,8 +243,8 @@ class Store:
 
 def describe(cell: Cell) -> str:
     """Return a cell in words."""
-    asked = [cell.asked.get(part, "") for part in ("scenario", "architecture", "strategy")]
-    return f"{' / '.join(asked)} / {cell.policy.label} / {len(cell.seeds)} seeds"
+    labels = [cell.labels.get(part, "") for part in ("scenario", "architecture", "strategy")]
+    return f"{' / '.join(labels)} / {cell.policy.label} / {len(cell.seeds)} seeds"
 
 
 def _read_checkpoint(content: Any) -> Checkpoint | None:

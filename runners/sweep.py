@@ -14,9 +14,12 @@ from kancl import options
 from kancl.errors import InputError, StorageError
 from kancl.models import Network, architectures, check_architecture
 from kancl.options import Spec, parse_spec
+from runners.avalanche import AvalancheStrategy
+from runners.avalanche import checks as avalanche_checks
+from runners.avalanche.strategies import make_strategy
 from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
-from runners.config import DEFAULTS, Cell, Policy, Request, parse_seeds, resolve_policy, with_advice
+from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
 from runners.pretraining import check_pretraining
 from runners.result import Result
 from runners.stacks import Stacks
@@ -124,11 +127,15 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
     for what in ("architectures", "strategies"):
         if not getattr(request, what):
             raise InputError(f"{what} is an empty list; name at least one (see kancl list {what})")
+    assert request.runner is not None
+    avalanche_checks.check_request(request)
     seeds, cells = parse_seeds(request.seeds), []
-    chosen = [_strategy(text) for text in request.strategies or ()]
+    chosen = [_strategy(text, request.runner) for text in request.strategies or ()]
     for scenario_text in request.scenarios or ():
         scenario = complete_scenario(parse_spec(scenario_text))
         stream = stacks.get(scenario, seeds, request.dtype, str(request.data_root))
+        if request.runner == "avalanche":
+            avalanche_checks.check_scenario(stream, scenario_text)
         own = []
         for architecture_text in request.architectures or ():
             architecture, policy = advised(architecture_text, stream, request, scenario_text)
@@ -136,7 +143,7 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
                 asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
                 cell = Cell(
                     scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,
-                    request.locality == "on",
+                    request.locality == "on", request.runner,
                     asked={part: parse_spec(text).label for part, text in asked.items()},
                     sources={**_sources(scenario, architecture, strategy), **stream.files},
                     data_root=str(request.data_root),
@@ -148,7 +155,10 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
     return cells
 
 
-def _strategy(text: str) -> tuple[str, Spec, Strategy]:
+def _strategy(text: str, runner: Runner) -> tuple[str, Spec, Strategy | AvalancheStrategy]:
+    """Return what was asked for, the strategy's name with every option, and the strategy itself."""
+    if runner == "avalanche":
+        return text, *make_strategy(text)
     spec = options.complete(strategies, parse_spec(text))
     built = options.build(strategies.get(spec.name), spec)
     if not isinstance(built, Strategy):
@@ -174,7 +184,7 @@ SEEN = 64
 """Samples on which two seeds' initial functions are compared."""
 
 
-def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy]) -> None:
+def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy | AvalancheStrategy]) -> None:
     """Build the networks and pass a few samples through, so that a misfit is met before anything runs."""
 
     problem, name = problem_of(cell, stream), cell.asked["architecture"]
@@ -189,6 +199,9 @@ def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy]) -
     counts = [samples.x.shape[1] for samples in stream.train]
     check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
     for text, strategy in chosen.items():
+        if isinstance(strategy, AvalancheStrategy):
+            avalanche_checks.check_driven(network, stream, cell.policy, strategy, name)
+            continue
         check_policy(network, stream, cell.policy, strategy, name)
         check_mixed(strategy, stream, cell.policy, text)
         check_pretraining(strategy, network, stream, cell.policy, text)
@@ -259,7 +272,9 @@ def _run_one(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progr
     files.begin(cell)
     resume = files.load_checkpoint()
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
-    result = replace(run_cell(cell, stream, resume, files.save_checkpoint, tell), step_seconds=seconds_of_step)
+    result = run_cell(cell, stream, resume, files.save_checkpoint, tell)
+    if cell.runner == "native":  # the others measure their own steps
+        result = replace(result, step_seconds=seconds_of_step)
     files.save_result(result)
     diverged = int((result.diverged_at >= 0).sum())
     files.save_status("done", tasks_done=len(result.tasks), seconds=result.seconds, steps=result.steps, diverged=diverged)

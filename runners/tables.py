@@ -58,7 +58,7 @@ def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tu
     for key in metrics:
         table.add_column(METRICS[key].title.format(score=score), justify="right", no_wrap=True)
     for entry in entries:
-        values, known = entry.metrics(), entry.labels
+        values, known = entry.metrics(), {**entry.labels, "strategy": entry.strategy}
         numbers = [_number(values[key]) for key in metrics]
         table.add_row(*(known[label] for label in ("architecture", "strategy", *facts)), *numbers)
     return table
@@ -67,6 +67,8 @@ def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tu
 def _notes(entries: list[Entry]) -> Iterator[Text]:
     for entry in entries:
         name = " / ".join(entry.labels[label] for label in ("architecture", "strategy", "policy"))
+        for remark in entry.result.remarks:
+            yield Text(f"{name}: {remark}", "yellow")
         lost = [seed for seed, alive in zip(entry.cell.seeds, entry.alive, strict=True) if not alive]
         if lost:
             shown = ", ".join(map(str, lost[:8])) + (", ..." if len(lost) > 8 else "")
@@ -128,6 +130,7 @@ def as_markdown(results: Results) -> str:
         rows.append(
             {
                 **{label: entry.labels[label] for label in LABELS},
+                "strategy": entry.strategy,
                 **shown,
                 **costs_shown(entry.result),
                 "diverged": f"{lost}/{len(entry.alive)}",

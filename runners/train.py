@@ -115,6 +115,10 @@ def run_cell(
         save: called at the end of pretraining, if there is one, and of every task.
         tell: called with the progress.
     """
+    if cell.runner == "avalanche":
+        from runners.avalanche.runner import run_avalanche_cell
+
+        return run_avalanche_cell(cell, stream, resume, save, tell)
     strategy: Strategy = options.build(strategies.get(cell.strategy.name), cell.strategy)
     evaluator, tasks, mixed = Evaluator(stream), len(stream.train), is_mixed(strategy, stream)
     step_counts = [cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train]
@@ -184,7 +188,7 @@ def run_cell(
         keep(phase + 1, learner.state_dict())
     locality = None if watch is None else watch.record()
     # Of the networks as they are at the end: some grow.
-    return _result(record, stream, strategy, cost_of(network, stream.train[0].x[:, :2]), locality)
+    return result_of(record, stream, strategy.metrics, cost_of(network, stream.train[0].x[:, :2]), locality)
 
 
 def _checked(state: State, stream: Stream) -> State:
@@ -200,7 +204,9 @@ def _checked(state: State, stream: Stream) -> State:
     return state
 
 
-def _result(record: Record, stream: Stream, strategy: Strategy, cost: Cost, locality: Locality | None) -> Result:
+def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, cost: Cost, locality: Locality | None) -> Result:
+    """Return what was measured as a result; ``metrics`` names those that mean something, None for all."""
+
     def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}
 
@@ -210,7 +216,7 @@ def _result(record: Record, stream: Stream, strategy: Strategy, cost: Cost, loca
         seeds=stream.seeds,
         tasks=stream.names,
         setting=stream.setting,
-        metrics=tuple(METRICS) if strategy.metrics is None else strategy.metrics,
+        metrics=tuple(METRICS) if metrics is None else metrics,
         higher_is_better={name: score.higher_is_better for name, score in stream.objective.scores.items()},
         R=gathered(record.rows),
         null={name: values.numpy() for name, values in stream.null.items()},

@@ -15,11 +15,11 @@ from kancl.models.tunable import Range, tunables_of
 from kancl.options import Spec, parse_spec
 from kancl.registry import Registry
 from kancl.seeding import generator
+from runners.avalanche.strategies import registry_of
 from runners.config import Cell, Request, parse_seeds
 from runners.memory import Memory
 from runners.result import Result
 from runners.stacks import Stacks
-from runners.strategies import strategies
 from runners.stream import Stream
 from runners.sweep import Listener
 from runners.train import run_cell
@@ -97,7 +97,7 @@ def candidates(cell: Cell, plan: Plan) -> list[dict[str, Any]]:
     trials: list[dict[str, Any]] = [{"lr": rate, "options": {}} for rate in _spaced(plan.rates, plan.trials)]
     _vary(trials, "options", cell.asked["architecture"], cell.architecture, architectures)
     if plan.by == "final":  # by what was just learned, a strategy against forgetting could only lose
-        _vary(trials, "strategy", cell.asked["strategy"], cell.strategy, strategies)
+        _vary(trials, "strategy", cell.asked["strategy"], cell.strategy, registry_of(cell.runner))
     return trials
 
 
@@ -126,7 +126,7 @@ def _spaced(values: Range, count: int) -> list[Any]:
 def with_trial(cell: Cell, trial: dict[str, Any]) -> Cell:
     """Return a cell with the values of a trial."""
     architecture = _with_options(cell.architecture, trial["options"], architectures, ("problem",))
-    strategy = _with_options(cell.strategy, trial.get("strategy", {}), strategies)
+    strategy = _with_options(cell.strategy, trial.get("strategy", {}), registry_of(cell.runner))
     asked = {
         **cell.asked,
         "architecture": _said_with(cell.asked["architecture"], trial["options"]),
@@ -180,7 +180,7 @@ def tune_cell(
         InputError: no trial ended with finite scores.
     """
     place = place_of_plan(cell, plan)
-    asked = " / ".join(cell.asked[part] for part in ("scenario", "architecture", "strategy"))
+    asked = " / ".join(cell.labels[part] for part in ("scenario", "architecture", "strategy"))
     record = memory.get(place) or {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": []}
     wanted = candidates(cell, plan)
     stream = (Stacks() if stacks is None else stacks).of(replace(cell, seeds=plan.seeds)).to(device)

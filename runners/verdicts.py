@@ -13,8 +13,8 @@ from kancl.models.tunable import tunables_of
 from kancl.options import Spec, parse_spec
 from kancl.statistics import Interval
 from kancl.verdict import Learner, Rules, Verdict, judge
+from runners.avalanche.strategies import registry_of
 from runners.results import Entry, Results
-from runners.strategies import strategies
 
 REFERENCE = "mlp"
 """The architecture that the others are compared with where it was run and no other is asked for."""
@@ -61,7 +61,7 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
         raise InputError(f"no architecture {against!r} to compare with is stored in {results.path}; there are: {known}")
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.labels["scenario"], _strategy(entry)), []).append(entry)
+        groups.setdefault((entry.labels["scenario"], f"{entry.cell.runner} {_strategy(entry)}"), []).append(entry)
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
     learners = {entry.cell.key: _learner(entry) for entry in entries}
     judged = judge([(learners[a.cell.key], learners[b.cell.key], _gap(a)) for a, b in pairs], rules)
@@ -75,7 +75,7 @@ def _strategy(entry: Entry) -> str:
     """Return the strategy but for what tuning chooses for each architecture by itself."""
     said = parse_spec(entry.cell.asked["strategy"])
     try:
-        tuned = tunables_of(strategies.get(said.name))
+        tuned = tunables_of(registry_of(entry.cell.runner).get(said.name))
     except InputError:  # of a plug-in that is not there any more
         tuned = {}
     return Spec(said.name, {key: value for key, value in said.options.items() if key not in tuned}).label

@@ -29,6 +29,7 @@ class List:
         from rich.text import Text
 
         from kancl.models import architectures
+        from runners.avalanche import avalanche_strategies
         from runners.cli.docstrings import print_folded
         from runners.cli.screen import make_console
         from runners.strategies import strategies
@@ -38,7 +39,10 @@ class List:
         console = make_console()
         reserved = {"scenarios": reserved_of, "architectures": lambda _: ("problem",), "strategies": lambda _: ()}
         registries = {"scenarios": scenarios, "architectures": architectures, "strategies": strategies}
-        found = {title: known.available() for title, known in registries.items() if self.what in ("all", title)}
+        own = "strategies of the avalanche runner (--runner avalanche)"
+        registries[own], reserved[own] = avalanche_strategies, lambda _: ()
+        wanted = {title: known for title, known in registries.items() if self.what in ("all", title.split()[0])}
+        found = {title: known.available() for title, known in wanted.items()}
         width = max(len(name) for builders in found.values() for name in builders)
         for title, builders in found.items():
             console.print(Text(title, style="bold"))

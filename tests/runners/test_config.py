@@ -349,6 +349,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("dtype", "float64"),
     ("evaluations", 13),
     ("locality", True),
+    ("runner", "avalanche"),
     ("sources", {"mine.py": "abc"}),
     *(
         ("policy", Policy(**{"optimizer": "sgd", "steps": 5, **change}))

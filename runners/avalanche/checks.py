@@ -1,0 +1,81 @@
+"""What the avalanche runner refuses, before anything is trained."""
+
+from typing import Protocol
+
+from kancl.errors import InputError
+from kancl.models import Network
+from runners.avalanche.strategy import AvalancheStrategy
+from runners.config import Policy, Request
+from runners.optimizers import decay_groups
+from runners.stream import Stream
+
+
+def check_request(request: Request, device: str = "cpu") -> None:
+    """Refuse what only the native runner has.
+
+    Raises:
+        InputError: which setting it is.
+    """
+    if request.runner != "avalanche":
+        return
+    if request.locality == "on":
+        raise InputError(
+            "--locality on looks at all seeds side by side, and avalanche trains one at a time; use --runner native"
+        )
+    if request.match == "time":
+        raise InputError("--match time measures steps of the native runner; with --runner avalanche match something else")
+    if device != "cpu":
+        raise InputError(f"the avalanche runner trains one small network at a time, on the CPU; leave --device {device} out")
+
+
+class Told(Protocol):
+    """What tells of a scenario that is more than tasks."""
+
+    @property
+    def operator(self) -> object:
+        """What is trained instead of the outputs, or None."""
+
+    @property
+    def blur(self) -> float:
+        """How far neighbouring tasks run into each other."""
+
+    @property
+    def pretrain(self) -> object:
+        """What is learned before the first task; nothing if it is empty or None."""
+
+
+def check_scenario(scenario: Told, name: str) -> None:
+    """Refuse scenarios that avalanche's experiences cannot carry.
+
+    Raises:
+        InputError: what it is.
+    """
+    reason = None
+    if scenario.operator is not None:
+        reason = "it trains an operator of the network, and avalanche's strategies know outputs only"
+    elif scenario.blur:
+        reason = f"its tasks run into each other (blur={scenario.blur:g}), and avalanche's experiences have sharp borders"
+    elif scenario.pretrain:
+        reason = "it has tasks to pretrain on, which avalanche's strategies would take for old tasks"
+    if reason is not None:
+        raise InputError(f"the avalanche runner cannot train {name}: {reason}; use --runner native")
+
+
+def check_driven(network: Network, stream: Stream, policy: Policy, adapter: AvalancheStrategy, name: str) -> None:
+    """See that a policy and a strategy of avalanche's can be carried out on a network.
+
+    Raises:
+        InputError: L-BFGS, an architecture that grows, weight decay on nothing, or what the strategy itself refuses.
+    """
+    if policy.optimizer == "lbfgs":
+        raise InputError(
+            "the avalanche runner takes adam, adamw and sgd: avalanche computes one loss and one gradient a step, and lbfgs "
+            "asks for them again at every trial of its line search"
+        )
+    if network.grows:
+        raise InputError(f"architecture {name} gets other parameters at every task; the avalanche runner takes a fixed set")
+    try:
+        decay_groups([(key, p) for key, p in network.named_parameters() if p.requires_grad], policy)
+    except InputError as error:
+        raise InputError(f"architecture {name}: {error}") from error
+    adapter.check(network, stream, policy)

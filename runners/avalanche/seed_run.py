@@ -1,0 +1,222 @@
+"""One seed of a cell, trained by one of avalanche's strategies.
+
+:class:`SeedRun` is also a plugin of that strategy: avalanche calls its hooks, and it tells the network of tasks, sets
+rates, adds the architecture's penalty, clips, and measures at the steps at which the native runner does.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from torch import nn
+
+from kancl.errors import InputError
+from kancl.models import Network
+from runners.avalanche.data import masks_of, minibatch, scenario_of
+from runners.avalanche.model import Criterion, as_module
+from runners.avalanche.shadow import Shadow, trained
+from runners.avalanche.strategy import AvalancheStrategy, Minibatch
+from runners.batches import batches
+from runners.config import Cell
+from runners.evaluate import Evaluator, evaluation_steps
+from runners.optimizers import set_rate, torch_optimizer
+from runners.samples import union
+from runners.schedule import learning_rates
+from runners.stream import Stream
+from runners.train import SLICES, Record
+from runners.updates import LazyUpdates, TakesSteps, clip_by_seed
+from scenarios import to_avalanche
+
+
+class Steered:
+    """What is put before avalanche's own class: batches, optimiser and number format are the runner's."""
+
+    run: "SeedRun"
+
+    def make_train_dataloader(self: Any, **more: Any) -> None:
+        """Give the batches of exactly as many steps as the policy takes."""
+        self.dataloader = self.run.batches_of_call(self)
+
+    def make_optimizer(self: Any, **more: Any) -> None:
+        """Train what is to be trained, with the state that the policy keeps: avalanche would take in every parameter, and keep
+        all state."""
+        self.optimized_param_id = dict(self.model.named_parameters())
+        self.run.renew_optimizer(self)
+
+    def optimizer_step(self: Any) -> None:
+        """Take a step as the policy does."""
+        self.run.updates.step()
+
+    def _make_empty_loss(self: Any) -> Any:
+        return next(self.model.parameters()).new_zeros(1)
+
+
+class Silent:
+    """Stands where avalanche has its evaluation, and does nothing."""
+
+    def get_last_metrics(self) -> dict[str, float]:
+        """Return nothing."""
+        return {}
+
+
+class SeedRun:
+    """Trains one seed.
+
+    Args:
+        cell: the configuration.
+        stream: of this seed alone.
+        network: a stack of one, with the seed's initial weights.
+        adapter: the strategy and its options.
+        watched: whether to train a shadow beside it.
+        tell: called with the number of steps taken.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        stream: Stream,
+        network: Network,
+        adapter: AvalancheStrategy,
+        watched: bool,
+        tell: Callable[[int, int], None],
+    ) -> None:
+        self.cell, self.policy, self.stream, self.adapter, self.tell = cell, cell.policy, stream, adapter, tell
+        self.seed, self.tasks, self.masks = stream.seeds[0], len(stream.train), masks_of(stream)
+        self.step_counts = [self.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train]
+        self.record, self.evaluator = Record(), Evaluator(stream)
+        self.module = as_module(network, self.masks)
+        self.criterion = Criterion(not stream.train[0].y.is_floating_point(), self.masks is not None)
+        self.durations: list[float] = []
+        self.shadow: Shadow | None = None
+        self.watched = watched and adapter.boundaries and not adapter.may_equal_naive and self.tasks > 1
+        self.updates: TakesSteps
+        self.phase, self.done, self.mark = 0, 0, 0.0
+        self.rates: Iterator[float] | None = None
+        self.rate: float | None = None
+
+    @property
+    def equals_naive(self) -> bool:
+        """Whether the weights were those of the shadow from the second task to the end."""
+        return self.watched and self.shadow is not None
+
+    def train(self) -> Network:
+        """Train on all tasks and return the network; ``record`` holds what was measured."""
+        self.record.measure(self.evaluator, self._network(self.module), 0, 0, end=True)
+        experiences = list(to_avalanche(scenario_of(self.stream)).train_stream)
+        strategy = self._make_strategy()
+        for phase in range(self.tasks) if self.adapter.boundaries else (0,):
+            self.phases = range(phase, phase + 1) if self.adapter.boundaries else range(self.tasks)
+            count = self.stream.train[phase].x.shape[1]
+            strategy.train_mb_size = count if self.policy.batch_size == "full" else min(self.policy.batch_size, count)
+            self._begin_phase(phase)
+            strategy.train(experiences[phase] if self.adapter.boundaries else experiences, eval_streams=[])
+            if self.done < self.step_counts[self.phase]:
+                raise InputError(
+                    f"the strategy gave {self.done} batches for task {self.phase + 1}, and the policy takes "
+                    f"{self.step_counts[self.phase]} steps: what its method batches returns must not end"
+                )
+        return self._network(strategy.model)
+
+    def _make_strategy(self) -> Any:
+        template = self.adapter.find_template()
+        steered = type(f"Steered{template.__name__}", (Steered, template), {"run": self})
+        optimizer = torch_optimizer(trained(self.module), self.policy)
+        self.updates = LazyUpdates(optimizer, optimizer) if self.policy.lazy else optimizer
+        strategy = steered(
+            model=self.module, optimizer=optimizer, criterion=self.criterion, plugins=[self], evaluator=Silent,
+            train_mb_size=1, train_epochs=1, device=self.stream.device, **self.adapter.arguments(),
+        )  # fmt: skip
+        # Its evaluation would go over the data at ends of tasks; ours is the native runner's.
+        strategy.plugins = [p for p in strategy.plugins if type(p).__name__ not in ("Silent", "PeriodicEval")]
+        self.adapter.prepare(strategy, self)
+        return strategy
+
+    def native_batches(self, tasks: range, phase: int) -> Iterator[Minibatch]:
+        """Yield the batches that the native runner trains on, without end."""
+        samples = union([self.stream.train[number] for number in tasks])
+        for batch in batches(self.stream, samples, self.policy.batch_size, phase):
+            yield minibatch(batch, self.masks)
+
+    def batches_of_call(self, strategy: Any) -> Iterator[Minibatch]:
+        """Yield the batches of the phases that avalanche is called for, as many as there are steps."""
+        for phase in self.phases:
+            yield from islice(self._batches(strategy, phase), self.step_counts[phase])
+
+    def _batches(self, strategy: Any, phase: int) -> Iterator[Minibatch]:
+        for batch in self.adapter.batches(strategy, self, phase):
+            yield list(batch)  # some strategies of avalanche's change the list
+
+    def renew_optimizer(self, strategy: Any) -> None:
+        """Give the strategy a fresh optimiser at the beginning of a task, unless the policy keeps the one it has."""
+        parameters = trained(strategy.model)
+        held = {id(p) for group in strategy.optimizer.param_groups for p in group["params"]}
+        keeps = self.policy.state == "keep" and not self.adapter.restarts
+        if keeps and held == {id(parameter) for _, parameter in parameters}:
+            return
+        strategy.optimizer = torch_optimizer(parameters, self.policy)
+        self.updates = LazyUpdates(strategy.optimizer, strategy.optimizer) if self.policy.lazy else strategy.optimizer
+
+    def _begin_phase(self, phase: int) -> None:
+        self.phase, self.done = phase, 0
+        steps = self.step_counts[phase]
+        self.places = set(evaluation_steps(steps, self.cell.evaluations))
+        self.rates = learning_rates(self.policy, self.step_counts, phase, self.adapter.boundaries)
+
+    def before_training_exp(self, strategy: Any, **more: Any) -> None:
+        """Tell the network of the task, as the native runner does, and let the shadow begin or go on."""
+        samples = union([self.stream.train[number] for number in self.adapter.data_of(self.phase, self.tasks)])
+        self._network(strategy.model).begin_task(samples.x)
+        self.adapter.begin_task(strategy, self, self.phase)
+        if self.watched and self.phase > 0:
+            state = None
+            if self.phase == 1:
+                self.shadow = Shadow(strategy.model, self.policy, self.criterion)
+                state = strategy.optimizer.state_dict() if self.policy.state == "keep" else None
+            if self.shadow is not None:
+                if self.phase > 1:  # at first it is a copy of a network that has been told
+                    self._network(self.shadow.module).begin_task(self.stream.train[self.phase].x)
+                self.shadow.begin_task(self.native_batches(range(self.phase, self.phase + 1), self.phase), state)
+        self.mark = time.perf_counter()
+
+    def before_training_iteration(self, strategy: Any, **more: Any) -> None:
+        """Set the rate of the step."""
+        if self.rates is not None:
+            self.rate = next(self.rates)
+            set_rate(strategy.optimizer, self.rate)
+
+    def before_backward(self, strategy: Any, **more: Any) -> None:
+        """Add what the architecture adds to the loss."""
+        extra = self._network(strategy.model).penalty()
+        if extra is not None:
+            strategy.loss = strategy.loss + extra
+
+    def before_update(self, strategy: Any, **more: Any) -> None:
+        """Clip the gradient, after the strategy has changed it."""
+        if self.policy.clip is not None:
+            clip_by_seed((p.grad for p in strategy.model.parameters() if p.grad is not None), self.policy.clip)
+
+    def after_training_iteration(self, strategy: Any, **more: Any) -> None:
+        """Measure where the native runner does, and compare with the shadow."""
+        self.durations.append(time.perf_counter() - self.mark)
+        self.done += 1
+        self.record.steps += 1
+        steps = self.step_counts[self.phase]
+        if self.shadow is not None:
+            self.shadow.step(self.rate)
+            if self.shadow.is_apart(strategy.model):
+                self.shadow = None
+        if self.done in self.places:
+            network = self._network(strategy.model)
+            self.record.measure(self.evaluator, network, self.phase + 1, self.done, end=self.done == steps)
+        if self.done % max(1, steps // SLICES) == 0 or self.done == steps:
+            self.tell(self.phase, self.record.steps)
+        if self.done == steps and self.phase < self.phases[-1]:
+            self._begin_phase(self.phase + 1)
+        self.mark = time.perf_counter()
+
+    @staticmethod
+    def _network(module: nn.Module) -> Network:
+        network: Any = module.network
+        assert isinstance(network, Network)
+        return network

@@ -1,0 +1,105 @@
+"""What the avalanche runner knows of a strategy of avalanche's: its class, its options, what it needs, what is corrected."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor
+
+from kancl.errors import InputError
+from kancl.models import Network
+from runners.config import Policy
+from runners.strategies.anchors import check_parameters_stay
+from runners.stream import Stream
+
+if TYPE_CHECKING:
+    from runners.avalanche.seed_run import SeedRun
+
+Minibatch = list[Tensor]
+"""What avalanche trains on at a step: inputs (B, I), targets (B,) or (B, O), task labels (B,)."""
+
+
+class AvalancheStrategy:
+    """A strategy of avalanche's as it is: a frozen dataclass whose fields are the arguments of avalanche's class.
+
+    Class attributes say what the runner has to know; methods are overridden where it has to step in.
+    """
+
+    template: ClassVar[str]
+    """The class in ``avalanche.training.supervised``."""
+
+    metrics: ClassVar[tuple[str, ...] | None] = None
+    """The metrics that mean something under this strategy; None for all."""
+
+    boundaries: ClassVar[bool] = True
+    """Whether the strategy is trained task by task; otherwise in one go on all of them."""
+
+    restarts: ClassVar[bool] = False
+    """Whether every task begins with the initial weights, so that no state of an optimiser can be kept."""
+
+    corrected: ClassVar[bool] = False
+    """Whether something that avalanche does otherwise is put right; results are then labelled so."""
+
+    holds_parameters: ClassVar[bool] = False
+    """Whether a parameter has to mean at later tasks what it meant at earlier ones."""
+
+    classes_only: ClassVar[str | None] = None
+    """Why the strategy is for classification only, or None."""
+
+    no_heads: ClassVar[str | None] = None
+    """Why the strategy cannot be used in the task-incremental setting, or None."""
+
+    may_equal_naive: ClassVar[bool] = False
+    """Whether nothing is done about the past on purpose: nothing to be warned of."""
+
+    def check(self, network: Network, stream: Stream, policy: Policy) -> None:
+        """Raise an InputError if the strategy cannot be carried out here: before anything runs."""
+        targets = stream.train[0].y
+        if self.classes_only is not None and targets.is_floating_point():
+            raise InputError(
+                f"this strategy of avalanche's is for classes, and this scenario is a regression: {self.classes_only}"
+            )
+        if self.no_heads is not None and stream.heads is not None:
+            raise InputError(f"this strategy of avalanche's does not serve tasks with heads of their own: {self.no_heads}")
+        if self.holds_parameters:
+            check_parameters_stay(network, stream)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of avalanche's class."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def find_template(self) -> type[Any]:
+        """Return avalanche's class."""
+        found: type[Any] = getattr(importlib.import_module("avalanche.training.supervised"), self.template)
+        return found
+
+    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+        """Step in after avalanche's strategy was made: the small overrides."""
+
+    def data_of(self, phase: int, tasks: int) -> range:
+        """Return the tasks, from 0, whose training samples are seen in a phase."""
+        return range(phase, phase + 1)
+
+    def batches(self, strategy: Any, run: "SeedRun", phase: int) -> Iterator[Minibatch]:
+        """Return the batches of a phase; those of the native runner where avalanche has none of its own."""
+        return run.native_batches(self.data_of(phase, run.tasks), phase)
+
+    def begin_task(self, strategy: Any, run: "SeedRun", phase: int) -> None:
+        """Step in right before the first step of a task."""
+
+
+def find_plugin(strategy: Any, name: str) -> Any:
+    """Return the plugin of an avalanche strategy whose class is called ``name``."""
+    return next(plugin for plugin in strategy.plugins if type(plugin).__name__ == name)
+
+
+def check_numbers(least: float, **numbers: float) -> None:
+    """See that numbers are not smaller than ``least``.
+
+    Raises:
+        InputError: which one is, and what it is.
+    """
+    for name, value in numbers.items():
+        if not value >= least:
+            raise InputError(f"{name} must be at least {least:g}, got {value}")
