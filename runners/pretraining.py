@@ -64,7 +64,7 @@ def pretrain(network: Network, policy: Policy, stream: Stream, slices: int, tell
     assert stream.pretrain is not None
     samples, steps = stream.pretrain, pretraining_steps(policy, stream)
     network.begin_task(samples.x)
-    learner = make_learner(network, policy, stream.objective, Strategy(), {})
+    learner = make_learner(network, policy, stream.objective, Strategy(), {}, stream.operator)
     learner.rates = learning_rates(policy, [steps], 0)
     source, size = batches(stream, samples, policy.batch_size, "pretrain"), max(1, steps // slices)
     for done in range(0, steps, size):

@@ -95,6 +95,15 @@ def test_it_is_what_a_plain_torch_loop_does(tools: Any, name: str, architecture:
             torch.testing.assert_close(weights[number][key], value, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_pretraining_trains_the_operator_too(tools: Any, name: str, optimizer: str) -> None:
+    before, first = (
+        tools.train(tools.make_cell(text, "kan", optimizer=optimizer, steps=6, dtype="float64", evaluations=2)).result.R["rmse"]
+        for text in (f"{name}:pretrain=1", name)
+    )
+    np.testing.assert_allclose(before[:, 0, 0], first[:, 1, 1], rtol=1e-9)  # task 2 after task 1
+
+
 @pytest.mark.parametrize(
     ("scenario", "architecture"),
     [
