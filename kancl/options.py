@@ -39,7 +39,7 @@ class Spec:
     def label(self) -> str:
         """The text that :func:`parse_spec` reads back, e.g. ``kan:base=silu,hidden=5``."""
         name = self.name.removeprefix("./")
-        given = ",".join(f"{key}={_show(value)}" for key, value in self.options.items())
+        given = ",".join(f"{key}={_written(value)}" for key, value in self.options.items())
         return f"{name}:{given}" if given else name
 
 
@@ -248,14 +248,14 @@ def place_in(error: BaseException, builder: Builder) -> str:
 
 
 def _split(text: str, opening: str = "[", closing: str = "]") -> list[str]:
-    """Split at the commas that are not inside brackets."""
+    """Split at the commas that are neither inside brackets nor inside a text in quotes."""
     parts, depth = [""], 0
-    for character in text:
-        depth += (character in opening) - (character in closing)
-        if character == "," and depth == 0:
+    for piece in re.findall(r'"(?:[^"\\]|\\.)*"|.', text, re.DOTALL):
+        depth += (piece in opening) - (piece in closing)
+        if piece == "," and depth == 0:
             parts.append("")
         else:
-            parts[-1] += character
+            parts[-1] += piece
     return [part for part in parts if part.strip()]
 
 
@@ -266,7 +266,9 @@ def _read(text: str) -> Any:
         return [int(part) for part in text.split("x")]
     try:
         return json.loads(text.lower() if text.lower() in ("true", "false") else text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError:
+    except RecursionError as error:
+        raise InputError(f"an option value is nested too deeply: {text[:20]}...") from error
+    except ValueError:  # no JSON, or a whole number of thousands of digits
         if (
             len(text) > 1 and text[0] == "[" and text[-1] == "]" and '"' not in text
         ):  # shells take quotes away: [I.6.2,min(x,0)]
@@ -276,6 +278,17 @@ def _read(text: str) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise InputError(f"{name} is not a usable option value; give a finite number")
+
+
+def _written(value: Any) -> str:
+    """Return a value as :func:`parse_spec` reads it: in quotes where a text would be read as something else."""
+    if not isinstance(value, str):
+        return _show(value)
+    try:
+        plain = _read(value) == value == value.strip() and not set(value) & set('",[]')
+    except InputError:
+        plain = False
+    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _show(value: Any) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kancl.errors import InputError
-from scenarios.objectives import OBJECTIVES
+from scenarios.fields import description_faults, kind_faults
 from scenarios.operators import operator_faults
 from scenarios.task import Scenario, Task
 
@@ -47,19 +47,12 @@ def check_scenario(scenario: object, name: str = "scenario") -> Scenario:
 
 
 def _faults(scenario: Scenario) -> Iterator[str]:
-    if scenario.loss not in OBJECTIVES:
-        yield f"loss must be one of {', '.join(OBJECTIVES)}, got {scenario.loss!r}"
-        return
+    kinds = list(kind_faults(scenario))
+    yield from kinds
     if scenario.setting not in ("domain", "class", "task"):
         yield f"setting must be domain, class or task, got {scenario.setting!r}"
-    if not scenario.tasks:
-        yield "it has no task; give at least one"
+    if kinds:
         return
-    for what in ("tasks", "pretrain"):
-        strangers = [type(task).__name__ for task in getattr(scenario, what) if not isinstance(task, Task)]
-        if strangers:
-            yield f"{what} must be scenarios.Task objects, got {', '.join(strangers)}"
-            return
     names = [task.name for task in _all_tasks(scenario)]
     if len(set(names)) < len(names):
         yield f"task names must differ, got {names}"
@@ -67,6 +60,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     yield from shapes
     if shapes:
         return
+    yield from description_faults(scenario)
     yield from _blur_faults(scenario)
     yield from _heads_faults(scenario)
     yield from operator_faults(scenario)
@@ -168,6 +162,8 @@ def _shape_faults(scenario: Scenario) -> Iterator[str]:
                 yield f"{where}: inputs must be real numbers of shape (N, I), got {_describe(x)}"
             elif len(x) == 0:
                 yield f"{where}: there are no samples"
+            elif x.shape[1] == 0:
+                yield f"{where}: inputs have no column; give every sample one number or more"
             elif x.shape[1] != inputs:
                 yield f"{where}: inputs have {x.shape[1]} columns, those of the first task {inputs}"
             if classes and (y.ndim != 1 or y.is_floating_point()):

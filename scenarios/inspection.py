@@ -169,7 +169,8 @@ def _attempt(build: Callable[[int], Scenario], builder: Builder, seed: int) -> _
         attempt.faults = [f"ends the program with {error!r}{options.place_in(error, builder)}; raise an exception instead"]
     attempt.seconds = time.perf_counter() - began
     attempt.moved = [name for name, state in global_generators.states().items() if state != before[name]]
-    if attempt.scenario is not None and all(isinstance(task, Task) for task in attempt.scenario.tasks):
+    made = () if attempt.scenario is None else (*attempt.scenario.tasks, *attempt.scenario.pretrain)
+    if attempt.scenario is not None and all(isinstance(task, Task) for task in made):
         attempt.parts = fingerprint(attempt.scenario)
     return attempt
 

@@ -12,6 +12,9 @@ from kancl import options
 from kancl.errors import InputError
 from scenarios.task import Scenario
 
+MOST_TASKS = 10_000
+"""In a repeated sequence: every task is scored after every other."""
+
 
 def as_stream(scenario: Scenario, skip: int = 0, pretrain: int = 0, cycles: int = 1, blur: float = 0.0) -> Scenario:
     """Options of every scenario, applied in this order.
@@ -69,10 +72,11 @@ def repeated(scenario: Scenario, cycles: int) -> Scenario:
     - ``independent`` trains a fresh network at every visit, ``joint`` sees a task's data once for each.
 
     Raises:
-        InputError: ``cycles`` is below 1.
+        InputError: ``cycles`` is below 1, or so large that nobody could run it.
     """
-    if cycles < 1:
-        raise InputError(f"cycles must be at least 1, got {cycles}")
+    most = max(1, MOST_TASKS // len(scenario.tasks))
+    if not 1 <= cycles <= most:
+        raise InputError(f"cycles must be from 1 to {most} for {len(scenario.tasks)} tasks, got {cycles}")
     if cycles == 1:
         return scenario
     later = [replace(task, name=f"{task.name} ({visit})") for visit in range(2, cycles + 1) for task in scenario.tasks]

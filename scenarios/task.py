@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +24,8 @@ class Task:
     Args:
         name: unique in its scenario.
         train: the training samples, inputs (N, I) and targets: (N, O) numbers for regression, (N,) class numbers for
-            classification. Tensors, arrays and nested lists are accepted; whole numbers become int64.
+            classification. Tensors, arrays and nested lists are accepted; whole numbers become int64, and tensors are taken
+            out of their graph and to the CPU.
         test: the test samples, of the same form.
         active: the output units in use while this task is trained and tested (a head of its own); None for all. Targets are
             counted over all output units, not within the head.
@@ -39,6 +42,11 @@ class Task:
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise InputError(f"task {self.name!r}: {part} must be a pair (inputs, targets), got {type(pair).__name__}")
             object.__setattr__(self, part, tuple(_tensor(value, self.name, part) for value in pair))
+        if self.active is not None:
+            try:
+                object.__setattr__(self, "active", tuple(map(index, self.active)))
+            except TypeError as error:
+                raise InputError(f"task {self.name!r}: active must list output units by number, got {self.active!r}") from error
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,9 @@ class Scenario:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))
         object.__setattr__(self, "pretrain", tuple(self.pretrain))
+        domain: Any = self.domain
+        if isinstance(domain, Tensor | np.ndarray):
+            object.__setattr__(self, "domain", domain.tolist())
         if self.outputs is None and self.tasks and all(isinstance(task, Task) for task in (*self.tasks, *self.pretrain)):
             object.__setattr__(self, "outputs", self._outputs_of_tasks())
 
@@ -149,6 +160,11 @@ def _tensor(value: Any, name: str, part: str) -> Tensor:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"task {name!r}: {part} cannot be read as numbers: {error}") from error
+    if tensor.is_complex():
+        raise InputError(f"task {name!r}: {part} has complex numbers; give real and imaginary parts as columns")
+    if tensor.requires_grad:  # samples are data, whatever they were computed from
+        tensor = tensor.detach()
+    tensor = (tensor if tensor.layout is torch.strided else tensor.to_dense()).cpu()
     if tensor.is_floating_point():
         return tensor.float() if tensor.dtype != torch.float64 else tensor
     return tensor.long()

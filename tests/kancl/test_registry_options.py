@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kancl.errors import InputError
@@ -272,6 +272,9 @@ def test_a_broken_entry_point_warns_and_hurts_nobody_else(
         ("some dir/my.py:mine:size=3,url=a=b", "some dir/my.py:mine", {"size": 3, "url": "a=b"}),
         ("kan:path=/tmp/a:b", "kan", {"path": "/tmp/a:b"}),
         ("kan:degree=3,", "kan", {"degree": 3}),
+        ('kan:title="a,b]",degree=3', "kan", {"title": "a,b]", "degree": 3}),
+        ('kan:names=["a]","b"],degree=3', "kan", {"names": ["a]", "b"], "degree": 3}),
+        (f"kan:degree={'9' * 5000}", "kan", {"degree": "9" * 5000}),
     ],
 )
 def test_a_spec_is_read(text: str, name: str, options: dict[str, Any]) -> None:
@@ -290,6 +293,7 @@ def test_a_spec_is_read(text: str, name: str, options: dict[str, Any]) -> None:
         ("kan:degree=3,bias", "'bias'"),
         ("kan:degree=3,degree=4", "degree is given twice"),
         ("kan:hidden-range=1,hidden_range=2", "hidden_range is given twice"),
+        pytest.param(f"kan:hidden={'[' * 100_000}", "nested too deeply", id="deep"),
     ],
 )
 def test_a_spec_that_makes_no_sense_is_refused(text: str, came: str) -> None:
@@ -490,6 +494,15 @@ def test_a_label_is_what_the_user_types() -> None:
         {"flags": [True, False]},
         {"blocks": [[1, 2], [3, 4]]},
         {"names": ["a", "b,c", "d]"]},
+        {"names": ['["', ","], "size": 3},
+        {"title": "1.10", "size": 3},
+        {"title": "none"},
+        {"title": "12x13"},
+        {"title": "NaN"},
+        {"title": "a,b=c]"},
+        {"title": ",a"},
+        {"title": ' "a '},
+        {"title": ""},
         {"noise": 1e-05, "large": 1e22, "n": -3},
     ],
     ids=str,
@@ -501,7 +514,7 @@ def test_a_label_is_read_back(options: dict[str, Any]) -> None:
 
 
 numbers = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
-words = st.from_regex(r"[a-z][a-z_/.-]{0,8}", fullmatch=True)
+words = st.text(st.sampled_from('aé1.x-_/,[]"\\ =:'), max_size=8) | st.sampled_from(["none", "TRUE", "Infinity", "1e3"])
 values = numbers | st.booleans() | st.none() | words | st.lists(numbers, max_size=4)
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 
@@ -509,7 +522,6 @@ names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 @settings(max_examples=200, deadline=None)
 @given(names, st.dictionaries(names, values, max_size=4))
 def test_any_label_is_read_back(name: str, options: dict[str, Any]) -> None:
-    assume(not {"none", "null", "true", "false"} & {value for value in options.values() if isinstance(value, str)})
     assert parse_spec(Spec(name, options).label) == Spec(name, options)
 
 

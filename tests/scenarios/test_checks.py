@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kancl.errors import InputError
-from scenarios import Scenario, Task, check_scenario
+from scenarios import Advice, Scenario, Task, check_scenario
 
 Pair = tuple[Any, Any]
 
@@ -49,6 +49,30 @@ def labelled(labels: list[int], test: list[int] | None = None, **more: Any) -> T
 FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
     "unknown loss": (lambda: Scenario((good("a"),), "hinge"), r"loss must be one of mse, cross-entropy, got 'hinge'"),
     "unknown setting": (lambda: regression(setting="online"), r"setting must be domain, class or task, got 'online'"),
+    "a loss that is no text": (lambda: Scenario((good("a"),), ["mse"]), r"loss must be one of .*, got \['mse'\]"),  # type: ignore[arg-type]
+    "a name that is no text": (lambda: regression(good(3)), r"task names must be texts, got 3"),  # type: ignore[arg-type]
+    "outputs that are no whole number": (lambda: regression(outputs=1.0), r"outputs must be a whole number .*, got 1.0"),
+    "no outputs": (
+        lambda: regression(good("a", train=numbers(outputs=0), test=numbers(outputs=0))),
+        r"outputs must be .* got 0",
+    ),
+    "no inputs": (lambda: regression(good("a", train=numbers(inputs=0))), r"task 'a', train: inputs have no column"),
+    "advice of another type": (lambda: regression(advice={"kan": {}}), r"advice must be a scenarios.Advice, got dict"),
+    "advice of another form": (lambda: regression(advice=Advice({"kan": 3})), r"advice: architectures is not of the form"),  # type: ignore[dict-item]
+    "policies of another form": (
+        lambda: regression(advice=Advice(own_policies={"kan": {"adam": 3}})),  # type: ignore[dict-item]
+        r"advice: own_policies is not of the form",
+    ),
+    "files without a text": (lambda: regression(files={"a.bin": 3}), r"files must give a SHA-256 as text"),
+    "pictures of another size": (lambda: regression(image_shape=(8, 8)), r"image_shape must be .* the 2 inputs, got \(8, 8\)"),
+    "pictures without a shape": (lambda: regression(image_shape="12"), r"image_shape must be .* got '12'"),
+    "overlaps of other tasks": (lambda: regression(overlap={"joint": torch.eye(3)}), r"overlap must give .* shape \(1, 1\)"),
+    "overlaps in lists": (lambda: regression(overlap={"joint": [[1.0]]}), r"overlap must give a tensor"),
+    "overlaps without names": (lambda: regression(overlap=torch.eye(1)), r"overlap must give a tensor"),
+    "a stranger in pretraining": (
+        lambda: regression(outputs=1, pretrain=(3,)),
+        r"pretrain must be scenarios.Task objects, got int",
+    ),
     "no task": (lambda: Scenario((), "mse"), r"no task"),
     "a task of another type": (lambda: Scenario((good("a"), "task two"), "mse", outputs=1), r"Task objects, got str"),
     "equal names": (lambda: regression(good("a"), good("a")), r"names must differ"),
@@ -203,6 +227,7 @@ def test_all_misshapen_parts_are_listed_at_once() -> None:
         ((["a", "b"], [0, 1]), "train cannot be read as numbers"),
         (([[1.0, 2.0], [3.0]], [[0.0], [1.0]]), "train cannot be read as numbers"),
         ((object(), [0, 1]), "train cannot be read as numbers"),
+        ((torch.ones(3, 1) * 1j, torch.ones(3, 1)), "train has complex numbers"),
     ],
 )
 def test_a_task_refuses_what_is_no_pair_of_numbers(train: Any, message: str) -> None:
@@ -216,6 +241,22 @@ def test_arrays_and_lists_become_tensors(make: Callable[[Any], Any]) -> None:
     assert task.train[0].is_floating_point()
     assert task.train[1].dtype == torch.int64
     assert task.train[0].tolist() == [[0.5], [1.5]]
+
+
+def test_samples_are_plain_numbers_whatever_they_were_computed_from() -> None:
+    x = torch.ones(3, 2, requires_grad=True)
+    task = Task("a", (x, (2 * x).sum(1, keepdim=True)), (x.detach().to_sparse(), torch.ones(3, 1)))
+    assert not any(tensor.requires_grad or tensor.is_sparse for tensor in (*task.train, *task.test))
+    assert task.test[0].tolist() == x.tolist()
+
+
+def test_active_units_and_a_domain_may_be_lists_arrays_and_tensors() -> None:
+    given: list[Any] = [[2, 3], np.array([2, 3]), torch.tensor([2, 3]), range(2, 4)]
+    assert {labelled([2, 3], active=units).active for units in given} == {(2, 3)}
+    with pytest.raises(InputError, match="task 'digits': active must list output units by number, got 2"):
+        labelled([2, 3], active=2)
+    for make in (np.array, torch.tensor):
+        assert regression(domain=make([[0.0, 1.0], [0.0, 2.0]])).domain == [[0.0, 1.0], [0.0, 2.0]]
 
 
 def test_outputs_are_taken_from_the_tasks() -> None:

@@ -5,6 +5,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kancl.options import Spec, parse_spec
 from kancl.seeding import generator
 from scenarios import Scenario, Task, inspection, scenarios
 from scenarios.inspection import Inspection, inspect_scenario
+from scenarios.streams import pretrained
 
 Builder = Callable[..., Any]
 
@@ -254,6 +256,22 @@ def test_oddities_are_warnings(inspect: Callable[..., Inspection], what: str) ->
     found = inspect(mine)
     assert told(found, "fault") == []
     assert [text for text in told(found, "warning") if message in text], told(found, "warning")
+
+
+def test_labels_of_pretraining_are_no_gap(inspect: Callable[..., Inspection]) -> None:
+    def mine(seed: int) -> Scenario:
+        """The first two classes are learned beforehand."""
+        return pretrained(classes(seed, [0, 1] * 9, [2, 3] * 9, [4, 5] * 9, setting="class"), 1)
+
+    assert told(inspect(mine), "warning") == []
+
+
+def test_strangers_in_pretraining_are_a_fault(inspect: Callable[..., Inspection]) -> None:
+    def mine(seed: int) -> Scenario:
+        """Not a task."""
+        return replace(classes(seed, [0, 1] * 9), pretrain=("task",))  # type: ignore[arg-type]
+
+    assert any("pretrain must be scenarios.Task objects, got str" in text for text in told(inspect(mine), "fault"))
 
 
 def test_what_is_close_by_chance_or_by_design_is_no_leak(inspect: Callable[..., Inspection]) -> None:
