@@ -66,7 +66,7 @@ def tasks_table(scenario: Scenario) -> Table:
     table.add_column(f"null {score}", justify="right")
     rows = [("pre", task) for task in scenario.pretrain] + [(str(n), task) for n, task in enumerate(scenario.tasks, 1)]
     for number, task in rows:
-        targets = _classes(task) if classes else _range(task)
+        targets = _classes(task) if classes else _range(task, scenario.operator is not None)
         active = [_numbers(task.active) if task.active is not None else "all"] if heads else []
         null = f"{null_score(scenario, task):.4g}"
         table.add_row(number, Text(task.name), str(len(task.train[0])), str(len(task.test[0])), targets, *active, null)
@@ -120,8 +120,9 @@ def _classes(task: Task) -> str:
     return _numbers(tuple(sorted(trained))) + unseen
 
 
-def _range(task: Task) -> str:
-    y = task.test[1] if task.train[1].shape[1:] != task.test[1].shape[1:] else torch.cat([task.train[1], task.test[1]])
+def _range(task: Task, operator: bool) -> str:
+    """Return the range of what the network gives; where an operator of it is trained, the training targets are none of that."""
+    y = task.test[1] if operator else torch.cat([task.train[1], task.test[1]])
     return _span(float(y.min()), float(y.max()))
 
 

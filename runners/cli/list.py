@@ -2,7 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -21,7 +21,7 @@ class List:
 
     what: tyro.conf.Positional[Literal["all", "scenarios", "architectures", "strategies"]] = "all"
     """What to list."""
-    verbose: bool = False
+    verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
     """Show the options of each, with types and defaults, and the full description."""
 
     def execute(self) -> int:

@@ -82,5 +82,6 @@ class Run(Request):
 
 def data_files(cells: Sequence[Cell]) -> list[str]:
     """Return a line for each data file that the cells depend on."""
-    found = {name: digest for cell in cells for name, digest in cell.sources.items() if not name.endswith(".py")}
-    return [f"data {name}: SHA-256 {digest}" for name, digest in found.items()]
+    # Two data sets may have files of the same name, and each is said.
+    found = dict.fromkeys(file for cell in cells for file in cell.sources.items() if not file[0].endswith(".py"))
+    return [f"data {name}: SHA-256 {digest}" for name, digest in found]

@@ -536,7 +536,7 @@ def test_the_summary_frame_holds_the_metrics(results: Any) -> None:
 # list
 
 
-@pytest.mark.parametrize("verbose", [(), ("--verbose",)])
+@pytest.mark.parametrize("verbose", [(), ("--verbose",), ("-v",)])
 def test_list_prints_every_name(kancl: Kancl, verbose: tuple[str, ...]) -> None:
     said = kancl("list", *verbose)
     assert (said.code, said.err) == (0, "")

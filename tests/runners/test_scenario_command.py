@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from runners.new_scenario import template
+from runners.scenario_tables import tasks_table
 from scenarios import Scenario, Task, inspection, scenarios
 
 Kancl = Callable[..., Any]
@@ -224,6 +226,15 @@ def test_show_prints_all_there_is_to_say(kancl: Kancl, enrol: Callable[..., None
     assert [line.split()[:2] for line in said.out.splitlines() if line.startswith(("pre ", "  1", "  2"))][:3] == [
         ["pre", "a"], ["1", "b"], ["2", "c"]
     ]  # fmt: skip
+
+
+def test_show_tells_the_range_of_the_networks_outputs_alone() -> None:
+    """An operator's values, here hundreds, are no targets of the network; training targets without an operator are."""
+    x = torch.rand(4, 1)
+    task = Task("a", (x, 500 * torch.ones(4, 1)), (x + 1, torch.ones(4, 1)))
+    plain = Scenario((task,), "mse")
+    for scenario, shown in ((plain, "1 to 500"), (replace(plain, operator=lambda u, x: 500 * u(x)), "1 to 1")):
+        assert list(tasks_table(scenario).columns[4].cells) == [shown]
 
 
 # list

@@ -16,6 +16,7 @@ from kancl.seeding import generator
 from runners import batches as batches_module
 from runners import evaluate
 from runners.batches import batches, epoch_orders
+from runners.cli.run import data_files
 from runners.config import Cell, Request, cell_from_json
 from runners.evaluate import Evaluator
 from runners.prepare import prepare
@@ -267,6 +268,13 @@ def test_a_folder_is_a_place_and_its_contents_are_the_experiment(spec: Callable[
     assert list(cells["one"].sources) == ["numbers.txt"]
     assert cell_from_json(cells["one"].to_json()) == cells["one"]
     assert not torch.equal(*(Stacks().of(cells[place]).train[0].x for place in ("one", "other")))
+
+
+def test_each_of_two_files_of_one_name_is_told(spec: Callable[[Any], Spec], places: dict[str, Path]) -> None:
+    name = spec(reads).name
+    cells = expand([Request((name,), ("mlp",), seeds=2, data_root=folder) for folder in places.values()])
+    digests = [reads(0, places[place]).files["numbers.txt"] for place in ("one", "other")]
+    assert data_files(cells) == [f"data numbers.txt: SHA-256 {digest}" for digest in digests]
 
 
 def test_the_folder_reaches_everything_that_builds(
