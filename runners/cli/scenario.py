@@ -88,6 +88,8 @@ class Show:
     """The seed whose tasks are shown."""
     figure: Said[Path] = None
     """File for the preview: PNG, SVG or PDF; NAME-preview.png in this folder if not given."""
+    dpi: int = 150
+    """Dots per inch of a PNG; 70 gives a picture of some 700 pixels for a web page."""
     no_figure: bool = False
     """Draw nothing."""
     data_root: Said[Path] = None
@@ -124,7 +126,7 @@ class Show:
             from runners.previews import draw_preview
 
             path = self.figure or _default_figure(asked)
-            draw_preview(scenario, asked.label, path, self.seed)
+            draw_preview(scenario, asked.label, path, self.seed, self.dpi)
             console.print(f"\nwrote {path}", soft_wrap=True, markup=False)
         return 0
 

@@ -1,5 +1,6 @@
 """What all previews share: which tasks are drawn, their colours, and how points and legends look."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,11 @@ SHOWN = 8
 """Tasks that are drawn; colours and panels of more could not be told apart."""
 POINTS = 400
 """Points drawn of each task."""
-NAME_WIDTH = 22
+NAME_WIDTH = 26
+NAME_LINES = 2
+"""Width and lines of a task's name in a legend."""
+TARGETS = ListedColormap(mpl.colormaps["magma"](np.linspace(0.0, 0.87, 256)), "targets")
+"""Colours of target values: not those of the tasks, and none so bright that it vanishes on white."""
 
 Colour = tuple[float, float, float, float]
 
@@ -37,6 +42,11 @@ class Shown:
     def label(self) -> str:
         """The task's number and name, short enough for a legend."""
         return f"{self.number}: {shortened(self.task.name)}"
+
+    @property
+    def column(self) -> int:
+        """The output whose targets are drawn where there is room for one: the first, or the first of the task's own."""
+        return self.task.active[0] if self.task.active else 0
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,16 @@ def shown_tasks(scenario: Scenario) -> list[Shown]:
 
 
 def shortened(name: str) -> str:
-    """Return a task's name, cut where it is long."""
-    return name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
+    """Return a task's name on two lines at most, cut where it is longer."""
+    lines = textwrap.wrap(name, NAME_WIDTH) or [""]
+    if len(lines) > NAME_LINES:
+        lines = [*lines[: NAME_LINES - 1], lines[NAME_LINES - 1][: NAME_WIDTH - 1] + "…"]
+    return plain("\n".join(lines))
+
+
+def plain(text: str) -> str:
+    """Return a text that matplotlib draws as it is: dollars enclose no formula."""
+    return text.replace("$", r"\$")
 
 
 def seen_part(scenario: Scenario, task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -86,21 +104,37 @@ def some(*arrays: Tensor | np.ndarray, count: int = POINTS) -> list[np.ndarray]:
 
 
 def target_scale(scenario: Scenario, tasks: list[Shown]) -> Scale:
-    """Return the colours of classes, or of the first output's values over all tasks that are drawn."""
-    values = np.concatenate([seen_part(scenario, shown.task)[1] for shown in tasks])
+    """Return the colours of classes, or of the target values over all tasks that are drawn; see :attr:`Shown.column`."""
     if scenario.loss == "cross-entropy":
         classes = scenario.outputs or 1
-        colours = ListedColormap(task_colours(classes))
+        colours = ListedColormap(_class_colours(classes))
         step = -(-classes // 12)
         return Scale(colours, BoundaryNorm(np.arange(classes + 1) - 0.5, classes), "class", range(0, classes, step))
-    first = values[:, 0]
-    name = "target" if scenario.outputs == 1 else f"target, output 1 of {scenario.outputs}"
-    return Scale(mpl.colormaps["viridis"], Normalize(float(first.min()), float(first.max())), name)
+    values = np.concatenate([scalar(scenario, shown, seen_part(scenario, shown.task)[1]) for shown in tasks])
+    return Scale(TARGETS, Normalize(float(values.min()), float(values.max())), target_name(scenario))
 
 
-def scalar(scenario: Scenario, y: np.ndarray) -> np.ndarray:
-    """Return the number (N,) by which targets are coloured."""
-    return y if scenario.loss == "cross-entropy" else y[:, 0]
+def target_name(scenario: Scenario) -> str:
+    """Return which targets are drawn where there is room for one output."""
+    if any(task.active is not None for task in scenario.tasks):
+        name = "target of the task's own output"
+    else:
+        name = "target" if scenario.outputs == 1 else f"target, output 1 of {scenario.outputs}"
+    return name if scenario.operator is None else f"{name} (test samples)"
+
+
+def scalar(scenario: Scenario, shown: Shown, y: np.ndarray) -> np.ndarray:
+    """Return the number (N,) by which a task's targets are coloured."""
+    return y if scenario.loss == "cross-entropy" else y[:, shown.column]
+
+
+def _class_colours(classes: int) -> Sequence[Colour]:
+    """Return colours without an order, as long as there are enough of them."""
+    for name in ("tab10", "tab20"):
+        colours: Sequence[Colour] = mpl.colormaps[name].colors  # type: ignore[attr-defined]
+        if classes <= len(colours):
+            return colours[:classes]
+    return task_colours(classes)
 
 
 def task_legend(figure: Figure | SubFigure, tasks: list[Shown], extra: Sequence[Line2D] = ()) -> None:

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from kancl.errors import InputError
 from runners.plots import STYLE
-from runners.previews.common import shown_tasks
+from runners.previews.common import plain, shown_tasks
 from runners.previews.line import line_figure
 from runners.previews.pictures import picture_figure
 from runners.previews.plane import plane_figure
+from runners.previews.rows import has_few_rows, rows_figure
 from runners.previews.table import table_figure
 from scenarios import Scenario
 
@@ -24,7 +25,8 @@ def preview(scenario: Scenario, label: str, seed: int = 0) -> Figure:
     """Return a figure of a scenario's tasks.
 
     One input: points and targets. Two: regions of the plane. Pictures, where ``image_shape`` says so: some of each task. More
-    inputs: their first two principal components, and histograms.
+    inputs: a table of targets where only a few combinations of them occur, else their first two principal components, and
+    histograms.
 
     Args:
         scenario: one seed's, checked.
@@ -38,24 +40,28 @@ def preview(scenario: Scenario, label: str, seed: int = 0) -> Figure:
             figure = line_figure(scenario)
         elif scenario.inputs == 2:
             figure = plane_figure(scenario)
+        elif has_few_rows(scenario):
+            figure = rows_figure(scenario)
         else:
             figure = table_figure(scenario)
         figure.suptitle(_title(scenario, label, seed), x=0.01, ha="left", fontsize=10)  # beside the legend
     return figure
 
 
-def draw_preview(scenario: Scenario, label: str, path: Path, seed: int = 0) -> None:
-    """Write the preview of a scenario to a file, in the format of its suffix.
+def draw_preview(scenario: Scenario, label: str, path: Path, seed: int = 0, dpi: int = 150) -> None:
+    """Write the preview of a scenario to a file, in the format of its suffix; a PNG with ``dpi`` dots per inch.
 
     Raises:
         InputError: a format that is not written, or a place that cannot be written.
     """
+    if dpi < 1:
+        raise InputError(f"a picture has at least 1 dot per inch, got {dpi}")
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"a figure is written as {', '.join(SUFFIXES)}, got {path.name}; give its name one of these endings")
     figure = preview(scenario, label, seed)
     FigureCanvasAgg(figure)
     try:
-        figure.savefig(path)
+        figure.savefig(path, dpi=dpi)
     except OSError as error:
         raise InputError(f"the preview cannot be written to {path}: {error.strerror}; choose another place") from error
 
@@ -69,4 +75,4 @@ def _title(scenario: Scenario, label: str, seed: int) -> str:
         facts.append(f"after {before} task{'s' * (before > 1)} of pretraining")
     if scenario.blur:
         facts.append(f"blur {scenario.blur:g}")
-    return "\n".join([*textwrap.wrap(label, TITLE_WIDTH), ", ".join(facts)])
+    return "\n".join([*textwrap.wrap(plain(label), TITLE_WIDTH), ", ".join(facts)])

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from runners.previews.common import Shown, shown_tasks, some, task_legend
+from runners.previews.common import Shown, shown_tasks, some, target_name, task_legend
 from scenarios import Scenario
 
 PANELS = 4
@@ -16,9 +16,11 @@ CURVE = 1000
 def line_figure(scenario: Scenario) -> Figure:
     """Targets over the only input, a panel for each output; what an operator gives apart from what the network gives."""
     tasks = shown_tasks(scenario)
-    panels: list[tuple[str, tuple[str, ...], int]] = []
+    panels: list[tuple[str, tuple[str, ...], int | None]] = []  # None: the task's own output
     if scenario.loss == "cross-entropy":
         panels.append(("class (tasks side by side)", ("train", "test"), 0))
+    elif scenario.setting == "task":
+        panels.append((target_name(scenario), ("train", "test"), None))
     elif scenario.operator is None:
         panels += [(name, ("train", "test"), column) for column, name in _columns("target", scenario.outputs or 1)]
     else:
@@ -29,7 +31,8 @@ def line_figure(scenario: Scenario) -> Figure:
     axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
     curve = False
     for ax, (name, parts, column) in zip(axes, panels, strict=True):
-        curve |= "test" in parts and _draw_target(ax, scenario, column)
+        if "test" in parts and column is not None:
+            curve |= _draw_target(ax, scenario, column)
         for place, shown in enumerate(tasks):
             for part in parts:
                 if part == "train" or not scenario.test_is_train or len(parts) == 1:
@@ -55,9 +58,9 @@ def _draw_target(ax: Axes, scenario: Scenario, column: int) -> bool:
     return True
 
 
-def _draw_points(ax: Axes, scenario: Scenario, shown: Shown, part: str, column: int, offset: float) -> None:
+def _draw_points(ax: Axes, scenario: Scenario, shown: Shown, part: str, column: int | None, offset: float) -> None:
     x, y = some(*getattr(shown.task, part))
-    height = y + 0.5 * offset if scenario.loss == "cross-entropy" else y[:, column]
+    height = y + 0.5 * offset if scenario.loss == "cross-entropy" else y[:, shown.column if column is None else column]
     if part == "train":
         ax.scatter(x[:, 0], height, s=10, color=shown.colour, linewidths=0)
     else:

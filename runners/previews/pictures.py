@@ -9,6 +9,8 @@ from scenarios import Scenario
 
 COLUMNS = 10
 """Samples of each task."""
+SHORT = 12
+"""Letters of a task's number and name that fit on one line."""
 
 
 def picture_figure(scenario: Scenario) -> Figure:
@@ -25,7 +27,8 @@ def picture_figure(scenario: Scenario) -> Figure:
         for ax, picture, target in zip(row, x, y, strict=False):
             _show(ax, (picture - low) / ((high - low) or 1.0), scenario.image_shape or ())
             ax.set_title(str(target) if scenario.loss == "cross-entropy" else f"{target[0]:.2g}", fontsize=8, pad=2)
-        row[0].set_ylabel(shown.label.replace(": ", "\n", 1), rotation=0, ha="right", va="center", fontsize=8)
+        label = shown.label if len(shown.label) <= SHORT else shown.label.replace(": ", "\n", 1)
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
     what = "class number" if scenario.loss == "cross-entropy" else "target"
     figure.supxlabel(f"training samples, each under its {what}", fontsize=8)
     return figure

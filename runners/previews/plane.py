@@ -10,8 +10,12 @@ from matplotlib.figure import Figure, SubFigure
 from runners.previews.common import Scale, Shown, scalar, seen_part, shown_tasks, some, target_scale, task_legend
 from scenarios import Scenario
 
-ROW = 4
+ROW = 5
 """Small panels side by side."""
+FEW = 120
+"""Points of a task up to which they are drawn larger."""
+SQUARE = 3.0
+"""Ratio of the inputs' ranges up to which both are drawn to one scale."""
 PICTURE = 8
 """Points along each side from which on a full grid is drawn as a picture."""
 
@@ -79,10 +83,10 @@ def _draw_each(panel: SubFigure, rows: int, scenario: Scenario, tasks: list[Show
     for shown, ax in zip(tasks, axes.flat, strict=False):
         _draw(ax, scenario, shown, scale, grid)
         ax.set_title(shown.label, fontsize=8)
+        _frame(ax, scenario)
     for place in range(len(tasks), rows * columns):
         axes.flat[place].set_axis_off()
         axes.flat[place - columns].tick_params(labelbottom=True)
-    _frame(axes.flat[0], scenario)
     panel.supxlabel("input 1", fontsize=9)
     panel.supylabel("input 2", fontsize=9)
 
@@ -90,27 +94,33 @@ def _draw_each(panel: SubFigure, rows: int, scenario: Scenario, tasks: list[Show
 def _draw(ax: Axes, scenario: Scenario, shown: Shown, scale: Scale, grid: Grid | None, value: np.float64 | None = None) -> None:
     """Draw one task: every point in the colour of its target, or of ``value``."""
     x, y = _points(scenario, shown, everything=grid is not None)
-    values = scalar(scenario, y) if value is None else np.full(len(x), value)
+    values = scalar(scenario, shown, y) if value is None else np.full(len(x), value)
     if grid is not None:
         _show(ax, grid, grid.fill(x, values), scale)
     else:
         x, values = some(x, values)
-        ax.scatter(x[:, 0], x[:, 1], s=8, c=values, cmap=scale.colours, norm=scale.norm, linewidths=0, alpha=0.8)
+        _scatter(ax, x, values, scale, of_a_task=len(x))
 
 
 def _draw_all(ax: Axes, scenario: Scenario, tasks: list[Shown], scale: Scale, grid: Grid | None) -> None:
     """Draw the points of all tasks in an order that lets none lie on top everywhere."""
-    pairs = [_points(scenario, shown, everything=grid is not None) for shown in tasks]
-    if grid is None:
-        pairs = [tuple(some(*pair)) for pair in pairs]  # type: ignore[misc]
-    x = np.concatenate([pair[0] for pair in pairs])
-    values = np.concatenate([scalar(scenario, pair[1]) for pair in pairs])
+    points, targets = [], []
+    for shown in tasks:
+        x, y = _points(scenario, shown, everything=grid is not None)
+        x, y = (x, y) if grid is not None else some(x, y)
+        points.append(x)
+        targets.append(scalar(scenario, shown, y))
+    x, values = np.concatenate(points), np.concatenate(targets)
     if grid is not None:
         _show(ax, grid, grid.fill(x, values), scale)
         return
     order = np.random.default_rng(0).permutation(len(x))
-    x, values = x[order], values[order]
-    ax.scatter(x[:, 0], x[:, 1], s=8, c=values, cmap=scale.colours, norm=scale.norm, linewidths=0, alpha=0.8)
+    _scatter(ax, x[order], values[order], scale, of_a_task=max(map(len, points)))
+
+
+def _scatter(ax: Axes, x: np.ndarray, values: np.ndarray, scale: Scale, of_a_task: int) -> None:
+    size = 8 if of_a_task > FEW else 20
+    ax.scatter(x[:, 0], x[:, 1], s=size, c=values, cmap=scale.colours, norm=scale.norm, linewidths=0, alpha=0.8)
 
 
 def _show(ax: Axes, grid: Grid, picture: np.ndarray, scale: Scale) -> None:
@@ -156,5 +166,7 @@ def _places(known: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _frame(ax: Axes, scenario: Scenario) -> None:
     low, high = scenario.input_range()
     margin = 0.03 * (high - low)
+    across, up = (high - low).tolist()
+    ax.set_aspect("equal" if 1 / SQUARE <= across / up <= SQUARE else "auto")
     ax.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))
     ax.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))

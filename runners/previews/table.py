@@ -3,8 +3,9 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from runners.previews.common import Shown, scalar, seen_part, shown_tasks, some, target_scale, task_legend
+from runners.previews.common import Shown, scalar, seen_part, shown_tasks, some, target_name, target_scale, task_legend
 from scenarios import Scenario
 
 BINS = 30
@@ -27,9 +28,8 @@ def table_figure(scenario: Scenario) -> Figure:
     if scenario.loss == "cross-entropy":
         _draw_counts(targets, figure, scenario, tasks)
     else:
-        first = [seen_part(scenario, shown.task)[1][:, 0] for shown in tasks]
-        _draw_steps(targets, tasks, first)
-        targets.set_xlabel("target" if scenario.outputs == 1 else f"target, output 1 of {scenario.outputs}")
+        _draw_steps(targets, tasks, [scalar(scenario, shown, seen_part(scenario, shown.task)[1]) for shown in tasks])
+        targets.set_xlabel(target_name(scenario))
         targets.set_title("targets of each task")
     task_legend(figure, tasks)
     return figure
@@ -55,7 +55,7 @@ def _draw_components(
 ) -> None:  # fmt: skip
     scale = target_scale(scenario, tasks)
     places = np.concatenate(components)
-    values = np.concatenate([scalar(scenario, y) for y in targets])
+    values = np.concatenate([scalar(scenario, shown, y) for shown, y in zip(tasks, targets, strict=True)])
     colours = np.concatenate([np.tile(shown.colour, (len(part), 1)) for shown, part in zip(tasks, components, strict=True)])
     order = np.random.default_rng(0).permutation(len(places))  # no task lies on top everywhere
     across, up = places[order].T
@@ -88,7 +88,7 @@ def _draw_counts(ax: Axes, figure: Figure, scenario: Scenario, tasks: list[Shown
     """Draw how many samples of each class every task has."""
     classes = scenario.outputs or 1
     counts = np.stack([np.bincount(seen_part(scenario, shown.task)[1], minlength=classes) for shown in tasks])
-    image = ax.imshow(counts, cmap="viridis", vmin=0, aspect="auto", interpolation="nearest")
+    image = ax.imshow(counts, cmap="cividis", vmin=0, aspect="auto", interpolation="nearest")
     if classes <= SMALL:
         for row, column in np.ndindex(*counts.shape):
             light = counts[row, column] > 0.6 * counts.max()
@@ -96,6 +96,7 @@ def _draw_counts(ax: Axes, figure: Figure, scenario: Scenario, tasks: list[Shown
     ax.set_yticks(range(len(tasks)), [str(shown.number) for shown in tasks])
     ax.set_ylabel("task")
     ax.set_xlabel("class")
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     ax.spines[:].set_visible(False)
     ax.set_title("samples of each class")
     figure.colorbar(image, ax=[ax], label="training samples")

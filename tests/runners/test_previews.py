@@ -85,7 +85,7 @@ KINDS: dict[str, tuple[Callable[[], Scenario], int]] = {
     ),
     "numbers in the plane": (lambda: Scenario(tasks_of(3, 2, total), "mse"), 2 + 1 + 3),
     "one task in the plane": (lambda: Scenario(tasks_of(1, 2, total), "mse"), 1 + 1),
-    "classes in the plane": (lambda: Scenario(tasks_of(5, 2, parity), "cross-entropy"), 2 + 1 + 6),
+    "classes in the plane": (lambda: Scenario(tasks_of(7, 2, parity), "cross-entropy"), 2 + 1 + 8),
     "a picture in the plane": (lambda: bands(3), 2 + 1 + 3),
     "an operator in the plane": (lambda: operated(2), 2 + 1 + 3),
     "many tasks in the plane": (lambda: Scenario(tasks_of(20, 2, total), "mse"), 2 + 1 + 8),
@@ -96,7 +96,30 @@ KINDS: dict[str, tuple[Callable[[], Scenario], int]] = {
     "a table of classes": (lambda: heads(3), 4 + 2),
     "an operator of many inputs": (lambda: operated(5), 4 + 1),
     "constant inputs": (lambda: Scenario(constant(), "mse"), 4 + 1),
+    "a table of bits": (lambda: bits(), 2 + 1),
+    "regressions with heads on a line": (lambda: own_outputs(1), 1),
+    "regressions with heads in the plane": (lambda: own_outputs(2), 2 + 1 + 3),
 }  # fmt: skip
+
+
+def bits() -> Scenario:
+    """Sum and difference of three bits; the second task lacks the last row, and each row comes twice."""
+    x = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+    y = torch.stack([x.sum(1), x[:, 0] - x[:, 1]], 1)
+    made = [Task(name, (rows, values), (rows, values)) for name, rows, values in (
+        ("all", torch.cat([x, x]), torch.cat([y, y])), ("other", x[:7], y[:7] + 5)
+    )]  # fmt: skip
+    return Scenario(tuple(made), "mse", test_is_train=True)
+
+
+def own_outputs(inputs: int) -> Scenario:
+    """Task k has the value 10 k + 1 at its own output, and the others are never looked at."""
+    made = []
+    for k, task in enumerate(tasks_of(3, inputs, total)):
+        y = torch.full((30, 3), -99.0)
+        y[:, k] = 10.0 * k + 1
+        made.append(Task(task.name, (task.train[0], y), (task.test[0], y), active=(k,)))
+    return Scenario(tuple(made), "mse", setting="task")
 
 
 def constant() -> tuple[Task, ...]:
@@ -180,6 +203,75 @@ def test_pictures_show_samples_of_every_class_with_their_label() -> None:
             matches = [np.corrcoef(pixels.ravel(), sample.ravel())[0, 1] for sample in own]
             assert max(matches) > 1 - 1e-6
             assert 0 <= pixels.min() <= pixels.max() <= 1
+
+
+def test_a_table_of_bits_holds_every_target_and_leaves_out_what_a_task_lacks() -> None:
+    scenario = bits()
+    figure = preview(scenario, "x")
+    for output, ax in enumerate(figure.axes[:2]):
+        table = np.asarray(ax.images[0].get_array().filled(np.nan))
+        np.testing.assert_allclose(table[0], scenario.tasks[0].train[1][:8, output])
+        np.testing.assert_allclose(table[1, :7], scenario.tasks[1].train[1][:, output])
+        assert np.isnan(table[1, 7])
+    assert [text.get_text() for text in figure.axes[1].get_xticklabels()][3] == "0 1 1"
+
+
+def test_tasks_with_outputs_of_their_own_show_these_alone() -> None:
+    (line,) = preview(own_outputs(1), "x").axes
+    heights = [set(np.asarray(points.get_offsets())[:, 1].tolist()) for points in line.collections]
+    assert heights == [{1.0}, {1.0}, {11.0}, {11.0}, {21.0}, {21.0}]
+    assert line.get_ylabel() == "target of the task's own output"
+    plane = preview(own_outputs(2), "x")
+    values = {ax.get_title(): set(np.asarray(ax.collections[0].get_array()).tolist()) for ax in plane.axes if ax.get_title()}
+    assert values["by target of the task's own output"] == {1.0, 11.0, 21.0}
+    assert values["3: task number 2"] == {21.0}
+
+
+def test_targets_have_other_colours_than_tasks() -> None:
+    figure = preview(Scenario(tasks_of(3, 2, total), "mse"), "x")
+    by_task, by_target = figure.axes[:2]
+    assert by_task.collections[0].get_cmap().name != by_target.collections[0].get_cmap().name == "targets"
+
+
+def test_a_photograph_stands_upright() -> None:
+    from sklearn.datasets import load_sample_image
+
+    from scenarios.image_bands import image_bands
+
+    figure = preview(image_bands(0, image="china", height=20), "x")
+    (drawn,) = (ax.images[0] for ax in figure.axes if ax.get_title() == "by target")
+    rows = np.asarray(drawn.get_array().filled(np.nan)).mean(1)
+    from_the_top = rows[::-1] if drawn.origin == "lower" else rows
+    whole = load_sample_image("china.jpg").mean((1, 2))
+    np.testing.assert_allclose(
+        np.corrcoef(from_the_top, np.interp(np.linspace(0, 426, 20), range(427), whole))[0, 1], 1, atol=0.1
+    )
+
+
+def test_long_names_are_folded_and_dollars_are_no_formula() -> None:
+    x = torch.rand(9, 1, generator=generator(0, "named"))
+    names = ("0.8 - exp(-150*(x - 0.75)^2) on [0.6, 1]", "a price of 5$ or $x_1", "word " * 40)
+    figure = preview(Scenario(tuple(Task(name, (x, x), (x, x)) for name in names), "mse", test_is_train=True), "a$b$c")
+    FigureCanvasAgg(figure).draw()
+    said = texts(figure)
+    assert "1: 0.8 - exp(-150*(x -\n0.75)^2) on [0.6, 1]" in said
+    assert r"5\$ or \$x_1" in said
+    assert "3: word word word word word\nword word word word word…" in said
+    assert r"a\$b\$c" in said
+
+
+def test_dots_per_inch_make_the_size(tmp_path: Path) -> None:
+    from PIL import Image
+
+    scenario = Scenario(tasks_of(1, 1, total), "mse")
+    widths = []
+    for dpi in (50, 100):
+        draw_preview(scenario, "x", tmp_path / f"{dpi}.png", dpi=dpi)
+        with Image.open(tmp_path / f"{dpi}.png") as picture:
+            widths.append(picture.width)
+    assert widths[1] == pytest.approx(2 * widths[0], abs=2)
+    with pytest.raises(InputError, match="1 dot per inch, got 0"):
+        draw_preview(scenario, "x", tmp_path / "b.png", dpi=0)
 
 
 def test_components_are_those_of_the_standardised_inputs() -> None:
