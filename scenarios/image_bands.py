@@ -36,7 +36,7 @@ def image_bands(
     """A photograph as a function (x, y) -> brightness, learned in bands from top to bottom.
 
     A pixel is a sample: its coordinates, scaled so that the whole picture fills [-1, 1] x [-1, 1] (x to the right, y
-    downwards, pixel centres), and its grey value or red, green and blue from 0 to 1. A task is one band of the picture. This
+    upwards, pixel centres), and its grey value or red, green and blue from 0 to 1. A task is one band of the picture. This
     is how users showed that KANs forget beyond one dimension (pykan, issue 227): all bands cover the same range of x.
 
     Expected: splines along y are hardly shared by bands, those along x by all of them, so a KAN forgets; a table over the
@@ -81,7 +81,7 @@ def image_bands(
 def _lines(pixels: Tensor, vertical: bool) -> tuple[Tensor, Tensor]:
     """Return the coordinates (L, M, 2) on [-1, 1] and the values (L, M, C) of L lines of M pixels: rows, or columns."""
     down, right = ((2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1 for size in pixels.shape[:2])
-    y, x = torch.meshgrid(down, right, indexing="ij")
+    y, x = torch.meshgrid(-down, right, indexing="ij")
     places = torch.stack([x, y], -1).float()
     return (places.transpose(0, 1), pixels.transpose(0, 1)) if vertical else (places, pixels)
 

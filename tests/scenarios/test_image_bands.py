@@ -37,7 +37,7 @@ def everything(scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
 def test_every_pixel_is_one_sample_at_its_place(ramp: Path, direction: Any) -> None:
     x, y = everything(image_bands(0, image=str(ramp), height=6, bands=3, colour=True, direction=direction))
     assert len(x) == 24
-    columns, rows = (x[:, 0] + 1) * 4 / 2 - 0.5, (x[:, 1] + 1) * 6 / 2 - 0.5
+    columns, rows = (x[:, 0] + 1) * 4 / 2 - 0.5, (1 - x[:, 1]) * 6 / 2 - 0.5
     np.testing.assert_allclose(y[:, 0] * 255, 40 * rows, atol=1e-3)
     np.testing.assert_allclose(y[:, 1] * 255, 60 * columns, atol=1e-3)
     assert {*zip(rows.round().tolist(), columns.round().tolist(), strict=True)} == {(r, c) for r in range(6) for c in range(4)}
@@ -48,7 +48,7 @@ def test_bands_go_from_top_to_bottom_or_from_left_to_right(ramp: Path) -> None:
     right = image_bands(0, image=str(ramp), height=6, bands=2, direction="vertical", test="train")
     for number, task in enumerate(down.tasks):
         assert sorted({round(float(y), 3) for y in task.train[0][:, 1]}) == [
-            round((2 * row + 1) / 6 - 1, 3) for row in (2 * number, 2 * number + 1)
+            round(1 - (2 * row + 1) / 6, 3) for row in (2 * number + 1, 2 * number)
         ]
         assert len(task.train[0]) == 8
     for number, task in enumerate(right.tasks):
