@@ -141,8 +141,8 @@ def binary_addition(
         by: ``number``: the paper's tasks, 100 rows each (20 sums of 5 bits), so that common rows weigh more, and some numbers
             lack a row; ``position``: one bit position a task, each of the eight rows once.
         tasks: number of tasks, at most 15; with ``by=number`` task t adds t.
-        tables: ``shared``: the full adder in all tasks; ``distinct``: from the second task on the answers are the full adder's
-            XOR bits that are drawn by the seed for each task and row, no two tasks alike on the rows that both have;
+        tables: ``shared``: the full adder in all tasks; ``distinct``: the full adder in the first task; in every other
+            some of its bits are flipped, drawn by the seed, so that no two tasks agree on all rows that both have;
             ``position``: the same, with a further input, 0 for the first task to 1 for the last.
     """
     if not 1 <= tasks <= 15:

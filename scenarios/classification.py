@@ -78,8 +78,8 @@ ABOUT = {
 }
 FILES = """
 
-The published test set is kept; a training image that is also a test image is left out. A seed changes the initial weights and
-the order of the training samples, and with ``samples`` which of them are used."""
+The published test set is kept; a training image that is also a test image is left out. Of the
+data a seed draws only what the options say; it also changes the initial weights and the order of the training samples."""
 SPLIT = """{title}, {few} at a time.
 
 The split protocol of van de Ven and Tolias (arXiv 1904.07734).

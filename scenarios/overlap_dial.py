@@ -75,8 +75,8 @@ def overlap_dial(
         dims: input dimensions, 1 to 16.
         tasks: number of tasks.
         samples: training samples, and as many fresh test samples, of each task.
-        joint: overlap of any two tasks' densities, 0 to 1.
-        marginal: overlap of their densities of any single input, joint to 1; as large as ``joint`` if not given.
+        joint: overlap of any two tasks' densities, 0 to 1, where ``sharpness`` is 1.
+        marginal: overlap of their densities of any single input, joint to 1, likewise; as large as ``joint`` if not given.
         conflict: 0, one target for all, to 1, independent targets.
         sharpness: share of the private mass that stays in the task's own cube, above 0 to 1; half of the rest lies in each of
             the neighbours' cubes (at the ends, in its own for the neighbour that is missing), so neighbours overlap more.
@@ -105,7 +105,7 @@ def overlap_dial(
             y = y + deviation * torch.randn(y.shape, generator=random, dtype=y.dtype)
             return x, y.float()
 
-        return Task(f"cube {number + 1}", draw(noise, test=False), draw(0.0, test=True))
+        return Task(f"t = {number + 1}", draw(noise, test=False), draw(0.0, test=True))
 
     sequence = torch.arange(tasks)
     if order == "random":

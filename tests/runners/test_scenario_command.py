@@ -265,3 +265,24 @@ def test_docstrings_are_joined_and_folded() -> None:
         (4, "a, b: first more still.", False),
         (4, "c: second.", False),
     ]
+
+
+def test_lists_keep_their_items_and_references_lose_their_markup() -> None:
+    from rich.console import Console
+
+    from runners.cli.docstrings import print_docstring
+
+    text = "Expected: more\nthan one.\n\n- a: short,\n  two lines of :mod:`scenarios.formula`;\n- b.\n"
+    text += "\nArgs:\n    c: words\n        here."
+    with (console := Console(width=34, highlight=False)).capture() as captured:
+        print_docstring(console, text, indent=2)
+    assert captured.get().splitlines() == [
+        "  Expected: more than one.",
+        "",
+        "  - a: short, two lines of",
+        "    `scenarios.formula`;",
+        "  - b.",
+        "",
+        "  Args:",
+        "      c: words here.",
+    ]
