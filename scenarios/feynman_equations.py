@@ -6,8 +6,8 @@ with the range from which it is drawn uniformly. Names and ranges are the publis
 the database); the formulas are written here in the notation of :mod:`scenarios.formula`.
 
 Left out: equations that are another one's function once inputs and output are scaled (I.12.5 and I.39.1 are products like
-I.12.1, II.8.31 is I.14.4, and so on), since two tasks that share one table of truth are one task; more products and quotients of
-powers, of which there are many (I.12.2, II.11.20 and others), and two that differ from those here by one factor (I.18.14,
+I.12.1, II.8.31 is I.14.4, and so on), since two tasks that share one table of truth are one task; more products and quotients
+of powers, of which there are many (I.12.2, II.11.20 and others), and two that differ from those here by one factor (I.18.14,
 II.37.1); and III.9.52, which is undefined inside its range.
 """
 
