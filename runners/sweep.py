@@ -27,6 +27,7 @@ from runners.step_time import step_seconds
 from runners.store import CellStore, Store
 from runners.strategies import Strategy, strategies
 from runners.stream import Stream
+from runners.trackers import Tracking
 from runners.train import Progress, problem_of, run_cell
 from scenarios import complete_scenario
 
@@ -218,7 +219,14 @@ def _sources(*specs: Spec) -> dict[str, str]:
     return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
 
 
-def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "cpu", stacks: Stacks | None = None) -> Outcome:
+def run(
+    cells: Sequence[Cell],
+    store: Store,
+    listener: Listener,
+    device: str = "cpu",
+    stacks: Stacks | None = None,
+    tracking: Tracking | None = None,
+) -> Outcome:
     """Run the cells that the store does not hold yet; one that fails does not stop the others.
 
     Args:
@@ -227,8 +235,10 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
         listener: hears how it goes.
         device: where to train.
         stacks: the scenarios that were built before.
+        tracking: the tools that are told what is measured.
     """
     stacks = Stacks() if stacks is None else stacks
+    tracking = Tracking() if tracking is None else tracking
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     latest: tuple[object, Stream] | None = None
@@ -242,6 +252,7 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
                 if files.load_cell() is None:
                     files.begin(cell)
                 results[cell.key] = stored
+                tracking.stored(cell, stored)
                 listener.end_cell(cell, "stored")
                 continue
             try:
@@ -252,7 +263,7 @@ def run(cells: Sequence[Cell], store: Store, listener: Listener, device: str = "
                 if cell.key not in times:
                     alike = [c for c in cells if _data_of(c) == wanted and store.cell(c.key).load_result() is None]
                     times |= dict(zip([c.key for c in alike], step_seconds(alike, latest[1]), strict=True))
-                results[cell.key] = _run_one(cell, latest[1], files, listener.progress, times[cell.key])
+                results[cell.key] = _run_one(cell, latest[1], files, listener.progress, tracking, times[cell.key])
                 listener.end_cell(cell, "done")
             except StorageError:
                 raise  # the other cells would fare no better
@@ -268,14 +279,23 @@ def _data_of(cell: Cell) -> tuple[object, ...]:
     return cell.scenario, cell.seeds, cell.dtype, cell.data_root
 
 
-def _run_one(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None], seconds_of_step: float) -> Result:
+def _run_one(
+    cell: Cell,
+    stream: Stream,
+    files: CellStore,
+    tell: Callable[[Progress], None],
+    tracking: Tracking,
+    seconds_of_step: float,
+) -> Result:
     files.begin(cell)
     resume = files.load_checkpoint()
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
-    result = run_cell(cell, stream, resume, files.save_checkpoint, tell)
-    if cell.runner == "native":  # the others measure their own steps
-        result = replace(result, step_seconds=seconds_of_step)
-    files.save_result(result)
-    diverged = int((result.diverged_at >= 0).sum())
-    files.save_status("done", tasks_done=len(result.tasks), seconds=result.seconds, steps=result.steps, diverged=diverged)
+    with tracking.cell(cell, stream.names) as tracked:
+        result = run_cell(cell, stream, resume, files.save_checkpoint, tell, tracked.measured)
+        if cell.runner == "native":  # the others measure their own steps
+            result = replace(result, step_seconds=seconds_of_step)
+        files.save_result(result)
+        diverged = int((result.diverged_at >= 0).sum())
+        files.save_status("done", tasks_done=len(result.tasks), seconds=result.seconds, steps=result.steps, diverged=diverged)
+        tracked.finish(result)
     return result

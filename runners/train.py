@@ -105,6 +105,7 @@ def run_cell(
     resume: Checkpoint | None = None,
     save: Callable[[Checkpoint], None] = lambda checkpoint: None,
     tell: Callable[[Progress], None] = lambda progress: None,
+    measured: Callable[[Record], None] = lambda record: None,
 ) -> Result:
     """Train one cell on its stream of tasks and return what was measured.
 
@@ -114,6 +115,7 @@ def run_cell(
         resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
         save: called at the end of pretraining, if there is one, and of every task.
         tell: called with the progress.
+        measured: called with the record after every evaluation; its time does not count as the cell's.
     """
     if cell.runner == "avalanche":
         from runners.avalanche.runner import run_avalanche_cell
@@ -133,6 +135,14 @@ def run_cell(
         record, first, saved_learner = resume.record, resume.phases_done, resume.learner
     began, before = time.perf_counter(), record.seconds
 
+    def measure(task: int, step: int, end: bool) -> None:
+        nonlocal began
+        answers = partial(strategy.parameters_for, state, network)
+        record.measure(evaluator, network, task, step, end, answers)
+        paused = time.perf_counter()
+        measured(record)
+        began += time.perf_counter() - paused
+
     def taken(steps: int, phase: int) -> None:
         record.steps += steps
         tell(Progress(phase, tasks, record.steps, total))
@@ -146,7 +156,7 @@ def run_cell(
         if stream.pretrain is not None:
             saved_learner = pretrain(network, cell.policy, stream, SLICES, partial(taken, phase=0))
         state = _checked(strategy.start(network, stream), stream)
-        record.measure(evaluator, network, 0, 0, end=True)
+        measure(0, 0, end=True)
         if watch is not None:
             watch.start(network)
         if stream.pretrain is not None:
@@ -178,8 +188,7 @@ def run_cell(
         for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
             learner.take_steps(source, stop - done)
             if stop in evaluations:
-                answers = partial(strategy.parameters_for, state, network)
-                record.measure(evaluator, network, phase + 1, stop, end=stop == steps, answers=answers)
+                measure(phase + 1, stop, end=stop == steps)
             taken(stop - done, phase + 1)
             done = stop
         state = _checked(strategy.end_task(state, network, samples, phase), stream)

@@ -23,9 +23,12 @@ class Run(Request):
     ] = ()
     """Scenarios, before the options, each NAME, NAME:option=value,... or path/to/file.py:function."""
     file: Said[Path] = None
-    """Experiment file: TOML with these options but file, out, threads and device; [[block]] tables are variations."""
+    """Experiment file: TOML with these options but file, out, track, threads and device; [[block]] tables are variations."""
     out: Said[Path] = None
     """Folder for the results; runs/<scenarios>-<hash> if not given."""
+    track: tuple[str, ...] = ()
+    """Tools that are told what is measured while it is: tensorboard, wandb (offline unless WANDB_MODE says otherwise), mlflow
+    (a file unless MLFLOW_TRACKING_URI names a server). Their files go to tracking/<tool> in the results' folder."""
 
     threads: int = 1
     """Threads of torch. Stacks of small networks gain little from more, and lose much where the cores are busy."""
@@ -53,18 +56,21 @@ class Run(Request):
         from runners.store import Store
         from runners.sweep import run
         from runners.tables import summary_tables
+        from runners.trackers import Tracking, make_trackers
 
         if self.threads < 1:
             raise InputError(f"--threads must be at least 1, got {self.threads}")
         check_device(self.device)
         torch.set_num_threads(self.threads)
+        trackers = make_trackers(self.track)
         screen = Screen()
         with screen:
             stacks = Stacks()
             cells, out = prepare(self.requests(), self.out, screen, screen.say, self.device, stacks)
             for line in data_files(cells):
                 screen.say(line)
-            outcome = run(cells, Store(out), screen, self.device, stacks)
+            tracking = Tracking(trackers, out, screen.say)
+            outcome = run(cells, Store(out), screen, self.device, stacks, tracking)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):
@@ -75,6 +81,8 @@ class Run(Request):
         screen.console.print(
             f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
         )
+        for hint in tracking.hints():
+            screen.console.print(f"Tracked: {hint}", markup=False, soft_wrap=True)
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
         return 1 if outcome.failures else 0

@@ -1,0 +1,42 @@
+"""Where trackers are found by name, and how one whose package is missing is refused."""
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+
+from kancl.errors import InputError
+from kancl.registry import Registry
+from runners.trackers.tracker import Tracker
+
+trackers = Registry(
+    "tracker",
+    {
+        "mlflow": "runners.trackers.mlflow",
+        "tensorboard": "runners.trackers.tensorboard",
+        "wandb": "runners.trackers.wandb",
+    },
+)
+
+
+def make_trackers(names: Sequence[str]) -> dict[str, Tracker]:
+    """Return the trackers of these names, each once.
+
+    Raises:
+        InputError: a name that is unknown, or a tool that is not installed.
+    """
+    return {name: trackers.get(name)() for name in dict.fromkeys(names)}
+
+
+def imported(module: str, package: str) -> ModuleType:
+    """Import what a tracker needs.
+
+    Raises:
+        InputError: it is not there, or cannot be imported; says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"--track {package} needs the package {package}, which cannot be imported ({error}); install it with "
+            f"pip install {package}, or all trackers with pip install 'kancl[trackers]'"
+        ) from error

@@ -1,0 +1,84 @@
+"""What a tracker is: one tool (:class:`Tracker`), and a cell that it is being told of (:class:`Sink`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from runners.trackers.events import Evaluation
+
+State = Literal["done", "failed", "interrupted"]
+"""How the telling of a cell ended."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A cell as a tracker gets to know it.
+
+    Args:
+        key: the cell's key.
+        title: the cell in words.
+        experiment: the name of the experiment's folder.
+        config: the labels of what was asked for, the names of the tasks, and the whole configuration; plain values.
+        earlier: the tool's own name for this cell if it was told of it before, else None.
+    """
+
+    key: str
+    title: str
+    experiment: str
+    config: Mapping[str, Any]
+    earlier: str | None = None
+
+    def flat(self) -> dict[str, str | int | float | bool]:
+        """Return the configuration without nesting, as tables of parameters want it: ``policy.lr``."""
+        return _flattened(self.config)
+
+
+class Sink(Protocol):
+    """A cell in a tool. Whatever a method raises ends the tracking by this tool, never the run."""
+
+    id: str
+    """The tool's own name for the cell; given back as :attr:`Description.earlier` when the cell is told again."""
+
+    def log(self, evaluation: Evaluation) -> None:
+        """Take the next evaluation. Those of a cell come in their order, each once, and always from the first one on."""
+
+    def finish(self, summary: Mapping[str, float]) -> None:
+        """Take the final metrics and the cost, after the last evaluation."""
+
+    def close(self, state: State) -> None:
+        """Let go of everything; called once, whatever happened before."""
+
+
+class Tracker(Protocol):
+    """A tool.
+
+    Made without arguments before anything runs, and then raises :class:`kancl.errors.InputError` if the tool is not installed.
+    """
+
+    def begin(self, cell: Description, folder: Path) -> Sink:
+        """Open a cell.
+
+        A cell that was begun before comes with its earlier name and is told from its first evaluation on, with the same
+        numbers. The sink sees to it that the tool shows each of them once: it replaces the earlier attempt, or skips what the
+        tool has.
+
+        Args:
+            cell: what it is.
+            folder: the tool's folder in the experiment's, which exists; for files, unless the user's environment names a place.
+        """
+
+    def hint(self, folder: Path) -> str:
+        """Return how to look at what was tracked."""
+
+
+def _flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+    flat: dict[str, str | int | float | bool] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flattened(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            flat[prefix + key] = ",".join(map(str, value))
+        else:
+            flat[prefix + key] = value if isinstance(value, str | int | float | bool) else str(value)
+    return flat

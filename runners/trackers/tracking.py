@@ -1,0 +1,196 @@
+"""Trackers during a sweep: every cell is told to every tool, and no tool can end a run.
+
+What a tool was told of an experiment stands in ``<out>/tracking/<tool>/cells.json``: its own name for each cell, and whether
+it has all of it. When a run is continued, a tool gets that name and the evaluations from the first one on: those up to the
+checkpoint from the checkpoint, and those after it with the same numbers as before, so its sink can take each once. A finished
+cell that a tool does not have all of is told from the stored result.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from runners.config import Cell
+from runners.result import Result
+from runners.store import describe, write_json
+from runners.trackers.events import Course, Evaluation, summary
+from runners.trackers.tracker import Description, Sink, State, Tracker
+from runners.train import Record
+
+
+class Tracking:
+    """The tools of one experiment.
+
+    Args:
+        trackers: the tools by name.
+        out: the experiment's folder. Nothing is written there before a cell begins.
+        warn: hears, once for each tool, that it failed and is left out from then on.
+    """
+
+    def __init__(
+        self,
+        trackers: Mapping[str, Tracker] | None = None,
+        out: Path = Path(),
+        warn: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.trackers = dict(trackers or {})
+        self.out = out
+        self.warn = warn
+
+    @contextmanager
+    def cell(self, cell: Cell, tasks: Sequence[str]) -> "Iterator[Tracked]":
+        """Open a cell in every tool, and close it whatever happens.
+
+        Args:
+            cell: what is about to run.
+            tasks: the names of its tasks.
+        """
+        with self._opened(cell, tasks, list(self.trackers)) as tracked:
+            yield tracked
+
+    def stored(self, cell: Cell, result: Result) -> None:
+        """Tell a finished cell to the tools that do not have all of it."""
+        lacking = [name for name in self.trackers if not Told(self.folder(name)).is_complete(cell.key)]
+        with self._opened(cell, result.tasks, lacking) as tracked:
+            tracked.finish(result)
+
+    def hints(self) -> list[str]:
+        """Return how to look at what was tracked, a line for each tool that did not fail."""
+        return [tracker.hint(self.folder(name)) for name, tracker in self.trackers.items()]
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a tool's files."""
+        return self.out / "tracking" / Path(name).name.replace(":", "-")
+
+    def stop(self, name: str, error: Exception) -> None:
+        """Leave a tool out from now on, and say so."""
+        if self.trackers.pop(name, None) is not None:
+            said = str(error).strip().partition("\n")[0]
+            self.warn(
+                f"warning: tracking with {name} stopped ({type(error).__name__}: {said}); the run goes on and is stored as "
+                f"ever, and the same command, given again, sends {name} what it lacks"
+            )
+
+    @contextmanager
+    def _opened(self, cell: Cell, tasks: Sequence[str], names: Iterable[str]) -> "Iterator[Tracked]":
+        tracked = Tracked(self, cell)
+        state: State = "interrupted"
+        try:
+            for name in names:
+                tracked.open(name, tasks)
+            yield tracked
+        except Exception:
+            state = "failed"
+            raise
+        finally:
+            tracked.close(state)
+
+
+class Tracked:
+    """A cell that is being told."""
+
+    def __init__(self, tracking: Tracking, cell: Cell) -> None:
+        self.tracking = tracking
+        self.cell = cell
+        self.sinks: dict[str, Sink] = {}
+        self.course = Course(cell.seeds)
+
+    def open(self, name: str, tasks: Sequence[str]) -> None:
+        """Open the cell in one tool."""
+        cell, folder = self.cell, self.tracking.folder(name)
+        told, experiment = Told(folder), self.tracking.out.resolve().name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            about = Description(cell.key, describe(cell), experiment, configuration(cell, tasks), told.name_of(cell.key))
+            self.sinks[name] = self.tracking.trackers[name].begin(about, folder)
+            told.note(cell.key, self.sinks[name].id, complete=False)
+        except Exception as error:
+            self._drop(name, error)
+
+    def measured(self, record: Record) -> None:
+        """Tell what a record holds that was not told yet."""
+        if self.sinks:
+            self._tell(self.course.of_record(record))
+
+    def finish(self, result: Result) -> None:
+        """Tell what was not told yet, the final metrics and the cost, and close the cell."""
+        if self.sinks:
+            self._tell(self.course.of_result(result))
+            self._each(lambda name, sink: sink.finish(summary(self.cell, result)))
+            self.close("done")
+
+    def close(self, state: State) -> None:
+        """Close the cell in every tool where it is open still."""
+
+        def end(name: str, sink: Sink) -> None:
+            del self.sinks[name]
+            sink.close(state)
+            if state == "done":
+                Told(self.tracking.folder(name)).note(self.cell.key, sink.id, complete=True)
+
+        self._each(end)
+
+    def _tell(self, evaluations: Iterable[Evaluation]) -> None:
+        for evaluation in evaluations:
+            self._each(lambda name, sink, told=evaluation: sink.log(told))  # type: ignore[misc]
+
+    def _each(self, act: Callable[[str, Sink], None]) -> None:
+        """Do something with every sink; one that raises is out."""
+        for name, sink in list(self.sinks.items()):
+            try:
+                act(name, sink)
+            except Exception as error:
+                self._drop(name, error)
+
+    def _drop(self, name: str, error: Exception) -> None:
+        sink = self.sinks.pop(name, None)
+        if sink is not None:
+            with suppress(Exception):  # what failed once may fail again, and was told
+                sink.close("failed")
+        self.tracking.stop(name, error)
+
+
+class Told:
+    """Which cells a tool was told of, in a file; one that is damaged counts as empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "cells.json"
+
+    def name_of(self, key: str) -> str | None:
+        """Return the tool's own name for a cell."""
+        name = self._read().get(key, {}).get("id")
+        return name if isinstance(name, str) else None
+
+    def is_complete(self, key: str) -> bool:
+        """Return whether the tool has all of a cell."""
+        return self._read().get(key, {}).get("complete") is True
+
+    def note(self, key: str, name: str, complete: bool) -> None:
+        """Write down that the tool knows a cell by this name."""
+        write_json(self.path, {**self._read(), key: {"id": name, "complete": complete}})
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            cells = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return {key: told for key, told in cells.items() if isinstance(told, dict)} if isinstance(cells, dict) else {}
+
+
+def configuration(cell: Cell, tasks: Sequence[str]) -> dict[str, Any]:
+    """Return what a tool lists beside a cell: what was asked for, the names of the tasks, and every option spelled out."""
+    specs = {"scenario": cell.scenario, "architecture": cell.architecture, "strategy": cell.strategy}
+    return {
+        "cell": cell.key,
+        **{part: cell.asked.get(part, spec.label) for part, spec in specs.items()},
+        "tasks": list(tasks),
+        "seeds": list(cell.seeds),
+        "policy": asdict(cell.policy),
+        "options": {part: dict(spec.options) for part, spec in specs.items()},
+        "dtype": cell.dtype,
+        "evaluations": cell.evaluations,
+        "sources": dict(cell.sources),
+    }
