@@ -25,6 +25,9 @@ MARK = "training/task"
 FINAL = "final/diverged"
 """One of the final numbers, which are all sent at once."""
 
+TAG = "kancl_id"
+"""The tag by which a cell's run is found again."""
+
 STATES: Mapping[State, str] = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
@@ -46,11 +49,11 @@ class MLflow:
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=_place(folder))
-        run_id = _again(client, cell.earlier) if cell.earlier else None
+        experiment = _experiment(client, cell, folder)
+        run_id = _found(client, experiment, cell.id)
         if run_id is None:
-            tags = {"mlflow.runName": cell.title, "kancl.cell": cell.key}
-            run_id = client.create_run(_experiment(client, cell, folder), tags=tags).info.run_id
-            _describe(client, run_id, cell)
+            run_id = client.create_run(experiment, tags={TAG: cell.id, "kancl_cell": cell.key}, run_name=cell.title).info.run_id
+        _describe(client, run_id, cell)
         return OneRun(client, run_id)
 
     def hint(self, folder: Path) -> str:
@@ -62,8 +65,8 @@ class OneRun:
     """A cell as a run; see :class:`runners.trackers.Sink`."""
 
     def __init__(self, client: "MlflowClient", run_id: str) -> None:
-        self.id = run_id
         self.client = client
+        self.run_id = run_id
         steps = [metric.step for metric in client.get_metric_history(run_id, MARK)]
         self.last = max(steps, default=-1)  # that the run has
         self.finished = FINAL in client.get_run(run_id).data.metrics
@@ -85,7 +88,7 @@ class OneRun:
 
     def close(self, state: State) -> None:
         """End the run."""
-        self.client.set_terminated(self.id, STATES[state])
+        self.client.set_terminated(self.run_id, STATES[state])
 
     def _send(self, points: list[tuple[str, float, int]]) -> None:
         from mlflow.entities import Metric
@@ -93,25 +96,20 @@ class OneRun:
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, step) for name, value, step in points]
         for start in range(0, len(metrics), BATCH):
-            self.client.log_batch(self.id, metrics=metrics[start : start + BATCH])
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH])
 
 
 def _place(folder: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
-def _again(client: "MlflowClient", run_id: str) -> str | None:
-    """Open a run again; None if there is no such run any longer."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException:
+def _found(client: "MlflowClient", experiment: str, own_id: str) -> str | None:
+    """Open the run of this id again, if there is one that was not deleted."""
+    runs = client.search_runs([experiment], filter_string=f"tags.{TAG} = '{own_id}'", max_results=1)
+    if not runs:
         return None
-    if run.info.lifecycle_stage != "active":
-        return None
-    client.update_run(run_id, status="RUNNING")
-    return run_id
+    client.update_run(runs[0].info.run_id, status="RUNNING")
+    return runs[0].info.run_id
 
 
 def _experiment(client: "MlflowClient", cell: Description, folder: Path) -> str:

@@ -43,7 +43,6 @@ class EventFiles:
     """A cell in event files; see :class:`runners.trackers.Sink`."""
 
     def __init__(self, cell: Description, writer: "SummaryWriter") -> None:
-        self.id = cell.key
         self.cell = cell
         self.writer = writer
         self.last = 0

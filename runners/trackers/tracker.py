@@ -17,17 +17,17 @@ class Description:
 
     Args:
         key: the cell's key.
+        id: a name that no other cell of any experiment has, and that this one keeps when it is told again.
         title: the cell in words.
         experiment: the name of the experiment's folder.
         config: the labels of what was asked for, the names of the tasks, and the whole configuration; plain values.
-        earlier: the tool's own name for this cell if it was told of it before, else None.
     """
 
     key: str
+    id: str
     title: str
     experiment: str
     config: Mapping[str, Any]
-    earlier: str | None = None
 
     def flat(self) -> dict[str, str | int | float | bool]:
         """Return the configuration without nesting, as tables of parameters want it: ``policy.lr``."""
@@ -36,9 +36,6 @@ class Description:
 
 class Sink(Protocol):
     """A cell in a tool. Whatever a method raises ends the tracking by this tool, never the run."""
-
-    id: str
-    """The tool's own name for the cell; given back as :attr:`Description.earlier` when the cell is told again."""
 
     def log(self, evaluation: Evaluation) -> None:
         """Take the next evaluation. Those of a cell come in their order, each once, and always from the first one on."""
@@ -59,9 +56,8 @@ class Tracker(Protocol):
     def begin(self, cell: Description, folder: Path) -> Sink:
         """Open a cell.
 
-        A cell that was begun before comes with its earlier name and is told from its first evaluation on, with the same
-        numbers. The sink sees to it that the tool shows each of them once: it replaces the earlier attempt, or skips what the
-        tool has.
+        A cell that was begun before comes with the same id and is told from its first evaluation on, with the same numbers.
+        The sink sees to it that the tool shows each of them once: it replaces the earlier attempt, or skips what the tool has.
 
         Args:
             cell: what it is.

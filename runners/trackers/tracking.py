@@ -1,12 +1,13 @@
 """Trackers during a sweep: every cell is told to every tool, and no tool can end a run.
 
-What a tool was told of an experiment stands in ``<out>/tracking/<tool>/cells.json``: its own name for each cell, and whether
-it has all of it. When a run is continued, a tool gets that name and the evaluations from the first one on: those up to the
-checkpoint from the checkpoint, and those after it with the same numbers as before, so its sink can take each once. A finished
-cell that a tool does not have all of is told from the stored result.
+What a tool was told of an experiment stands in ``<out>/tracking/<tool>/cells.json``: the id under which it knows each cell,
+and whether it has all of it. When a run is continued, a tool gets the same id and the evaluations from the first one on: those
+up to the checkpoint from the checkpoint, and those after it with the same numbers as before, so its sink can take each once. A
+finished cell that a tool does not have all of is told from the stored result.
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -101,12 +102,13 @@ class Tracked:
     def open(self, name: str, tasks: Sequence[str]) -> None:
         """Open the cell in one tool."""
         cell, folder = self.cell, self.tracking.folder(name)
-        told, experiment = Told(folder), self.tracking.out.resolve().name
+        experiment = self.tracking.out.resolve().name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            about = Description(cell.key, describe(cell), experiment, configuration(cell, tasks), told.name_of(cell.key))
+            # Before the tool hears it: whenever this is killed, the next run finds what the tool has.
+            own_id = Told(folder).note(cell.key, complete=False)
+            about = Description(cell.key, own_id, describe(cell), experiment, configuration(cell, tasks))
             self.sinks[name] = self.tracking.trackers[name].begin(about, folder)
-            told.note(cell.key, self.sinks[name].id, complete=False)
         except Exception as error:
             self._drop(name, error)
 
@@ -129,7 +131,7 @@ class Tracked:
             del self.sinks[name]
             sink.close(state)
             if state == "done":
-                Told(self.tracking.folder(name)).note(self.cell.key, sink.id, complete=True)
+                Told(self.tracking.folder(name)).note(self.cell.key, complete=True)
 
         self._each(end)
 
@@ -159,18 +161,17 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "cells.json"
 
-    def name_of(self, key: str) -> str | None:
-        """Return the tool's own name for a cell."""
-        name = self._read().get(key, {}).get("id")
-        return name if isinstance(name, str) else None
-
     def is_complete(self, key: str) -> bool:
         """Return whether the tool has all of a cell."""
         return self._read().get(key, {}).get("complete") is True
 
-    def note(self, key: str, name: str, complete: bool) -> None:
-        """Write down that the tool knows a cell by this name."""
-        write_json(self.path, {**self._read(), key: {"id": name, "complete": complete}})
+    def note(self, key: str, complete: bool) -> str:
+        """Write down that the tool was told of a cell, and return the cell's id, made if it has none yet."""
+        cells = self._read()
+        known = cells.get(key, {}).get("id")
+        own_id = known if isinstance(known, str) else uuid.uuid4().hex
+        write_json(self.path, {**cells, key: {"id": own_id, "complete": complete}})
+        return own_id
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:

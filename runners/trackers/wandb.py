@@ -32,14 +32,14 @@ class WeightsAndBiases:
 
         environment = os.environ
         place, offline = _place(folder), _is_offline()
-        if offline and cell.earlier:
-            for old in place.glob(f"*wandb/offline-run-*-{cell.earlier}"):
+        if offline:
+            for old in place.glob(f"*wandb/offline-run-*-{cell.id}"):
                 shutil.rmtree(old)
         run = wandb.init(
             project=environment.get("WANDB_PROJECT") or "kancl",
             group=environment.get("WANDB_RUN_GROUP") or cell.experiment,
             name=cell.title,
-            id=cell.earlier,
+            id=cell.id,
             resume=None if offline else "allow",
             config=dict(cell.config),
             dir=place,
@@ -59,7 +59,6 @@ class OneRun:
     """A cell as a run; see :class:`runners.trackers.Sink`."""
 
     def __init__(self, run: "Run") -> None:
-        self.id = run.id
         self.run = run
         self.first = run.step  # of a resumed run the step after its last
         run.define_metric("R_*", step_metric="training/task")

@@ -51,9 +51,9 @@ class Notes:
     heard: list[tuple[Any, ...]] = field(default_factory=list)
 
     def begin(self, cell: Description, folder: Path) -> "Noted":
-        self.heard.append(("begin", cell.key, cell.earlier))
+        self.heard.append(("begin", cell.key, cell.id))
         self.trip("begin")
-        return Noted(self, cell.key)
+        return Noted(self)
 
     def hint(self, folder: Path) -> str:
         return f"read {folder}"
@@ -70,8 +70,7 @@ class Notes:
 
 
 class Noted:
-    def __init__(self, notes: Notes, key: str) -> None:
-        self.id = f"my {key}"
+    def __init__(self, notes: Notes) -> None:
         self.notes = notes
 
     def _hear(self, hook: str, what: object) -> None:
@@ -197,12 +196,13 @@ def test_a_cell_is_begun_told_finished_and_closed(tools: Any, tmp_path: Path) ->
     cell, notes = make(tools), Notes()
     outcome, warnings = sweep(cell, tmp_path / "out", notes=notes)
     result = outcome.results[cell.key]
-    assert notes.heard[0] == ("begin", cell.key, None)
+    hook, key, own_id = notes.heard[0]
+    assert (hook, key) == ("begin", cell.key)
     assert notes.places() == list(zip(result.curve_task, result.curve_step, strict=True))
     assert notes.heard[-2:] == [("finish", summary(cell, result)), ("close", "done")]
     assert warnings == []
     told = json.loads((tmp_path / "out/tracking/notes/cells.json").read_text())
-    assert told == {cell.key: {"id": f"my {cell.key}", "complete": True}}
+    assert told == {cell.key: {"id": own_id, "complete": True}}
 
 
 def test_tracking_changes_no_number_and_its_time_is_not_the_cells(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_a_run_that_stops_is_closed_and_continued_without_gap_or_repeat(
     assert max(first.places()) > (1, 12), "something of the second task had been told"
 
     result = sweep(cell, out, notes=second)[0].results[cell.key]
-    assert second.heard[0] == ("begin", cell.key, f"my {cell.key}")
+    assert second.heard[0] == first.heard[0], "the same id"
     assert second.places() == list(zip(result.curve_task, result.curve_step, strict=True))
     again = [entry[1] for entry in second.heard if entry[0] == "log"]
     for old, new in zip([entry[1] for entry in first.heard if entry[0] == "log"], again, strict=False):
@@ -269,7 +269,7 @@ def test_a_damaged_list_of_what_was_told_counts_as_empty(tools: Any, tmp_path: P
     told.parent.mkdir(parents=True)
     told.write_bytes(content.replace("CELL", cell.key).encode("latin-1"))
     assert sweep(cell, out, notes=notes)[1] == []
-    assert notes.heard[0] == ("begin", cell.key, None)
+    assert notes.hooks()[-2:] == ["finish", "close"]
     assert json.loads(told.read_text())[cell.key]["complete"] is True
 
 
@@ -371,7 +371,7 @@ class Lines:
 
 class File:
     def __init__(self, key, folder):
-        self.id, self.path = key, folder / f"{key}.txt"
+        self.path = folder / f"{key}.txt"
 
     def log(self, evaluation):
         with self.path.open("a") as file:
