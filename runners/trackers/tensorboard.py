@@ -1,68 +1,103 @@
-"""TensorBoard: one folder of event files per cell."""
+"""TensorBoard: one event file per cell."""
 
+import os
+import socket
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from runners.trackers.events import Evaluation
 from runners.trackers.registry import imported, trackers
 from runners.trackers.tracker import Description, State
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
 
 @trackers.register("tensorboard")
 class TensorBoard:
-    """Event files in ``<folder>/<cell>/``; the configuration and the final numbers are in the HPARAMS tab.
+    """An event file in ``<folder>/<cell>/``; the configuration and the final numbers are in the HPARAMS tab.
 
-    A cell that is told again replaces its event files.
+    A cell that is told again replaces its event file.
     """
 
     def __init__(self) -> None:
         imported("tensorboard", "tensorboard")
         imported("torch.utils.tensorboard", "tensorboard")
 
-    def begin(self, cell: Description, folder: Path) -> "EventFiles":
+    def begin(self, cell: Description, folder: Path) -> "EventFile":
         """Open an event file; see :meth:`runners.trackers.Tracker.begin`."""
-        from torch.utils.tensorboard import SummaryWriter
-
         place = folder / cell.key
+        place.mkdir(exist_ok=True)
         replaced = list(place.glob("events.out.tfevents.*"))
         for old in replaced:
             old.unlink()
-        # From step 0 on: a TensorBoard that is open forgets what it had read.
-        return EventFiles(cell, SummaryWriter(str(place), purge_step=0 if replaced else None))
+        file = EventFile(cell, place / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}")
+        try:
+            file.start(anew=bool(replaced))
+        except BaseException:
+            with suppress(OSError):  # the disk that was full is full still
+                file.close("failed")
+            raise
+        return file
 
     def hint(self, folder: Path) -> str:
         """Return the command that shows the files."""
         return f"tensorboard --logdir {folder}"
 
 
-class EventFiles:
-    """A cell in event files; see :class:`runners.trackers.Sink`."""
+class EventFile:
+    """A cell in an event file; see :class:`runners.trackers.Sink`.
 
-    def __init__(self, cell: Description, writer: "SummaryWriter") -> None:
+    It is written in place. torch's SummaryWriter hands events to a thread, which prints a traceback of its own if the disk
+    is full and tells of it only later; it also takes one event for every number.
+    """
+
+    def __init__(self, cell: Description, path: Path) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
         self.cell = cell
-        self.writer = writer
+        self.event = Event
         self.last = 0
-        tasks = "".join(f"\n{number}. {name}" for number, name in enumerate(cell.config["tasks"], 1))
-        writer.add_text("cell", f"{cell.title}\n{tasks}")
+        self.file = path.open("wb")
+        self.records = RecordWriter(self.file)
+
+    def start(self, anew: bool) -> None:
+        """Write what the file begins with; ``anew`` makes a TensorBoard that is open forget what it had read before."""
+        from tensorboard.compat.proto.event_pb2 import SessionLog
+        from torch.utils.tensorboard.summary import text
+
+        self._write(file_version="brain.Event:2")
+        if anew:
+            self._write(session_log=SessionLog(status=SessionLog.START))
+        tasks = "".join(f"\n{number}. {name}" for number, name in enumerate(self.cell.config["tasks"], 1))
+        self._write(summary=text("cell", f"{self.cell.title}\n{tasks}"))
+        self.file.flush()
 
     def log(self, evaluation: Evaluation) -> None:
-        """Write an evaluation; at a task's end the files are brought up to date."""
+        """Write an evaluation; at a task's end the file is brought up to date."""
         self.last = evaluation.total_step
-        for name, value in evaluation.series().items():
-            self.writer.add_scalar(name, value, self.last)
-        for name, value in evaluation.row().items():
-            self.writer.add_scalar(name, value, evaluation.task)
+        self._scalars(evaluation.series(), self.last)
         if evaluation.end:
-            self.writer.flush()
+            self._scalars(evaluation.row(), evaluation.task)
+            self.file.flush()
 
     def finish(self, summary: Mapping[str, float]) -> None:
         """Write the final numbers, beside the configuration that they belong to."""
-        self.writer.add_hparams(self.cell.flat(), dict(summary), run_name=".", global_step=self.last)
+        from torch.utils.tensorboard.summary import hparams
+
+        for part in hparams(self.cell.flat(), dict(summary)):
+            self._write(summary=part)
+        self._scalars(summary, self.last)
 
     def close(self, state: State) -> None:
         """Write what is left and close the file."""
-        self.writer.close()
+        self.file.close()
+
+    def _scalars(self, values: Mapping[str, float], step: int) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._write(step, summary=Summary(value=[Summary.Value(tag=name, simple_value=v) for name, v in values.items()]))
+
+    def _write(self, step: int = 0, **what: Any) -> None:
+        self.records.write(self.event(wall_time=time.time(), step=step, **what).SerializeToString())

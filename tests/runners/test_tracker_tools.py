@@ -1,5 +1,6 @@
 """Guards each tool: what it has in the end, read with its own means, is the stored result; also after an interruption."""
 
+import io
 import json
 import os
 import struct
@@ -19,7 +20,7 @@ from runners.results import load
 from runners.stacks import Stacks
 from runners.store import Store, describe
 from runners.sweep import run
-from runners.trackers import Tracking, make_trackers
+from runners.trackers import Description, Tracking, make_trackers
 from runners.trackers.events import Course, summary
 from runners.train import Progress
 
@@ -98,6 +99,11 @@ def assert_same(found: Series, wanted: Series, rtol: float = 1e-12) -> None:
         np.testing.assert_allclose([v for _, v in found[name]], [v for _, v in points], rtol=rtol, err_msg=name)
 
 
+def forget_the_end(told: Path) -> None:
+    """As if the process had been killed right before it noted that a tool has all."""
+    told.write_text(told.read_text().replace("true", "false"))
+
+
 # TensorBoard.
 
 
@@ -128,6 +134,34 @@ def test_tensorboard_knows_the_configuration(cell: Cell, tmp_path: Path) -> None
     assert values["policy.lr"].number_value == cell.policy.lr
     assert values["architecture"].string_value == "mlp"
     assert values["seeds"].string_value == "0,1"
+
+
+def test_an_open_tensorboard_shows_a_cell_that_is_told_again_once(cell: Cell, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / "out/tracking/tensorboard"
+    result = sweep(cell, tmp_path / "out", "tensorboard")
+    events = EventAccumulator(str(folder / cell.key), {"scalars": 0})
+    for _ in range(2):
+        points = [(event.step, event.value) for event in events.Reload().Scalars("rmse/task_2")]
+        assert [step for step, _ in points] == [step for step, _ in expected(result)["rmse/task_2"]]
+        forget_the_end(folder / "cells.json")
+        sweep(cell, tmp_path / "out", "tensorboard")
+    assert len(list((folder / cell.key).iterdir())) == 1
+
+
+def test_a_full_disk_leaves_no_open_event_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda self, mode: opened.append(Full()) or opened[-1])
+    about = Description("key", "id", "title", "out", {"tasks": ["one"]})
+    with pytest.raises(OSError, match="No space"):
+        make_trackers(["tensorboard"])["tensorboard"].begin(about, tmp_path)
+    assert [file.closed for file in opened] == [True]
 
 
 # Weights & Biases.
@@ -276,11 +310,6 @@ class FakeMlflow:
         self.runs[run_id].data.params.update({param.key: param.value for param in params})
 
 
-def forget_the_end(told: Path) -> None:
-    """As if the process had been killed right before it noted that a tool has all."""
-    told.write_text(told.read_text().replace("true", "false"))
-
-
 def points_of(run: SimpleNamespace) -> Series:
     found: Series = defaultdict(list)
     for point in run.points:
@@ -323,7 +352,6 @@ def test_an_mlflow_run_that_was_deleted_is_made_again(cell: Cell, tmp_path: Path
 
 def test_many_metrics_go_to_mlflow_in_batches_with_the_mark_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from runners.trackers.mlflow import BATCH, MARK, OneRun
-    from runners.trackers.tracker import Description
     from runners.train import Record
 
     fake = FakeMlflow(monkeypatch)
