@@ -1,4 +1,4 @@
-"""TensorBoard: one event file per cell."""
+"""TensorBoard: one folder of event files per cell."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from runners.trackers.tracker import Description, State
 class TensorBoard:
     """An event file in ``<folder>/<cell>/``; the configuration and the final numbers are in the HPARAMS tab.
 
-    A cell that is told again replaces its event file.
+    A cell that is told again gets one more file, which replaces the earlier ones when they are read.
     """
 
     def __init__(self) -> None:
@@ -28,12 +28,10 @@ class TensorBoard:
         """Open an event file; see :meth:`runners.trackers.Tracker.begin`."""
         place = folder / cell.key
         place.mkdir(exist_ok=True)
-        replaced = list(place.glob("events.out.tfevents.*"))
-        for old in replaced:
-            old.unlink()
+        again = any(place.glob("events.out.tfevents.*"))
         file = EventFile(cell, place / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}")
         try:
-            file.start(anew=bool(replaced))
+            file.start(again)
         except BaseException:
             with suppress(OSError):  # the disk that was full is full still
                 file.close("failed")
@@ -62,16 +60,20 @@ class EventFile:
         self.file = path.open("wb")
         self.records = RecordWriter(self.file)
 
-    def start(self, anew: bool) -> None:
-        """Write what the file begins with; ``anew`` makes a TensorBoard that is open forget what it had read before."""
+    def start(self, again: bool) -> None:
+        """Write what the file begins with; ``again`` makes readers forget what they read in earlier files of the cell.
+
+        Those stay: a TensorBoard that is open reads no further in a folder where a file has gone.
+        """
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from torch.utils.tensorboard.summary import text
 
         self._write(file_version="brain.Event:2")
-        if anew:
+        if again:
             self._write(session_log=SessionLog(status=SessionLog.START))
-        tasks = "".join(f"\n{number}. {name}" for number, name in enumerate(self.cell.config["tasks"], 1))
-        self._write(summary=text("cell", f"{self.cell.title}\n{tasks}"))
+        else:  # readers keep texts
+            tasks = "".join(f"\n{number}. {name}" for number, name in enumerate(self.cell.config["tasks"], 1))
+            self._write(summary=text("cell", f"{self.cell.title}\n{tasks}"))
         self.file.flush()
 
     def log(self, evaluation: Evaluation) -> None:
