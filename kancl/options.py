@@ -118,7 +118,7 @@ def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
         return builder(**reserved, **typed)
     except InputError as error:
         raise InputError(f"{spec.name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{spec.name} failed with {type(error).__name__}: {error}{place_in(error, builder)}") from error
 
 

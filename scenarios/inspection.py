@@ -149,7 +149,7 @@ def _call_of(builder: Builder, reserved: Mapping[str, Any]) -> Callable[[int], S
             built = builder(**(taken | ({"seed": seed} if "seed" in taken else {})))
         except InputError as error:
             raise InputError(str(error)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(f"failed with {type(error).__name__}: {error}{options.place_in(error, builder)}") from error
         return check_scenario(built, "it")
 
@@ -165,8 +165,6 @@ def _attempt(build: Callable[[int], Scenario], builder: Builder, seed: int) -> _
     except InputError as error:
         refused = error.__cause__  # by the builder, or by a Task that it made: other errors say their place already
         attempt.faults = [f"{error}{options.place_in(refused, builder) if isinstance(refused, InputError) else ''}"]
-    except SystemExit as error:
-        attempt.faults = [f"ends the program with {error!r}{options.place_in(error, builder)}; raise an exception instead"]
     attempt.seconds = time.perf_counter() - began
     attempt.moved = [name for name, state in global_generators.states().items() if state != before[name]]
     made = () if attempt.scenario is None else (*attempt.scenario.tasks, *attempt.scenario.pretrain)

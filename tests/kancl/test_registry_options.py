@@ -599,3 +599,12 @@ def test_a_choice_called_none_may_be_later() -> None:
 
     assert resolve(builder, parse_spec("builder:base=none")) == {"base": "none"}
     assert build(builder, parse_spec("builder:base=none")) == "none"
+
+
+@pytest.mark.parametrize("end", [SystemExit(0), ValueError("no")])
+def test_what_a_builder_raises_becomes_a_refusal_with_its_place(end: BaseException) -> None:
+    def builder(size: int = 3) -> None:
+        raise end
+
+    with pytest.raises(InputError, match=rf"mine failed with {type(end).__name__}: {end} \(.*{Path(__file__).name}:\d+\)"):
+        build(builder, Spec("mine"))

@@ -129,7 +129,7 @@ FILES = {
         'from scenarios import Task\n\n\ndef mine(seed: int):\n    "X."\n    return Task("a", 1, 2)\n',
         r"train must be a pair .*file\.py:6\)",
     ),
-    "exit": ('def mine(seed: int):\n    "X."\n    raise SystemExit(3)\n', r"ends the program .*file\.py:3\)"),
+    "exit": ('def mine(seed: int):\n    "X."\n    raise SystemExit(3)\n', r"failed with SystemExit: 3 .*file\.py:3\)"),
 }
 
 
