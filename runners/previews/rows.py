@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from runners.previews.common import TARGETS, Scale, Shown, seen_part, shown_tasks
 from scenarios import Scenario
 
-MOST = 48
+MOST = 64
 """Different samples up to which each has a column."""
 VALUES = 12
 """Values that one input may take: a table of measurements takes more."""

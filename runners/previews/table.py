@@ -9,6 +9,8 @@ from runners.previews.common import Shown, scalar, seen_part, shown_tasks, some,
 from scenarios import Scenario
 
 BINS = 30
+FEW = 20
+"""Different values up to which each has a point instead of a bin: bars on the same few places would hide each other."""
 SMALL = 20
 """Classes up to which counts are written into the table of classes."""
 
@@ -78,8 +80,13 @@ def _draw_histogram(ax: Axes, tasks: list[Shown], inputs: list[np.ndarray]) -> N
 
 def _draw_steps(ax: Axes, tasks: list[Shown], values: list[np.ndarray]) -> None:
     everything = np.concatenate(values)
+    places = np.unique(everything)
     edges = np.histogram_bin_edges(everything, BINS).tolist()
     for shown, own in zip(tasks, values, strict=True):
+        if len(places) <= FEW:
+            share = [float((own == place).mean()) for place in places]
+            ax.plot(places, share, color=shown.colour, marker="o", markersize=4, linewidth=1.0)
+            continue
         ax.hist(own, edges, histtype="step", color=shown.colour, linewidth=1.4, weights=np.full(len(own), 1 / len(own)))
     ax.set_ylabel("share of the task's samples")
 

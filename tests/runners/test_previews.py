@@ -216,6 +216,19 @@ def test_a_table_of_bits_holds_every_target_and_leaves_out_what_a_task_lacks() -
     assert [text.get_text() for text in figure.axes[1].get_xticklabels()][3] == "0 1 1"
 
 
+def test_few_values_have_points_that_hide_nothing() -> None:
+    x = torch.cartesian_prod(*[torch.arange(5.0)] * 3)
+    made = tuple(
+        Task(f"task number {k}", (x, y), (x, y)) for k, y in enumerate([(x[:, :1] > 3).float(), (x[:, :1] > 0).float()])
+    )
+    figure = preview(Scenario(made, "mse", test_is_train=True), "x")
+    targets = figure.axes[3]
+    assert [line.get_xydata().tolist() for line in targets.lines] == [
+        [[0.0, pytest.approx(0.8)], [1.0, pytest.approx(0.2)]],
+        [[0.0, pytest.approx(0.2)], [1.0, pytest.approx(0.8)]],
+    ]
+
+
 def test_tasks_with_outputs_of_their_own_show_these_alone() -> None:
     (line,) = preview(own_outputs(1), "x").axes
     heights = [set(np.asarray(points.get_offsets())[:, 1].tolist()) for points in line.collections]
