@@ -19,52 +19,61 @@ CHUNK = 1 << 22
 
 
 def check_local(network: Network, stream: Stream) -> None:
-    """See that some coefficient belongs to a local basis.
+    """See that some coefficient belongs to a basis that is local at every task.
 
     Raises:
         InputError: there is none.
     """
-    if not local_coefficients(network, stream.train[0].x[:, :SEEN]):
+    found = [local_coefficients(network, samples.x[:, :SEEN]) for samples in stream.train]
+    if not set.intersection(*found):
         raise InputError(
-            "the strategy is for coefficients of local basis functions, and this architecture has none: every function it has "
-            "acts on every input; choose an architecture such as kan, or a strategy for all parameters, such as ewc"
+            "the strategy is for coefficients of local basis functions, and this architecture has none"
+            f"{' at some tasks' if any(found) else ''}: every function it has acts on every input; choose an architecture such "
+            "as kan, or more intervals, or a strategy for all parameters, such as ewc"
         )
 
 
-def local_coefficients(network: Network, x: Float[Tensor, "S B I"]) -> dict[str, str]:
-    """Return the names of the trained parameters that hold coefficients of local bases, each with its layer's name.
+def local_coefficients(network: Network, x: Float[Tensor, "S B I"]) -> set[str]:
+    """Return the names of the trained parameters that hold coefficients of bases that are local at these samples.
 
     A basis is local if every input at every sample leaves some of its functions idle.
     """
-    probe, found = Probe(network), {}
+    probe, found = Probe(network), set()
     seen = probe.run(x).inputs
-    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
-    for name, layer in probe.layers.items():
-        own = coefficients_of(layer)
-        if own is None or key_of(name, own) not in trained or name not in seen:
-            continue
-        sizes = [layer.usage(given).abs() for given in seen[name]]  # type: ignore[operator]
-        if all(bool((used <= IDLE * used.amax(-1, keepdim=True)).any(-1).all()) for used in sizes):
-            found[key_of(name, own)] = name
+    for key, name in _coefficients(network, probe).items():
+        sizes = [probe.layers[name].usage(given).abs() for given in seen.get(name, [])]  # type: ignore[operator]
+        if sizes and all(bool((used <= IDLE * used.amax(-1, keepdim=True)).any(-1).all()) for used in sizes):
+            found.add(key)
     return found
 
 
 def masses(network: Network, x: Float[Tensor, "S N I"]) -> dict[str, Float[Tensor, "S ..."]]:
-    """Return, for every parameter of local coefficients, how much of the samples lies on each: the mean of |B_c(x_j)|.
+    """Return, for every trained parameter of coefficients, how much of the samples lies on each: the mean of |B_c(x_j)|.
 
     Where basis functions sum to 1, as B-splines do within their grid, the masses of an input's coefficients sum to 1. They have
-    the parameter's axes, of length 1 where a basis function is shared, as it is by all outputs.
+    the parameter's axes, of length 1 where a basis function is shared, as it is by all outputs. Which parameters are measured
+    does not depend on the samples: one that is measured at a task is measured at all.
     """
     probe, parameters = Probe(network), dict(network.named_parameters())
     size = max(1, CHUNK // (x.shape[0] * x.shape[2]))
     totals: dict[str, Tensor] = {}
-    local = local_coefficients(network, x[:, :SEEN])
+    coefficients = _coefficients(network, probe)
     for part in x.split(size, dim=1):
         seen = probe.run(part).inputs
-        for key, name in local.items():
+        for key, name in coefficients.items():
+            if name not in seen:
+                continue
             share = _over(mass(probe.layers[name], seen[name]), parameters[key]) * (part.shape[1] / x.shape[1])
             totals[key] = totals[key] + share if key in totals else share
     return totals
+
+
+def _coefficients(network: Network, probe: Probe) -> dict[str, str]:
+    """Return the names of the trained parameters that hold coefficients of basis functions, each with its layer's name."""
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    held = {name: coefficients_of(layer) for name, layer in probe.layers.items()}
+    named = {key_of(name, own): name for name, own in held.items() if own is not None}
+    return {key: name for key, name in named.items() if key in trained}
 
 
 def _over(found: Float[Tensor, "S J C"], coef: Tensor) -> Float[Tensor, "S ..."]:

@@ -17,7 +17,7 @@ from runners.batches import epoch_orders
 from runners.strategies import gradients, strategies
 from runners.strategies.anchors import add_anchor, named, quadratic_penalty, snapshot, trained
 from runners.strategies.gradients import choose, mean_over_samples, remember_stream
-from runners.strategies.local_bases import local_coefficients, masses
+from runners.strategies.local_bases import check_local, local_coefficients, masses
 from runners.stream import Samples, Stream
 from runners.train import build_network
 
@@ -341,3 +341,15 @@ def test_which_coefficients_are_local(tools: Any, architecture: str, local: set[
     cell = tools.make_cell("split-digits:classes_per_task=5", architecture, optimizer="adam", steps=1)
     stream = tools.stream_of(cell)
     assert set(local_coefficients(build_network(cell, stream), stream.train[0].x[:, :20])) == local
+
+
+def test_what_is_local_at_one_task_alone_is_refused_and_what_is_measured_is_the_same_at_all(tools: Any) -> None:
+    # Wide radial functions on few centres: in the middle of the range each acts on every input, at its ends not.
+    cell = tools.make_cell("gaussian-peaks", "kan-rbf:intervals=4", optimizer="adam", steps=1)
+    stream = tools.stream_of(cell)
+    network = build_network(cell, stream)
+    assert local_coefficients(network, stream.train[0].x[:, :64]) == {"layers.0.coef"}
+    assert local_coefficients(network, stream.train[2].x[:, :64]) == set()
+    assert {frozenset(masses(network, samples.x)) for samples in stream.train} == {frozenset({"layers.0.coef", "layers.1.coef"})}
+    with pytest.raises(InputError, match="none at some tasks"):
+        check_local(network, stream)
