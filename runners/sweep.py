@@ -200,17 +200,25 @@ def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy | A
     counts = [samples.x.shape[1] for samples in stream.train]
     check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
     for text, strategy in chosen.items():
-        if isinstance(strategy, AvalancheStrategy):
-            avalanche_checks.check_driven(network, stream, cell.policy, strategy, name)
-            continue
-        check_policy(network, stream, cell.policy, strategy, name)
-        check_mixed(strategy, stream, cell.policy, text)
-        check_pretraining(strategy, network, stream, cell.policy, text)
-        if cell.locality and type(strategy).parameters_for is not Strategy.parameters_for:
-            raise InputError(
-                f"--locality looks at one network for all tasks, and strategy {text} answers for each with other parameters; "
-                "leave --locality out"
-            )
+        try:
+            _check_strategy(text, strategy, network, cell, stream)
+        except InputError as error:  # one of many combinations: say which
+            raise InputError(f"{cell.asked['scenario']} / {name} / {text}: {error}") from error
+
+
+def _check_strategy(text: str, strategy: Strategy | AvalancheStrategy, network: Network, cell: Cell, stream: Stream) -> None:
+    name = cell.asked["architecture"]
+    if isinstance(strategy, AvalancheStrategy):
+        avalanche_checks.check_driven(network, stream, cell.policy, strategy, name)
+        return
+    check_policy(network, stream, cell.policy, strategy, name)
+    check_mixed(strategy, stream, cell.policy, text)
+    check_pretraining(strategy, network, stream, cell.policy, text)
+    if cell.locality and type(strategy).parameters_for is not Strategy.parameters_for:
+        raise InputError(
+            f"--locality looks at one network for all tasks, and strategy {text} answers for each with other parameters; "
+            "leave --locality out"
+        )
 
 
 def _sources(*specs: Spec) -> dict[str, str]:
