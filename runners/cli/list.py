@@ -44,7 +44,9 @@ class List:
         wanted = {title: known for title, known in registries.items() if self.what in ("all", title.split()[0])}
         found = {title: known.available() for title, known in wanted.items()}
         width = max(len(name) for builders in found.values() for name in builders)
-        for title, builders in found.items():
+        for place, (title, builders) in enumerate(found.items()):
+            if self.verbose and place:
+                console.print()
             console.print(Text(title, style="bold"))
             if self.verbose and title == "scenarios":
                 console.print(Text(_common()), soft_wrap=True)

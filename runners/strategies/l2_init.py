@@ -21,8 +21,9 @@ class L2Init(Strategy):
     """Pull all parameters to their initial values, for plasticity (regenerative regularisation).
 
     L(theta) + strength / 2 * |theta - theta_0|^2 from the first step of the first task on, theta_0 being each seed's own
-    initial parameters. Kumar et al. 2023 (arXiv 2308.11958), section 4; the paper's lambda is strength / 2. It keeps nothing
-    of old tasks: a parameter that the present task does not need goes back to where learning was easy.
+    initial parameters, or, where there was pretraining, those that it ended with. Kumar et al. 2023 (arXiv 2308.11958),
+    section 4; the paper's lambda is strength / 2. It keeps nothing of old tasks: a parameter that the present task does not
+    need goes back to where learning was easy.
 
     Args:
         strength: of the penalty, >= 0.

@@ -27,8 +27,8 @@ class LwF(Strategy):
 
     L(batch) + strength * sum over groups g of old units of D_g(old outputs z, present outputs y), mean over the batch's inputs:
 
-        classes   D_g = - T^2 sum_o softmax_g(z / T)_o log softmax_g(y / T)_o,
-        numbers   D_g = mean_o (y_o - z_o)^2, in function space as for classes, since there is nothing to soften.
+    - classes: D_g = - T^2 sum_o softmax_g(z / T)_o log softmax_g(y / T)_o,
+    - numbers: D_g = mean_o (y_o - z_o)^2, in function space as for classes, since there is nothing to soften.
 
     Li and Hoiem 2017 (arXiv 1606.09282), section 3; strength is the paper's lambda_o. T^2 keeps the size of the
     gradients whatever T is (Hinton et al. 2015, arXiv 1503.02531, section 2) and is not in the paper, whose lambda_o = 1 at
