@@ -266,12 +266,13 @@ def _read(text: str) -> Any:
         return [int(part) for part in text.split("x")]
     try:
         return json.loads(text.lower() if text.lower() in ("true", "false") else text, parse_constant=_refuse_constant)
+    except InputError:  # a ValueError, as what follows
+        raise
     except RecursionError as error:
         raise InputError(f"an option value is nested too deeply: {text[:20]}...") from error
     except ValueError:  # no JSON, or a whole number of thousands of digits
-        if (
-            len(text) > 1 and text[0] == "[" and text[-1] == "]" and '"' not in text
-        ):  # shells take quotes away: [I.6.2,min(x,0)]
+        # Shells take quotes away: [I.6.2,min(x,0)].
+        if len(text) > 1 and text[0] == "[" and text[-1] == "]" and '"' not in text:
             return [_read(part.strip()) for part in _split(text[1:-1], "[(", "])")]
         return text
 
