@@ -1,27 +1,23 @@
 """Avalanche benchmarks as scenarios: every experience a task."""
 
-import importlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.avalanche_heads import Heads, heads_of
+from scenarios.avalanche_read import CHANNELS, Part, apart, is_channels_first, read_stream
 from scenarios.sizes import rivals_of_kan
 from scenarios.task import Advice, Scenario, Setting, Task
 
 MARK = "kancl_scenario"
 """The attribute by which a benchmark names the scenario it was made from: what avalanche has no place for."""
-
-CHANNELS = (1, 3, 4)
-"""What the first or the last of three axes must count to be the colours of a picture."""
 
 
 def from_avalanche(
@@ -38,7 +34,9 @@ def from_avalanche(
     **Inputs** are read through the data sets' transforms of the ``eval`` group, those of the training stream too: the ``train``
     group usually draws crops and flips at random, and would give other data at every pass. Samples are flattened to (N, I);
     pictures (C, H, W), as torch has them, are kept in the order (H, W, C), and ``image_shape`` says so. All pixels of pictures
-    share one range, from the lowest to the highest of all tasks. Only the samples that are kept are ever read.
+    share one range, from the lowest to the highest of all tasks. Only the samples that are kept are ever read. A training
+    sample that is also a test sample is left out, and another one drawn in its place; where most of an experience's are, as
+    where tests are the training samples on purpose, nothing is.
 
     **Targets**: whole numbers are classes, floating-point ones make it a regression (``mse``).
 
@@ -74,13 +72,14 @@ def from_avalanche(
             raise InputError(f"samples and test_samples must be at least 1 or none, got {samples} and {test_samples}")
     known = getattr(benchmark, MARK, None)
     with own_randomness(seed, "avalanche-transforms"):
-        train = _read_stream(benchmark, "train", samples, seed)
-        test = _read_stream(benchmark, "test", test_samples, seed)
+        train = read_stream(benchmark, "train", samples, seed)
+        test = read_stream(benchmark, "test", test_samples, seed)
         if isinstance(known, Scenario) and setting is None and len(known.tasks) == len(train):
-            before = _read_stream(benchmark, "pretrain", samples, seed) if known.pretrain else []
-            its_test = _read_stream(benchmark, "pretrain_test", test_samples, seed) if known.pretrain else []
+            before = read_stream(benchmark, "pretrain", samples, seed) if known.pretrain else []
+            its_test = read_stream(benchmark, "pretrain_test", test_samples, seed) if known.pretrain else []
             tasks, pretrain = _as_known(known.tasks, train, test), _as_known(known.pretrain, before, its_test)
             return replace(known, tasks=tasks, pretrain=pretrain, advice=advice or known.advice)
+        train = apart(benchmark, train, test, samples, seed)
     _compare([*train, *test])
     test = _paired(train, test)
     classes = not train[0].y.is_floating_point()
@@ -116,98 +115,7 @@ def own_randomness(seed: int, purpose: str) -> Iterator[None]:
             np.random.set_state(array)
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """The samples of one experience: inputs (N, I), targets (N,) or (N, O), the shape of one input, and the task labels."""
-
-    x: Tensor
-    y: Tensor
-    shape: tuple[int, ...]
-    labels: frozenset[int]
-
-
-def _read_stream(benchmark: Any, name: str, limit: int | None, seed: int) -> list[_Part]:
-    stream = getattr(benchmark, f"{name}_stream", None)
-    if stream is None:
-        raise InputError(
-            f"expected an avalanche benchmark with a train_stream and a test_stream, got {type(benchmark).__name__} "
-            f"without {name}_stream"
-        )
-    parts = [
-        _read(experience, f"{name} experience {number}", limit, generator(seed, "avalanche", name, number))
-        for number, experience in enumerate(stream)
-    ]
-    if not parts:
-        raise InputError(f"the benchmark's {name}_stream has no experience; give at least one")
-    return parts
-
-
-def _read(experience: Any, where: str, limit: int | None, random: torch.Generator) -> _Part:
-    data: Any = getattr(experience, "dataset", None)
-    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise InputError(f"{where} has no dataset of samples; only supervised benchmarks can be scenarios")
-    if hasattr(data, "eval"):
-        data = data.eval()
-    rows: Sequence[int] = range(len(data)) if limit is None else _draw(data, where, limit, random)
-    if not rows:
-        raise InputError(f"{where} has no samples; leave it out")
-    inputs: Tensor | None = None
-    targets: list[Any] = []
-    shape: tuple[int, ...] = ()
-    for place, row in enumerate(rows):
-        sample = data[row]
-        if not isinstance(sample, tuple | list) or len(sample) < 2:
-            raise InputError(f"{where}: samples must be (input, target, ...), got {type(sample).__name__}")
-        x = _input(sample[0], where)
-        if inputs is None:  # once its size is known; a list of samples would need the memory twice
-            shape = tuple(x.shape)
-            inputs = torch.empty(len(rows), x.numel(), dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
-        if tuple(x.shape) != shape:
-            raise InputError(f"{where}: samples have shapes {shape} and {tuple(x.shape)}; give an eval transform that resizes")
-        inputs[place] = (x.movedim(0, -1) if _is_channels_first(shape) else x).flatten()
-        targets.append(sample[1])
-    assert inputs is not None
-    labels = getattr(data, "targets_task_labels", None)
-    found = (0,) if labels is None else getattr(labels, "uniques", labels)
-    return _Part(inputs, _targets(targets, where), shape, frozenset(int(label) for label in found))
-
-
-def _draw(data: Any, where: str, limit: int, random: torch.Generator) -> list[int]:
-    """Return the rows of at most ``limit`` samples of each class, or of all of a regression, in their order."""
-    given = getattr(data, "targets", None)
-    targets = _targets([data[row][1] for row in range(len(data))] if given is None else list(given), where)
-    everyone = torch.arange(len(targets))
-    groups = [everyone] if targets.is_floating_point() else [everyone[targets == label] for label in targets.unique()]
-    kept = [group[torch.randperm(len(group), generator=random)[:limit]] for group in groups]
-    return sorted(torch.cat(kept).tolist()) if kept else []
-
-
-def _input(value: Any, where: str) -> Tensor:
-    if type(value).__module__.partition(".")[0] == "PIL":
-        functional = importlib.import_module("torchvision.transforms.functional")  # whoever made the picture has imported it
-        return functional.to_tensor(value)
-    try:
-        return torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{where}: inputs must be tensors, arrays or pictures, got {type(value).__name__}") from error
-
-
-def _targets(values: list[Any], where: str) -> Tensor:
-    """Return class numbers (N,) or real targets (N, O)."""
-    try:
-        y = torch.stack([torch.as_tensor(value) for value in values]) if values else torch.empty(0, dtype=torch.long)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{where}: targets must be class numbers or real numbers, got {values[0]!r}") from error
-    if y.is_floating_point():
-        return y.flatten(1) if y.ndim > 1 else y[:, None]
-    if y.numel() != len(y):
-        raise InputError(f"{where}: a class target must be one whole number, got one of shape {tuple(y.shape[1:])}")
-    if len(y) and int(y.min()) < 0:
-        raise InputError(f"{where}: class numbers begin at 0, got {int(y.min())}")
-    return y.flatten().long()
-
-
-def _compare(parts: list[_Part]) -> None:
+def _compare(parts: list[Part]) -> None:
     shapes = sorted({part.shape for part in parts})
     if len(shapes) > 1:
         raise InputError(f"all experiences must have inputs of one shape, got {' and '.join(map(str, shapes))}")
@@ -215,7 +123,7 @@ def _compare(parts: list[_Part]) -> None:
         raise InputError("targets are whole numbers in some experiences and real numbers in others; use one kind")
 
 
-def _paired(train: list[_Part], test: list[_Part]) -> list[_Part]:
+def _paired(train: list[Part], test: list[Part]) -> list[Part]:
     """Return one test part for each training part."""
     if len(train) == len(test):
         return test
@@ -228,7 +136,7 @@ def _paired(train: list[_Part], test: list[_Part]) -> list[_Part]:
     return [_part_for(task, whole, number) for number, task in enumerate(train)]
 
 
-def _part_for(task: _Part, whole: _Part, number: int) -> _Part:
+def _part_for(task: Part, whole: Part, number: int) -> Part:
     if task.y.is_floating_point():
         return whole
     rows = torch.isin(whole.y, task.y.unique())
@@ -236,10 +144,12 @@ def _part_for(task: _Part, whole: _Part, number: int) -> _Part:
         raise InputError(
             f"the single test experience has no sample of the classes {task.y.unique().tolist()} of train experience {number}"
         )
-    return whole if bool(rows.all()) else replace(whole, x=whole.x[rows], y=whole.y[rows])
+    if bool(rows.all()):
+        return whole
+    return replace(whole, x=whole.x[rows], y=whole.y[rows], rows=tuple(np.array(whole.rows)[rows.numpy()].tolist()))
 
 
-def _compare_labels(train: list[_Part], test: list[_Part]) -> None:
+def _compare_labels(train: list[Part], test: list[Part]) -> None:
     for number, (one, other) in enumerate(zip(train, test, strict=True)):
         if one.labels != other.labels:
             raise InputError(
@@ -248,30 +158,26 @@ def _compare_labels(train: list[_Part], test: list[_Part]) -> None:
             )
 
 
-def _task(number: int, heads: Heads, train: _Part, test: _Part) -> Task:
+def _task(number: int, heads: Heads, train: Part, test: Part) -> Task:
     pairs = [(part.x, heads.relabelled(part.y, number)) for part in (train, test)]
     return Task(f"experience {number + 1}", pairs[0], pairs[1], active=heads.active[number])
 
 
-def _as_known(tasks: tuple[Task, ...], train: list[_Part], test: list[_Part]) -> tuple[Task, ...]:
+def _as_known(tasks: tuple[Task, ...], train: list[Part], test: list[Part]) -> tuple[Task, ...]:
     return tuple(
         Task(task.name, (one.x, one.y), (other.x, other.y), task.active)
         for task, one, other in zip(tasks, train, test, strict=True)
     )
 
 
-def _is_channels_first(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and shape[0] in CHANNELS
-
-
 def _picture_of(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the image shape, (H, W) or (H, W, C), of samples of this shape; None if they are no pictures."""
-    if _is_channels_first(shape):
+    if is_channels_first(shape):
         return shape[1:] if shape[0] == 1 else (*shape[1:], shape[0])
     return shape if len(shape) == 2 or (len(shape) == 3 and shape[-1] in CHANNELS) else None
 
 
-def _range(parts: list[_Part]) -> tuple[tuple[float, float], ...]:
+def _range(parts: list[Part]) -> tuple[tuple[float, float], ...]:
     """Return the lowest and the highest value of all, for each input."""
     low, high = min(float(part.x.min()) for part in parts), max(float(part.x.max()) for part in parts)
     return ((low, high if high > low else low + 1.0),) * parts[0].x.shape[1]

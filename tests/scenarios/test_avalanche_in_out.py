@@ -438,3 +438,29 @@ def test_a_benchmark_that_lost_tasks_is_read_by_its_data(av: ModuleType) -> None
     setattr(shorter, MARK, getattr(benchmark, MARK))
     found = from_avalanche(shorter)
     assert (len(found.tasks), found.outputs, found.tasks[0].name) == (3, 6, "experience 1")
+
+
+@pytest.mark.parametrize("samples", [None, 3])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_training_samples_that_are_test_samples_are_left_out(av: ModuleType, samples: int | None, seed: int) -> None:
+    """Published sets hold a few. Where there are enough others every seed has as many samples as before."""
+    pixels = PIXELS.clone()
+    pixels[0], pixels[5] = TEST_PIXELS[0], TEST_PIXELS[3]  # of class 0 and class 1; each has five samples
+    (train, test), twice = raw(), Labelled(pixels, CLASSES)
+    plain = av.nc_benchmark(train, test, 2, False, fixed_class_order=[2, 0, 3, 1])
+    scenario = from_avalanche(
+        av.nc_benchmark(twice, test, 2, False, fixed_class_order=[2, 0, 3, 1]), samples=samples, seed=seed
+    )
+    assert check_scenario(scenario) is scenario
+    seen = [task.train[0] for task in scenario.tasks]
+    kept = torch.cat(seen)[:, 0].tolist()  # the first pixel tells a sample
+    assert len(set(kept)) == len(kept)
+    assert set(kept) <= set(PIXELS.flatten(1)[:, 0].tolist()) - {PIXELS.flatten(1)[k, 0].item() for k in (0, 5)}
+    assert [len(x) for x in seen] == ([9, 9] if samples is None else [6, 6])
+    before = from_avalanche(plain, samples=samples, seed=seed)
+    assert all(torch.equal(one.test[0], two.test[0]) for one, two in zip(before.tasks, scenario.tasks, strict=True))
+
+
+def test_where_tests_are_the_training_samples_nothing_is_left_out(av: ModuleType) -> None:
+    benchmark = av.nc_benchmark(raw()[0], raw()[0], 2, False, fixed_class_order=[2, 0, 3, 1])
+    assert [len(task.train[0]) for task in from_avalanche(benchmark).tasks] == [10, 10]
