@@ -59,11 +59,12 @@ def test_every_run_command_of_the_readme_can_be_expanded(line: str, monkeypatch:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
-def test_every_experiment_file_can_be_expanded(path: Path) -> None:
+def test_every_experiment_file_can_be_expanded(path: Path, data_root: Path) -> None:
+    """Those that read data files, on small ones."""
     blocks = tomllib.loads(path.read_text()).get("block", [{}])
     requests = read_file(path)
     assert len(requests) == len(blocks)
-    assert expand([Request(seeds=1).over(request) for request in requests])
+    assert expand([Request(seeds=1, data_root=data_root).over(request) for request in requests])
 
 
 def test_the_makefile_runs_the_demo_that_the_readme_shows() -> None:
