@@ -12,7 +12,7 @@ import torch
 from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.avalanche_heads import Heads, heads_of
-from scenarios.avalanche_read import CHANNELS, Part, apart, is_channels_first, read_stream
+from scenarios.avalanche_read import CHANNELS, Part, is_channels_first, read_stream, without_tested
 from scenarios.sizes import rivals_of_kan
 from scenarios.task import Advice, Scenario, Setting, Task
 
@@ -79,7 +79,7 @@ def from_avalanche(
             its_test = read_stream(benchmark, "pretrain_test", test_samples, seed) if known.pretrain else []
             tasks, pretrain = _as_known(known.tasks, train, test), _as_known(known.pretrain, before, its_test)
             return replace(known, tasks=tasks, pretrain=pretrain, advice=advice or known.advice)
-        train = apart(benchmark, train, test, samples, seed)
+        train = without_tested(benchmark, train, test, samples, seed)
     _compare([*train, *test])
     test = _paired(train, test)
     classes = not train[0].y.is_floating_point()

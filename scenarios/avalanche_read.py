@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
+from scenarios.sampling import rows_of
 
 CHANNELS = (1, 3, 4)
 """What the first or the last of three axes must count to be the colours of a picture."""
@@ -27,16 +28,13 @@ class Part:
     """Where the samples stand in the data set."""
 
 
-def apart(benchmark: Any, train: list[Part], test: list[Part], limit: int | None, seed: int) -> list[Part]:
+def without_tested(benchmark: Any, train: list[Part], test: list[Part], limit: int | None, seed: int) -> list[Part]:
     """Return the training parts without samples that are also test samples, read again for as long as there are any."""
 
-    def bytes_of(part: Part) -> list[bytes]:
-        return [(x + 0.0).tobytes() for x in part.x.numpy()]  # + 0.0: -0.0 is 0.0
-
-    tested = {x for part in test for x in bytes_of(part)}
+    tested = {x for part in test for x in rows_of(part.x)}
     left_out: list[set[int]] = [set() for _ in train]
     while True:
-        found = [{row for row, x in zip(part.rows, bytes_of(part), strict=True) if x in tested} for part in train]
+        found = [{row for row, x in zip(part.rows, rows_of(part.x), strict=True) if x in tested} for part in train]
         if not any(found) or any(2 * len(own) > len(part.rows) for own, part in zip(found, train, strict=True)):
             return train
         left_out = [known | own for known, own in zip(left_out, found, strict=True)]

@@ -108,6 +108,12 @@ def add_anchor(state: State, network: Network, importance: Mapping[str, Tensor])
     return found
 
 
+def accumulated(state: State, found: Mapping[str, Tensor], kept: float = 1.0) -> dict[str, Tensor]:
+    """Return importances that were found at a task's end on top of a share ``kept`` of those that the state holds."""
+    old = {name: state.get(IMPORTANCE + name) for name in found}
+    return {name: new if (before := old[name]) is None else kept * before + new for name, new in found.items()}
+
+
 def move_anchor(state: State, network: Network, importance: Mapping[str, Tensor]) -> State:
     """Return the state with the parameters' present values as the only anchor, with these importances."""
     return {**state, **named(IMPORTANCE, importance), **named(ANCHOR, snapshot(network))}

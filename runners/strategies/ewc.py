@@ -11,7 +11,7 @@ from kancl.models import Network
 from kancl.models.tunable import tunable
 from runners.config import Policy
 from runners.strategies.anchors import (
-    IMPORTANCE,
+    accumulated,
     add_anchor,
     check_parameters_stay,
     check_strength,
@@ -84,6 +84,4 @@ class EWC(Strategy):
         found = fisher(network, choose(state, samples, self.samples, phase), self.fisher, state, phase)
         if self.mode == "separate":
             return add_anchor(state, network, found)
-        old = {name: state.get(IMPORTANCE + name) for name in found}
-        faded = {name: new if (before := old[name]) is None else self.gamma * before + new for name, new in found.items()}
-        return move_anchor(state, network, faded)
+        return move_anchor(state, network, accumulated(state, found, self.gamma))

@@ -11,7 +11,7 @@ from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
 from runners.config import Policy
-from runners.strategies.anchors import IMPORTANCE, check_parameters_stay, check_strength, move_anchor, quadratic_penalty
+from runners.strategies.anchors import accumulated, check_parameters_stay, check_strength, move_anchor, quadratic_penalty
 from runners.strategies.gradients import choose, mean_over_samples, remember_stream
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
@@ -63,7 +63,4 @@ class MAS(Strategy):
             return [2 * active]
 
         found = mean_over_samples(network, chosen.x, cotangents, torch.abs)
-        old = {name: state.get(IMPORTANCE + name) for name in found}
-        return move_anchor(
-            state, network, {name: new if (before := old[name]) is None else before + new for name, new in found.items()}
-        )
+        return move_anchor(state, network, accumulated(state, found))

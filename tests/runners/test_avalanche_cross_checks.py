@@ -12,7 +12,6 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import take_seed
-from kancl.options import parse_spec
 from runners.avalanche import AvalancheStrategy
 from runners.avalanche.data import masks_of, stream_of_seed
 from runners.avalanche.model import INACTIVE, Criterion
@@ -381,6 +380,4 @@ COINCIDE = {
 @pytest.mark.parametrize("case", COINCIDE)
 def test_strategies_that_coincide_train_alike(tools: Any, case: str) -> None:
     scenario, ours, theirs = COINCIDE[case]
-    if parse_spec(ours).name not in strategies.names():
-        pytest.skip(f"there is no native {parse_spec(ours).name}")
     assert_same_weights(tools, *pair(tools, scenario, MLP, ours, theirs), 1e-7)

@@ -20,7 +20,6 @@ from kancl.options import Spec
 from scenarios import Scenario, Task, build_scenario, check_scenario, from_avalanche, scenarios, to_avalanche
 from scenarios.avalanche_import import import_avalanche
 from scenarios.avalanche_in import MARK
-from scenarios.build import reserved_of
 from scenarios.gaussian_peaks import gaussian_peaks
 
 KEPT = 12
@@ -77,12 +76,7 @@ def samples(experience: Any) -> list[tuple[Tensor, Any, int]]:
 
 @pytest.mark.parametrize("name", scenarios.names())
 def test_every_scenario_comes_back(av: ModuleType, data_root: Path, name: str) -> None:
-    try:
-        built = build_scenario(Spec(name), 0, data_root)
-    except InputError as error:
-        if "data_root" not in reserved_of(scenarios.get(name)):
-            raise
-        pytest.skip(f"there are no toy files for {name}: {error}")
+    built = build_scenario(Spec(name), 0, data_root)
     if built.operator is not None:
         pytest.skip(f"{name} trains an operator, which a benchmark cannot say")
     toy = cut(built)
