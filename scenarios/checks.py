@@ -159,7 +159,7 @@ def _shape_faults(scenario: Scenario) -> Iterator[str]:
                 yield f"{where}: expected arrays of samples, got single numbers"
                 continue
             if x.ndim != 2 or not x.is_floating_point():
-                yield f"{where}: inputs must be real numbers of shape (N, I), got {_describe(x)}"
+                yield f"{where}: inputs must be real numbers of shape (N, I), got {_describe(x)}{_input_remedy(x)}"
             elif len(x) == 0:
                 yield f"{where}: there are no samples"
             elif x.shape[1] == 0:
@@ -167,13 +167,39 @@ def _shape_faults(scenario: Scenario) -> Iterator[str]:
             elif x.shape[1] != inputs:
                 yield f"{where}: inputs have {x.shape[1]} columns, those of the first task {inputs}"
             if classes and (y.ndim != 1 or y.is_floating_point()):
-                yield f"{where}: targets must be class numbers of shape (N,), got {_describe(y)}"
+                yield f"{where}: targets must be class numbers of shape (N,), got {_describe(y)}{_class_remedy(y)}"
             elif not classes:
                 columns = "R" if part == "train" and scenario.operator is not None else scenario.outputs  # R: see operators.py
                 if y.ndim != 2 or not y.is_floating_point() or columns not in ("R", y.shape[1]):
-                    yield f"{where}: targets must be real numbers of shape (N, {columns}), got {_describe(y)}"
+                    wanted = f"real numbers of shape (N, {columns})"
+                    yield f"{where}: targets must be {wanted}, got {_describe(y)}{_target_remedy(y)}"
             if len(x) != len(y):
                 yield f"{where}: {len(x)} inputs but {len(y)} targets; give every input one target"
+
+
+def _input_remedy(x: Tensor) -> str:
+    """Return what to write instead of inputs that were given in another form."""
+    if x.ndim > 2:
+        return "; give each sample as one row: x.reshape(len(x), -1)"
+    if x.ndim == 1:
+        return "; give a single input as a column: x.reshape(-1, 1)"
+    return "; give whole numbers as real ones, e.g. pixels as x / 255 and counts as x * 1.0"
+
+
+def _class_remedy(y: Tensor) -> str:
+    if y.ndim == 2 and y.shape[1] == 1:
+        return "; give y.reshape(-1)"
+    if y.ndim == 2 and len(y) and bool(((y != 0).sum(1) == 1).all()):
+        return "; they look one-hot: give y.argmax(1)"
+    if y.ndim == 1 and bool((y == y.floor()).all()):
+        return "; give y.astype(int), of a tensor y.long()"
+    return "; one class a sample is what cross-entropy is for: targets of another kind are learned with loss='mse'"
+
+
+def _target_remedy(y: Tensor) -> str:
+    if y.ndim == 1:
+        return "; give a single output as a column: y.reshape(-1, 1)" + ("" if y.is_floating_point() else " * 1.0")
+    return "" if y.is_floating_point() else "; give whole numbers as real ones: y * 1.0"
 
 
 def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:

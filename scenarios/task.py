@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kancl.errors import InputError
+from scenarios.arrays import as_tensor
 
 Loss = Literal["mse", "cross-entropy"]
 Operator = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
@@ -24,8 +25,8 @@ class Task:
     Args:
         name: unique in its scenario.
         train: the training samples, inputs (N, I) and targets: (N, O) numbers for regression, (N,) class numbers for
-            classification. Tensors, arrays and nested lists are accepted; whole numbers become int64, and tensors are taken
-            out of their graph and to the CPU.
+            classification. Whatever numpy reads as real numbers is accepted (:mod:`scenarios.arrays`); whole numbers become
+            int64, and tensors are taken out of their graph and to the CPU.
         test: the test samples, of the same form.
         active: the output units in use while this task is trained and tested (a head of its own); None for all. Targets are
             counted over all output units, not within the head.
@@ -41,7 +42,8 @@ class Task:
             pair = getattr(self, part)
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise InputError(f"task {self.name!r}: {part} must be a pair (inputs, targets), got {type(pair).__name__}")
-            object.__setattr__(self, part, tuple(_tensor(value, self.name, part) for value in pair))
+            x, y = pair
+            object.__setattr__(self, part, (_tensor(x, self.name, f"{part} inputs"), _tensor(y, self.name, f"{part} targets")))
         if self.active is not None:
             try:
                 object.__setattr__(self, "active", tuple(map(index, self.active)))
@@ -155,16 +157,8 @@ class Scenario:
         return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)
 
 
-def _tensor(value: Any, name: str, part: str) -> Tensor:
+def _tensor(value: Any, name: str, what: str) -> Tensor:
     try:
-        tensor = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"task {name!r}: {part} cannot be read as numbers: {error}") from error
-    if tensor.is_complex():
-        raise InputError(f"task {name!r}: {part} has complex numbers; give real and imaginary parts as columns")
-    if tensor.requires_grad:  # samples are data, whatever they were computed from
-        tensor = tensor.detach()
-    tensor = (tensor if tensor.layout is torch.strided else tensor.to_dense()).cpu()
-    if tensor.is_floating_point():
-        return tensor.float() if tensor.dtype != torch.float64 else tensor
-    return tensor.long()
+        return as_tensor(value, what)
+    except InputError as error:
+        raise InputError(f"task {name!r}: {error}") from error

@@ -224,10 +224,10 @@ def test_all_misshapen_parts_are_listed_at_once() -> None:
     [
         (None, "train must be a pair"),
         ((torch.ones(3, 1),), "train must be a pair"),
-        ((["a", "b"], [0, 1]), "train cannot be read as numbers"),
-        (([[1.0, 2.0], [3.0]], [[0.0], [1.0]]), "train cannot be read as numbers"),
-        ((object(), [0, 1]), "train cannot be read as numbers"),
-        ((torch.ones(3, 1) * 1j, torch.ones(3, 1)), "train has complex numbers"),
+        ((["a", "b"], [0, 1]), "train inputs are texts"),
+        (([[1.0, 2.0], [3.0]], [[0.0], [1.0]]), "train inputs have rows of different lengths"),
+        ((object(), [0, 1]), "train inputs are of type object; give an array"),
+        ((torch.ones(3, 1) * 1j, torch.ones(3, 1)), "train inputs are complex numbers"),
     ],
 )
 def test_a_task_refuses_what_is_no_pair_of_numbers(train: Any, message: str) -> None:
