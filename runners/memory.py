@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kancl.errors import InputError
-from runners.store import write_json
+from runners.files import write_json
 
 FORMAT = 1
 

@@ -7,14 +7,13 @@ is synced, and takes its name by ``os.replace``, so a file is either whole or ab
 
 import fcntl
 import json
-import os
 import pickle
 import traceback
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,61 +21,12 @@ import torch
 from kancl.errors import InputError, StorageError
 from runners.config import FORMAT, Cell, cell_from_json
 from runners.environment import environment
+from runners.files import write_atomically, write_json
 from runners.result import Result
 from runners.train import Checkpoint, Record
 
 BEFORE_CELLS = ("cells", ".lock", "matching.json", "tuning.json")
 """What a folder may hold whose experiment has not begun."""
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all: temporary file, sync, rename, sync of the folder.
-
-    Raises:
-        StorageError: the disk is full, read-only or gone; no temporary file is left.
-    """
-    temporary = _temporary(path)
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-        temporary.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise StorageError(f"{path} cannot be written: {reason}") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def check_writable(path: Path) -> None:
-    """See that :func:`write_atomically` can write a file, without touching it.
-
-    Raises:
-        InputError: no temporary file can be made beside it.
-    """
-    temporary = _temporary(path)
-    try:
-        temporary.touch()
-        temporary.unlink()
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically."""
-    write_atomically(path, lambda file: file.write(json.dumps(value, indent=1).encode() + b"\n"))
 
 
 class CellStore:

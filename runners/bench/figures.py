@@ -17,9 +17,9 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
 from runners.bench.timing import Comparison
+from runners.files import write_atomically
 from runners.panels import styles
 from runners.plots import STYLE
-from runners.store import write_atomically
 
 SWEEPS = {
     "bench-grid": ((GRID_BACKWARD, GRID_STEP), "grid intervals G", "time against G"),

@@ -16,7 +16,7 @@ from runners.bench import PeerName
 from runners.bench.goals import Goal
 from runners.bench.memory import METHOD, Peak
 from runners.bench.timing import Comparison
-from runners.store import write_atomically
+from runners.files import write_atomically
 
 FORMAT = 1
 BEGIN, END = "<!-- kancl bench: begin -->", "<!-- kancl bench: end -->"

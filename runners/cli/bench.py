@@ -101,7 +101,7 @@ class Bench:
         """Return the file for the figures, after a look at everything that is to be written: before hours of timing."""
         from kancl.errors import InputError
         from runners.bench.report import check_marks
-        from runners.store import check_writable
+        from runners.files import check_writable
 
         if self.figures is not None and "kernel" not in self._suites():
             raise InputError(f"--figures draws the sweeps of the suite kernel, and {self.suite} has none; leave it out")
@@ -168,7 +168,7 @@ class Bench:
     def _written(self, report: "Report", out: Path) -> Iterator[Path]:
         from runners.bench.figures import draw_sweeps
         from runners.bench.report import markdown, write_between_marks
-        from runners.store import write_json
+        from runners.files import write_json
 
         write_json(out, report.to_json())
         yield out

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from runners.config import Cell
+from runners.files import write_json
 from runners.result import Result
-from runners.store import describe, write_json
+from runners.store import describe
 from runners.trackers.events import Course, Evaluation, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
 from runners.train import Record

@@ -226,7 +226,7 @@ def test_a_disk_that_fails_after_the_timing_is_told_in_words_of_its_own(
     def fails(*_: object) -> None:
         raise StorageError("out.json cannot be written: No space left on device")
 
-    monkeypatch.setattr("runners.store.write_json", fails)
+    monkeypatch.setattr("runners.files.write_json", fails)
     monkeypatch.setattr(Bench, "_comparisons", lambda *_: iter([comparison("g", "c", kancl_auto=1.0)]))
     ended = kancl("bench", "whole", "--quick", "--peers", "mlp", "--out", tmp_path / "out.json")
     assert ended.code == 2

@@ -15,9 +15,10 @@ import torch
 
 from kancl.errors import StorageError
 from kancl.splines import UniformGrid, unavailable
+from runners.files import write_atomically, write_json
 from runners.result import Result
 from runners.results import load
-from runners.store import CellStore, write_atomically, write_json
+from runners.store import CellStore
 
 COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
 TINY = ("run", "gaussian-peaks:tasks=3,samples=20", "--architectures", "mlp:hidden=4", "--seeds", 2, "--steps", 6)
