@@ -168,8 +168,8 @@ def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
     return next(n for n in range(1, 1000) if max(comparisons, 1) * smallest_p(n) <= alpha)
 
 
-def seed_warning(n: int, alpha: float = 0.05, comparisons: int = 1) -> str | None:
-    """Return a warning if no outcome whatever could reach ``alpha`` with n seeds, else None.
+def seed_warning(n: int, alpha: float = 0.05, comparisons: int = 1, unit: str = "seed") -> str | None:
+    """Return a warning if no outcome whatever could reach ``alpha`` with n seeds (or what ``unit`` says), else None.
 
     >>> seed_warning(5)
     '5 seeds cannot reach 5 %: the smallest p is 0.062; 6 seeds can'
@@ -179,8 +179,8 @@ def seed_warning(n: int, alpha: float = 0.05, comparisons: int = 1) -> str | Non
         return None
     family = f" over {comparisons} comparisons" if comparisons > 1 else ""
     needed = seeds_needed(alpha, comparisons)
-    seeds = f"{n} seed{'' if n == 1 else 's'}"
-    return f"{seeds} cannot reach {100 * alpha:g} %{family}: the smallest p is {reachable:.2g}; {needed} seeds can"
+    seeds = f"{n} {unit}{'' if n == 1 else 's'}"
+    return f"{seeds} cannot reach {100 * alpha:g} %{family}: the smallest p is {reachable:.2g}; {needed} {unit}s can"
 
 
 def holm(p: Float[np.ndarray, "M"]) -> Float[np.ndarray, "M"]:

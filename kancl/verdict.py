@@ -3,6 +3,10 @@
 A verdict compares retention (:func:`kancl.metrics.retention`) seed by seed. It is refused where it would mean nothing: a
 learner that never learned cannot forget, and learners that learned to different degrees have different things to lose. All
 verdicts that are shown together are one family: p-values are Holm's over all of them.
+
+A verdict's error is that of the whole procedure, so two things count that seeds alone do not show. Seeds whose rate was chosen
+together are one observation (:mod:`kancl.blocks`), and seeds that one side lost may have been anything: p is the largest
+that any retention between 0 and 1 in their place would give.
 """
 
 import math
@@ -12,17 +16,15 @@ from enum import StrEnum
 
 import numpy as np
 
+from kancl.blocks import blocks_of, bounds, effect_over, interval_over, largest_p, p_over
 from kancl.errors import InputError
 from kancl.metrics import RETENTION_FLOOR, PerSeed
 from kancl.statistics import (
     Interval,
     Pairs,
     holm,
-    mean_interval,
     pair,
-    paired_effect_size,
     seed_warning,
-    sign_flip_test,
 )
 
 
@@ -78,6 +80,7 @@ class Learner:
         learned: share of tasks learned, 0 to 1.
         retention: retention; NaN also where nothing but the last task was learned.
         forgetting: forgetting; positive is a loss.
+        choices: for each seed the number of the choice (of a rate, say) that it rests on; None where nothing was chosen.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Learner:
     learned: PerSeed
     retention: PerSeed
     forgetting: PerSeed
+    choices: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,13 @@ class Verdict:
         retention, forgetting: of the two, over the seeds of the differences that follow.
         difference: paired difference of retention (first minus second); its ``n`` counts the pairs.
         forgetting_difference: paired difference of forgetting.
-        p, p_holm: sign-flip test of ``difference``, alone and after Holm's correction over all verdicts made together.
+        blocks: independent blocks that the pairs form: as many as pairs, unless seeds share a choice.
+        p, p_holm: sign-flip test of ``difference`` over blocks, with every lost seed counted against it (the largest p that
+            any retention from 0 to 1 in its place would give), alone and after Holm's correction over all verdicts made
+            together. NaN where all seeds rest on one choice.
+        p_left: of the same test, as if the lost seeds had never been run.
         effect_size: Hedges' g_z of ``difference``.
+        lost: of each side, the seeds in which it has no retention and which the other side ran too.
         diverged: seeds of both that were dropped because a side diverged.
         undefined: further seeds that were dropped because a side learned nothing that it could retain.
         unpaired: seeds that only one of the two ran.
@@ -118,9 +127,12 @@ class Verdict:
     forgetting: tuple[Interval, Interval]
     difference: Interval
     forgetting_difference: Interval
+    blocks: int
     p: float
     p_holm: float
+    p_left: float
     effect_size: float
+    lost: tuple[tuple[int, ...], tuple[int, ...]]
     diverged: tuple[int, ...]
     undefined: tuple[int, ...]
     unpaired: tuple[int, ...]
@@ -138,7 +150,8 @@ def judge(comparisons: Sequence[tuple[Learner, Learner, float]], rules: Rules | 
     The outcome is ``not comparable`` if a side did not learn, if learning scores differ too much, or if there are too few seeds
     for any outcome to reach alpha; else more or less if p after Holm is at most alpha and the interval of the difference leaves
     out 0 (on skewed values the two may disagree); else equivalent, if asked for and the interval says so; else no difference,
-    which is no proof that there is none: the interval tells how large it may be.
+    which is no proof that there is none: the interval tells how large it may be. It is ``not comparable``, too, if all seeds
+    rest on one choice, or if the seeds that are left would differ and those lost could turn it.
     """
     rules = rules or Rules()
     measured = [_measure(*comparison) for comparison in comparisons]
@@ -148,7 +161,7 @@ def judge(comparisons: Sequence[tuple[Learner, Learner, float]], rules: Rules | 
     for verdict, p_holm, (first, second, _) in zip(measured, corrected, comparisons, strict=True):
         whole = replace(verdict, p_holm=float(p_holm))
         obstacle = _obstacle(whole, (first.name, second.name), family, rules)
-        outcome, reason = (Outcome.INCOMPARABLE, obstacle) if obstacle else _decide(whole, rules)
+        outcome, reason = (Outcome.INCOMPARABLE, obstacle) if obstacle else _decide(whole, (first.name, second.name), rules)
         verdicts.append(replace(whole, outcome=outcome, reason=reason))
     return verdicts
 
@@ -159,20 +172,36 @@ def _measure(first: Learner, second: Learner, gap: float) -> Verdict:
     def paired(metric: str) -> Pairs:
         return pair(first.seeds, getattr(first, metric), second.seeds, getattr(second, metric))
 
+    choices = [None if side.choices is None else dict(zip(side.seeds, side.choices, strict=True)) for side in (first, second)]
+
+    def over(pairs: Pairs, values: PerSeed) -> Interval:
+        return interval_over(values, blocks_of([*map(int, pairs.seeds)], *choices))
+
+    def sides(pairs: Pairs) -> tuple[Interval, Interval]:
+        return over(pairs, pairs.first), over(pairs, pairs.second)
+
     learning, retention, forgetting = paired("learning"), paired("retention"), paired("forgetting")
+    block = blocks_of([*map(int, retention.seeds)], *choices)
+    both = sorted({*map(int, retention.seeds), *retention.dropped})
+    kept = [dict(zip(side.seeds, map(float, side.retention), strict=True)) for side in (first, second)]
+    values = [np.array([own[seed] for seed in both]) for own in kept]
+    lost = [tuple(seed for seed, value in zip(both, own, strict=True) if not math.isfinite(value)) for own in values]
     return Verdict(
         outcome=Outcome.INCOMPARABLE,
         reason="",
-        learning=(mean_interval(learning.first), mean_interval(learning.second)),
+        learning=sides(learning),
         learned=(_mean(first.learned), _mean(second.learned)),
-        learning_difference=mean_interval(learning.differences / gap if gap > 0 else np.full(len(learning.seeds), np.nan)),
-        retention=(mean_interval(retention.first), mean_interval(retention.second)),
-        forgetting=(mean_interval(forgetting.first), mean_interval(forgetting.second)),
-        difference=mean_interval(retention.differences),
-        forgetting_difference=mean_interval(forgetting.differences),
-        p=sign_flip_test(retention.differences),
+        learning_difference=over(learning, learning.differences / gap if gap > 0 else np.full(len(learning.seeds), math.nan)),
+        retention=sides(retention),
+        forgetting=sides(forgetting),
+        difference=over(retention, retention.differences),
+        forgetting_difference=over(forgetting, forgetting.differences),
+        blocks=int(block.max(initial=-1)) + 1,
+        p=largest_p(*bounds(*values), blocks_of(both, *choices)) if len(block) else math.nan,
         p_holm=math.nan,
-        effect_size=paired_effect_size(retention.differences),
+        p_left=p_over(retention.differences, block),
+        effect_size=effect_over(retention.differences, block),
+        lost=(lost[0], lost[1]),
         diverged=learning.dropped,
         undefined=tuple(seed for seed in retention.dropped if seed not in learning.dropped),
         unpaired=retention.unpaired,
@@ -194,16 +223,43 @@ def _obstacle(verdict: Verdict, names: tuple[str, str], family: int, rules: Rule
         return "no seed has a value on both sides"
     if verdict.p_holm <= rules.alpha:  # late in Holm's order, fewer seeds can do
         return None
-    return seed_warning(verdict.difference.n, rules.alpha, family)
+    if verdict.blocks == 1 < verdict.difference.n:
+        return (
+            f"all {verdict.difference.n} seeds rest on values that were chosen once, on a few other seeds, and might have been "
+            "chosen otherwise, of which no p of theirs could tell; tune again"
+        )
+    unit = "seed" if verdict.blocks == verdict.difference.n else "tuning"
+    if few := seed_warning(verdict.blocks, rules.alpha, family, unit):
+        return few
+    if verdict.p_left <= rules.alpha and verdict.p > rules.alpha:
+        mean, low, high, left = verdict.difference
+        return (
+            f"the {left} seeds that are left differ by {mean:+.2g} [{low:.2g}, {high:.2g}], which the lost ones could turn: "
+            f"{_lost(verdict, names)}"
+        )
+    return None
 
 
-def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
+def _lost(verdict: Verdict, names: tuple[str, str]) -> str:
+    """Return in words which side lost seeds; empty if none did."""
+    run = verdict.difference.n + len({*verdict.lost[0], *verdict.lost[1]})
+    told = []
+    for name, seeds in zip(names, verdict.lost, strict=True):
+        broken = len(set(seeds) & set(verdict.diverged))
+        parts = {"diverged": broken, "learned nothing to retain": len(seeds) - broken}
+        told += [f"{name} {what} in {count} of {run} seeds" for what, count in parts.items() if count]
+    return ", ".join(told)
+
+
+def _decide(verdict: Verdict, names: tuple[str, str], rules: Rules) -> tuple[Outcome, str]:
     """Return the outcome for two that can be compared."""
     mean, low, high, _ = verdict.difference
+    lost = _lost(verdict, names)
     if verdict.p_holm <= rules.alpha and not low <= 0 <= high:
         reason = f"retention differs by {mean:+.2g} [{low:.2g}, {high:.2g}], p {verdict.p_holm:.2g} after Holm"
-        return (Outcome.MORE if mean > 0 else Outcome.LESS), reason
-    if rules.equivalence is not None and max(-low, high) <= rules.equivalence:
+        against = f", whatever was lost had retained ({lost})" if lost else ""
+        return (Outcome.MORE if mean > 0 else Outcome.LESS), reason + against
+    if rules.equivalence is not None and max(-low, high) <= rules.equivalence and not lost:
         outcome, reason = Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}"
     elif low == high == 0:
         outcome, reason = Outcome.SAME, "the two are equal in every seed"
@@ -211,7 +267,7 @@ def _decide(verdict: Verdict, rules: Rules) -> tuple[Outcome, str]:
         outcome, reason = Outcome.SAME, f"a difference from {low:.2g} to {high:.2g} remains possible (95 % interval)"
     if all(side.high <= RETENTION_FLOOR for side in verdict.retention):
         reason = "neither retains anything, so retention cannot tell them apart"
-    return outcome, reason
+    return outcome, f"{reason}, of the seeds that are left ({lost})" if lost else reason
 
 
 def _mean(values: PerSeed) -> float:

@@ -48,8 +48,8 @@ def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
         "Verdicts: retention paired by seed, first minus second; [95 % interval], uncorrected (Student's t, from"
         f" {BOOTSTRAP_FROM} seeds on BCa bootstrap); sign-flip test (exact up to {EXACT_UP_TO} seeds), Holm over {family};"
         f" g: Hedges' g_z. Not comparable: under {100 * rules.learned:g} % of tasks learned, learning scores over"
-        f" {100 * rules.margin:g} % of the gap from null to perfect apart, or too few seeds. {within}No difference does not"
-        " mean equal: read the interval."
+        f" {100 * rules.margin:g} % of the gap from null to perfect apart, or too few seeds. Seeds that a side lost count in p"
+        f" as if they had gone against the difference. {within}No difference does not mean equal: read the interval."
     )
 
 

@@ -97,7 +97,7 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Return one row per comparison.
 
     ``difference`` and ``forgetting_difference`` are ``architecture`` minus ``against``; an interval takes three columns,
-    ``name``, ``name_low`` and ``name_high``; of the seeds that were dropped the columns hold the number. The effect size is
+    ``name``, ``name_low`` and ``name_high``; of seeds that were dropped or lost the columns hold the number. The effect size is
     infinite (null in JSON) where all seeds differ by the same amount.
     """
     rows = []
@@ -122,8 +122,7 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 def _columns(name: str, value: object) -> dict[str, object]:
     if isinstance(value, Interval):
         return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
-    if name in ("diverged", "undefined", "unpaired"):
-        assert isinstance(value, tuple)
+    if isinstance(value, tuple) and all(isinstance(seed, int) for seed in value):
         return {name: len(value)}
     if isinstance(value, tuple):
         first, second = value

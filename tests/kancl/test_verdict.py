@@ -158,18 +158,89 @@ def test_too_few_seeds_forbid_a_verdict(n: int) -> None:
 
 
 def test_diverged_seeds_are_dropped_in_pairs_and_counted() -> None:
-    first = diverged(learner("kan", 10, retention=spread(10, 0.9)), 1, 2)
-    second = diverged(learner("mlp", 10, retention=spread(10, 0.1)), 2, 3)
+    first = diverged(learner("kan", 12, retention=spread(12, 0.95)), 1)
+    second = diverged(learner("mlp", 12, retention=spread(12, 0.05)), 3)
     verdict = rule(first, second)
-    kept = [0, 4, 5, 6, 7, 8, 9]
+    kept = [0, 2, 4, 5, 6, 7, 8, 9, 10, 11]
     assert verdict.outcome == Outcome.MORE
     assert verdict.difference == mean_interval((first.retention - second.retention)[kept])
     assert verdict.learning[0] == mean_interval(first.learning[kept]), "the same seeds on both sides"
-    assert (verdict.diverged, verdict.undefined) == ((1, 2, 3), ())
-    assert verdict.p == 2 / 2**7
-    fewer = rule(diverged(first, 4, 5), second)
+    assert (verdict.diverged, verdict.undefined, verdict.lost) == ((1, 3), (), ((1,), (3,)))
+    assert verdict.p_left == 2 / 2**10
+    assert verdict.p == sign_flip_test(np.array([*[0.9] * 10, 0 - second.retention[1], first.retention[3] - 1]))
+    assert "whatever was lost had retained (kan diverged in 1 of 12 seeds, mlp diverged in 1 of 12 seeds)" in verdict.reason
+    fewer = rule(diverged(first, 4, 5, 6, 7, 8), second)
     assert fewer.outcome == Outcome.INCOMPARABLE
     assert "5 seeds cannot reach 5 %" in fewer.reason
+
+
+def test_a_difference_that_survivors_alone_make_is_no_verdict() -> None:
+    """Ten of sixteen networks diverged: the six that are left all keep more, and might be the six that could."""
+    whole = learner("kan", 16, retention=spread(16, 0.6))
+    first, second = diverged(whole, *range(10)), learner("mlp", 16, retention=spread(16, 0.5))
+    for sides, lost in (((first, second), "kan"), ((second, first), "kan")):
+        verdict = rule(*sides)
+        assert verdict.p_left == pytest.approx(2 / 2**6)
+        assert verdict.p == 1.0
+        assert verdict.outcome == Outcome.INCOMPARABLE
+        assert f"the 6 seeds that are left differ by {verdict.difference.mean:+.2g}" in verdict.reason
+        assert f"the lost ones could turn: {lost} diverged in 10 of 16 seeds" in verdict.reason
+    assert rule(whole, second).outcome == Outcome.MORE
+    never = replace(whole, retention=np.where(np.arange(16) < 3, NAN, whole.retention), learned=np.full(16, 0.9))
+    verdict = rule(never, second)
+    assert verdict.outcome == Outcome.INCOMPARABLE
+    assert "kan learned nothing to retain in 3 of 16 seeds" in verdict.reason
+
+
+def test_no_retention_of_the_lost_seeds_gives_a_larger_p() -> None:
+    """Against every corner and many inner points of what the lost could have been, on both sides."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.uniform(0.3, 1.0, 8), rng.uniform(0.0, 0.7, 8)
+        gone_a, gone_b = rng.permutation(8)[:2], rng.permutation(8)[:1]
+        first, second = diverged(learner("kan", retention=a), *gone_a), diverged(learner("mlp", retention=b), *gone_b)
+        found = []
+        for given in (*itertools.product((0.0, 1.0), repeat=3), *rng.uniform(size=(50, 3))):
+            x, y = a.copy(), b.copy()
+            x[gone_a], y[gone_b] = given[:2], given[2]
+            found.append(sign_flip_test(x - y))
+        verdict = rule(first, second)
+        assert verdict.p >= max(found)
+        assert verdict.p in (1.0, pytest.approx(max(found)))
+
+
+def test_seeds_that_share_a_choice_are_one_observation() -> None:
+    first, second = learner("kan", 12, retention=spread(12, 0.9)), learner("mlp", 12, retention=spread(12, 0.3))
+    once = tuple([40] * 12)
+    verdict = rule(replace(first, choices=once), second)
+    assert verdict.outcome == Outcome.INCOMPARABLE
+    assert "all 12 seeds rest on values that were chosen once" in verdict.reason
+    assert (verdict.blocks, verdict.difference.n) == (1, 12)
+    assert math.isnan(verdict.p)
+    fours = tuple(k // 3 for k in range(12))
+    verdict = rule(first, replace(second, choices=fours))
+    assert "4 tunings cannot reach 5 %: the smallest p is 0.12; 6 tunings can" in verdict.reason
+    assert verdict.p == 2 / 2**4
+    pairs = tuple(k // 2 for k in range(12))
+    verdict = rule(replace(first, choices=pairs), replace(second, choices=pairs))
+    assert (verdict.outcome, verdict.blocks, verdict.p) == (Outcome.MORE, 6, 2 / 2**6)
+    means = (first.retention - second.retention).reshape(6, 2).mean(1)
+    assert verdict.difference[:3] == pytest.approx(mean_interval(means)[:3])
+    assert verdict.effect_size == pytest.approx(paired_effect_size(means))
+    assert verdict.p == sign_flip_test(means)
+    each = tuple(range(20, 32))
+    assert rule(replace(first, choices=each), replace(second, choices=each)) == rule(first, second)
+
+
+def test_a_seed_lost_from_a_block_counts_against_its_block() -> None:
+    pairs = tuple(k // 2 for k in range(16))
+    first, second = learner("kan", 16, retention=spread(16, 0.9)), learner("mlp", 16, retention=spread(16, 0.1))
+    first = diverged(first, 3)
+    verdict = rule(replace(first, choices=pairs), second)
+    filled = first.retention - second.retention
+    filled[3] = 0 - second.retention[3]
+    assert verdict.p == sign_flip_test(filled.reshape(8, 2).sum(1))
+    assert (verdict.outcome, verdict.blocks, verdict.difference.n) == (Outcome.MORE, 8, 15)
 
 
 def test_a_seed_that_learned_nothing_to_retain_is_told_from_a_diverged_one() -> None:
@@ -177,6 +248,7 @@ def test_a_seed_that_learned_nothing_to_retain_is_told_from_a_diverged_one() -> 
     second = learner("mlp", 9, retention=[NAN, *spread(8, 0.1)], learned=[0.2, *[1.0] * 8])
     verdict = rule(first, second)
     assert (verdict.diverged, verdict.undefined, verdict.difference.n) == ((8,), (0,), 7)
+    assert verdict.lost == ((8,), (0,))
     assert verdict.forgetting_difference.n == 8
 
 
@@ -189,7 +261,9 @@ def test_all_seeds_of_one_side_diverged() -> None:
 
 def test_seeds_are_paired_by_name_not_by_place() -> None:
     first, second = learner("kan", retention=np.arange(8) / 10), learner("mlp", retention=np.arange(8) / 10 - 0.05)
-    turned = {field.name: getattr(second, field.name)[::-1] for field in fields(Learner) if field.name != "name"}
+    turned = {
+        field.name: getattr(second, field.name)[::-1] for field in fields(Learner) if field.name not in ("name", "choices")
+    }
     assert rule(first, Learner(name="mlp", **turned)) == rule(first, second)
     other = replace(second, seeds=tuple(range(100, 108)))
     verdict = rule(first, other)
