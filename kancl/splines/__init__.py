@@ -147,7 +147,9 @@ def explain(x: Tensor, coef: Tensor, grid: Grid) -> Choice:
     """Tell which backend ``auto`` takes for these shapes, and why; see ``docs/performance.md`` for the measurements."""
     name = _choose(x, coef, grid)
     if name in ("native", "triton"):
-        return Choice(name, f"the fused kernel reads {grid.degree + 1} of {grid.coefficients} coefficients per point and edge")
+        why = f"the fused kernel reads {grid.degree + 1} of {grid.coefficients} coefficients per point and edge"
+        remark = build.remark(x.dtype, grid.degree) if name == "native" else ""
+        return Choice(name, f"{why}; compiled for this process alone: {remark}" if remark else why)
     fastest = "native" if x.device.type == "cpu" else "triton"
     without = f"{fastest} cannot be used ({unavailable(fastest, x, grid)})"
     if coef.shape[-1] == 1:

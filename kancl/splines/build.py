@@ -1,7 +1,7 @@
 """Compile native.c once for each number type and degree, and keep the result.
 
-The cache lies in ``$KANCL_CACHE``, else ``$XDG_CACHE_HOME/kancl``, else ``~/.cache/kancl``; a file's name holds a hash of all
-that its content depends on: source, compiler, flags, processor and OpenMP library. It may be deleted at any time.
+A file's name in the cache holds a hash of all that its content depends on: source, compiler, flags, processor and OpenMP
+library. Where the cache cannot be used (:mod:`kancl.splines.kept` says why), each process compiles for itself.
 """
 
 import ctypes
@@ -12,13 +12,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from kancl.splines import kept
+
+HERE = Path(__file__).parent
 SOURCES = ("native.c", "native_tile.h")
 # Neither of the two changes a result: the kernel reads no errno and no floating-point exception flags. -ffast-math would.
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC", "-shared")
@@ -28,6 +31,14 @@ PATIENCE = 300
 
 class BuildError(Exception):
     """The native kernel cannot be had on this machine; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled kernel, and why it is not kept for the next process, if it is not."""
+
+    library: ctypes.CDLL
+    remark: str = ""
 
 
 @cache
@@ -40,7 +51,7 @@ def library(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
     outcome = _attempt(dtype, degree)
     if isinstance(outcome, BuildError):
         raise outcome
-    return outcome
+    return outcome.library
 
 
 def problem(dtype: torch.dtype, degree: int) -> str | None:
@@ -53,8 +64,14 @@ def problem(dtype: torch.dtype, degree: int) -> str | None:
 problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
+def remark(dtype: torch.dtype, degree: int) -> str:
+    """Return why the kernel is compiled by every process anew, or nothing if it is kept or cannot be had."""
+    outcome = _attempt(dtype, degree)
+    return "" if isinstance(outcome, BuildError) else outcome.remark
+
+
 @cache
-def _attempt(dtype: torch.dtype, degree: int) -> ctypes.CDLL | BuildError:
+def _attempt(dtype: torch.dtype, degree: int) -> Kernel | BuildError:
     """Failures are remembered as well: a compiler that failed once is not asked again at every step."""
     if dtype not in (torch.float32, torch.float64):
         return BuildError(f"written for float32 and float64, not for {dtype}")
@@ -66,18 +83,46 @@ def _attempt(dtype: torch.dtype, degree: int) -> ctypes.CDLL | BuildError:
         return BuildError(f"{type(error).__name__}: {error}")
 
 
-def _load_or_build(dtype: torch.dtype, degree: int) -> ctypes.CDLL:
-    cc = compiler()
-    openmp = _openmp()
+@dataclass(frozen=True)
+class _Recipe:
+    """What a kernel is made from, and the name of its file."""
+
+    compiler: list[str]
+    flags: list[str]
+    openmp: Path | None
+    file: str
+    what: str
+
+
+def _recipe(dtype: torch.dtype, degree: int) -> _Recipe:
+    cc, openmp, number = compiler(), _openmp(), str(dtype).removeprefix("torch.")
     flags = [*FLAGS, f"-DDEGREE={degree}", *(["-DDOUBLE"] if dtype == torch.float64 else []), *(["-fopenmp"] if openmp else [])]
-    here = Path(__file__).parent
-    parts = [(here / name).read_text() for name in SOURCES]
+    parts = [(HERE / name).read_text() for name in SOURCES]
     parts += [*cc, *_programs(cc), *flags, str(openmp), _processor()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    path = cache_folder() / f"spline-{str(dtype).removeprefix('torch.')}-{degree}-{key}.so"
-    if _is_whole(path):
-        return _load(path, openmp)
-    return _build(cc, flags, here / SOURCES[0], path, openmp, f"{str(dtype).removeprefix('torch.')}, degree {degree}")
+    return _Recipe(cc, flags, openmp, f"spline-{number}-{degree}-{key}.so", f"{number}, degree {degree}")
+
+
+def _load_or_build(dtype: torch.dtype, degree: int) -> Kernel:
+    recipe = _recipe(dtype, degree)
+    try:
+        folder = kept.folder()
+        kept.sweep(folder)
+        path = folder / recipe.file
+        if kept.is_whole(path):
+            return Kernel(_load(path, recipe.openmp))
+        with kept.workshop(folder) as place:
+            _say(f"kancl: compiling the spline kernel for {recipe.what} (once on this machine)")
+            built = _build(recipe, place)
+            return Kernel(built, kept.put(place / recipe.file, path))
+    except kept.UnusableError as error:
+        reason = str(error)
+    try:
+        with kept.private() as place:
+            _say(f"kancl: compiling the spline kernel for {recipe.what} (for this process alone: {reason})")
+            return Kernel(_build(recipe, place), reason)
+    except (kept.UntrustedError, OSError) as error:
+        raise BuildError(f"{reason}; nor can it be compiled for this process alone: {error}") from error
 
 
 def _programs(command: list[str]) -> list[str]:
@@ -86,39 +131,32 @@ def _programs(command: list[str]) -> list[str]:
     return [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in found]
 
 
-def _build(cc: list[str], flags: list[str], source: Path, path: Path, openmp: Path | None, what: str) -> ctypes.CDLL:
-    """Compile to a file of our own and move it into place: several processes may do this at once, the last one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _say(f"kancl: compiling the spline kernel for {what} (once on this machine)")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
-        target = Path(folder) / path.name
-        _compile(cc, flags, source, target)
-        # Loaded before it is moved: what the compiler made of it may be no library at all.
-        try:
-            compiled = _load(target, openmp)
-        except OSError as error:
-            if openmp is None:
-                raise
-            # clang's OpenMP calls functions that the library of gcc, torch's usually, does not have.
-            _say(f"kancl: it cannot be loaded with torch's OpenMP library ({error}); compiling it for one thread")
-            _compile(cc, [flag for flag in flags if flag != "-fopenmp"], source, target)
-            compiled = _load(target, None)
-        with open(target, "r+b") as built:
-            digest = hashlib.file_digest(built, "sha256").digest()
-            built.write(digest)  # behind the end of the library, where nothing is loaded from
-            built.flush()
-            os.fsync(built.fileno())
-        os.replace(target, path)
-    return compiled
+def _build(recipe: _Recipe, folder: Path) -> ctypes.CDLL:
+    """Compile into a folder, and load what came of it: it may be no library at all."""
+    target, source = folder / recipe.file, HERE / SOURCES[0]
+    _compile(recipe.compiler, recipe.flags, source, target)
+    try:
+        return _load(target, recipe.openmp)
+    except OSError as error:
+        if recipe.openmp is None:
+            raise
+        # clang's OpenMP calls functions that the library of gcc, torch's usually, does not have.
+        _say(f"kancl: it cannot be loaded with torch's OpenMP library ({error}); compiling it for one thread")
+        _compile(recipe.compiler, [flag for flag in recipe.flags if flag != "-fopenmp"], source, target)
+        return _load(target, None)
 
 
 def _compile(cc: list[str], flags: list[str], source: Path, target: Path) -> None:
     # OpenMP's functions are left open, to be found in torch's own library: hence no -fopenmp for the linker.
     compiling = [*cc, *(flag for flag in flags if flag != "-shared"), "-c", str(source), "-o", f"{target}.o"]
     linking = [*cc, "-shared", f"{target}.o", "-o", str(target), "-lm"]
+    # Its temporary files lie beside what it makes, so that they go with it; whoever may read the folder may read the kernel.
+    environment = {**os.environ, "TMPDIR": str(target.parent)}
     for command in (compiling, linking):
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=environment, umask=0o022
+            )
         except subprocess.TimeoutExpired:
             raise BuildError(f"{shlex.join(cc)} did not finish within {PATIENCE} s") from None
         if done.returncode:
@@ -134,33 +172,11 @@ def _load(path: Path, openmp: Path | None) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-def _is_whole(path: Path) -> bool:
-    """Tell whether the file is there as it was written: running one that a crash cut short would end the process."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return False
-    size = hashlib.sha256().digest_size
-    return len(content) > size and hashlib.sha256(content[:-size]).digest() == content[-size:]
-
-
 def _say(line: str) -> None:
     """Print to standard error, if there is one: a closed or full one is no reason to do without the kernel."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels."""
-    if own := os.environ.get("KANCL_CACHE"):
-        return Path(own).absolute()  # without a folder in its name, a library is looked for elsewhere
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared).absolute() / "kancl"
-    try:
-        return Path.home() / ".cache" / "kancl"
-    except RuntimeError:
-        raise BuildError("no place for compiled kernels, since this user has no home: name one in KANCL_CACHE") from None
 
 
 def compiler() -> list[str]:

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ import pytest
 import torch
 
 from kancl.errors import InputError
-from kancl.splines import UniformGrid, build, explain, native, spline, unavailable
+from kancl.splines import UniformGrid, build, explain, kept, native, spline, unavailable
 
 NAMES = [*filter(None, [os.environ.get("CC")]), "cc", "gcc", "clang"]
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, NAMES)), reason=f"no C compiler: none of {NAMES} is installed")
@@ -62,7 +63,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KANCL_CACHE", str(tmp_path_factory.mktemp("compiled")))
         build._load_or_build(torch.float32, 0)
-        (file,) = build.cache_folder().iterdir()
+        (file,) = kept.folder().iterdir()
     return file
 
 
@@ -83,8 +84,8 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return write
 
 
-def files_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) if folder.is_dir() else []
+def files_in(folder: Path, pattern: str = "**/*") -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.glob(pattern)) if folder.is_dir() else []
 
 
 class Child:
@@ -382,11 +383,12 @@ def test_half_precision_is_refused_without_asking_a_compiler(
 # The cache folder.
 
 
-@pytest.mark.parametrize("bad", ["a file", "below a file", "a loop", "a name too long"])
-def test_a_cache_folder_that_cannot_be_made_is_told(
-    cache: Path, compiled: Path, compiler: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, bad: str
-) -> None:
-    compiler(f'cp "{compiled}" "$out"')
+@pytest.mark.parametrize("bad", ["a file", "below a file", "a loop", "a name too long", "no disk"])
+def test_without_a_cache_folder_a_process_compiles_for_itself(
+    cache: Path, compiled: Path, compiler: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, bad: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    calls = compiler(f'cp "{compiled}" "$out"')
     if bad == "a file":
         cache.touch()
     elif bad == "below a file":
@@ -395,8 +397,19 @@ def test_a_cache_folder_that_cannot_be_made_is_told(
     elif bad == "a loop":
         cache.symlink_to(cache)
     else:
-        monkeypatch.setenv("KANCL_CACHE", str(cache / ("n" * 300)))
-    assert_told_and_replaced("cache")
+        monkeypatch.setenv("KANCL_CACHE", str(cache / ("n" * 300)) if bad == "a name too long" else "/proc/self/cache")
+    before = files_in(Path(tempfile.gettempdir()), "kancl-*")
+    assert value() == value("auto") == RIGHT
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"for this process alone: the cache {os.environ['KANCL_CACHE']} cannot be used" in line
+    assert os.environ["KANCL_CACHE"] in explain(X, COEF, GRID).reason
+    assert "compiled for this process alone" in explain(X, COEF, GRID).reason
+    assert len(calls.read_text().splitlines()) == 2
+    assert files_in(Path(tempfile.gettempdir()), "kancl-*") == before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", "/proc/self/nowhere")
+        forget()
+        assert_told_and_replaced("nor can it be compiled for this process alone")
 
 
 @pytest.mark.parametrize("name", ["two words", "Grüße 空白", 'it\'s "$HOME" `here` \\n;', "-o", "deep/er/still"])
@@ -428,11 +441,18 @@ def test_a_cache_folder_may_be_relative(
 def test_the_cache_folder_is_the_first_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, folder in (("HOME", "/c"), ("XDG_CACHE_HOME", "/b"), ("KANCL_CACHE", "/a")):
         monkeypatch.setenv(variable, folder)
-    assert build.cache_folder() == Path("/a")
+    assert kept.named() == Path("/a")
     monkeypatch.setenv("KANCL_CACHE", "")
-    assert build.cache_folder() == Path("/b/kancl")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert build.cache_folder() == Path("/c/.cache/kancl")
+    assert kept.named() == Path("/b/kancl")
+    for nowhere in ("", "relative/folder"):
+        monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
+        assert kept.named() == Path("/c/.cache/kancl")
+    for nowhere in ("", "relative/folder"):
+        monkeypatch.setenv("HOME", nowhere)
+        with pytest.raises(kept.UnusableError, match="HOME"):
+            kept.folder()
+    monkeypatch.delenv("HOME")
+    assert kept.named() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "kancl"
 
 
 def test_a_user_without_a_home_still_computes(
@@ -447,7 +467,8 @@ def test_a_user_without_a_home_still_computes(
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     for variable in ("KANCL_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(variable, raising=False)
-    assert value("auto") == RIGHT
+    assert value() == value("auto") == RIGHT
+    assert "no home" in explain(X, COEF, GRID).reason
 
 
 # Damage, interruption, company.
@@ -499,7 +520,25 @@ def test_a_build_that_was_killed_midway_does_not_trouble_the_next(
         assert files_in(cache) == []
     slow.unlink()
     assert value() == RIGHT
-    assert len(list(cache.glob("*.so"))) == 1
+    assert files_in(cache) == [name_of()], "what the dead process left is still there"
+
+
+def test_what_a_living_process_compiles_is_not_swept(
+    cache: Path, tmp_path: Path, compiled: Path, compiler: Callable[[str], Path]
+) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    compiler(f'touch "{begun}"; for i in $(seq 500); do [ -e "{go}" ] && break; sleep 0.02; done; cp "{compiled}" "$out"')
+    child = Child()
+    while not begun.exists():
+        time.sleep(0.01)
+    (half,) = files_in(cache)
+    (cache / ".build-dead").mkdir()
+    (cache / ".build-dead" / "half.o").touch()
+    kept.sweep(kept.folder())
+    assert files_in(cache) == [half]
+    go.touch()
+    assert child.end() == repr(RIGHT)
+    assert files_in(cache) == [name_of()]
 
 
 def test_processes_that_compile_at_the_same_time_agree_on_one_file(
@@ -536,17 +575,7 @@ def test_threads_that_compile_at_the_same_time_agree_on_one_file(
 
 def name_of(dtype: torch.dtype = torch.float32, degree: int = 0) -> str:
     """Return the name of the file that would be compiled now."""
-    names: list[str] = []
-
-    def note(compiler: list[str], flags: list[str], source: Path, path: Path, *rest: object) -> None:
-        names.append(path.name)
-        raise build.BuildError("only its name was wanted")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_build", note)
-        with pytest.raises(build.BuildError, match="only its name"):
-            build._load_or_build(dtype, degree)
-    return names[0]
+    return build._recipe(dtype, degree).file
 
 
 def test_every_type_and_degree_has_a_file_of_its_own(cache: Path) -> None:
