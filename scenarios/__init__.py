@@ -4,6 +4,7 @@ from scenarios.avalanche_in import from_avalanche
 from scenarios.avalanche_out import to_avalanche
 from scenarios.build import build_scenario, complete_scenario
 from scenarios.checks import check_scenario
+from scenarios.labels import remap
 from scenarios.registry import register, scenarios
 from scenarios.task import Advice, Scenario, Task
 
@@ -16,6 +17,7 @@ __all__ = [
     "complete_scenario",
     "from_avalanche",
     "register",
+    "remap",
     "scenarios",
     "to_avalanche",
 ]

@@ -4,12 +4,12 @@ Faults, which cannot be run, are in :mod:`scenarios.checks`.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from scenarios.task import Scenario, Task
+from scenarios.task import Scenario, Task, listed
 
 LARGE_INPUT = 100.0
 """Inputs beyond this are far outside what initial weights are made for."""
@@ -23,8 +23,6 @@ NEAR_SHARE = 0.1
 """Share of such test samples that is no chance: of points drawn uniformly on a line it is about 0.002."""
 WORK = 200_000_000
 """Differences of numbers that the search for neighbours may take for each task."""
-NAMED = 5
-"""Things that one line names one by one."""
 
 
 def cautions(scenario: Scenario) -> Iterator[str]:
@@ -50,7 +48,7 @@ def _constant_inputs(scenario: Scenario) -> Iterator[str]:
     if len(constant) == scenario.inputs:
         yield "inputs are the same for every training sample, so nothing can be told from them; see what the builder puts there"
     elif constant and scenario.image_shape is None:  # the corners of pictures are often empty
-        yield f"inputs {_listed(constant)} never vary over the training samples; leave them out"
+        yield f"inputs {listed(constant)} never vary over the training samples; leave them out"
 
 
 def _large_inputs(scenario: Scenario) -> Iterator[str]:
@@ -75,14 +73,14 @@ def _labels(scenario: Scenario) -> Iterator[str]:
         if unseen:
             count = int(torch.isin(task.test[1], torch.tensor(unseen)).sum())
             yield (
-                f"task {task.name!r}: labels {_listed(unseen)} of {count} of its {len(task.test[1])} test samples are those of "
+                f"task {task.name!r}: labels {listed(unseen)} of {count} of its {len(task.test[1])} test samples are those of "
                 "none of its training samples; draw training and test samples from the same classes"
             )
     tasks = (*scenario.pretrain, *scenario.tasks)
     used = set().union(*(_classes(part[1]) for task in tasks for part in (task.train, task.test)))
     idle = sorted(set(range(scenario.outputs or 0)) - used)
     if idle:
-        yield f"output units {_listed(idle)} are no sample's label; number classes from 0 without gaps, or say fewer outputs"
+        yield f"output units {listed(idle)} are no sample's label; number classes from 0 without gaps, or say fewer outputs"
 
 
 def _setting(scenario: Scenario) -> Iterator[str]:
@@ -112,7 +110,7 @@ def _identical_tasks(scenario: Scenario) -> Iterator[str]:
         groups.setdefault(_digest(task), []).append(repr(task.name))
     for names in groups.values():
         if len(names) > 1:
-            yield f"tasks {_listed(names)} have the same training samples; right for tasks that come again, else vary them"
+            yield f"tasks {listed(names)} have the same training samples; right for tasks that come again, else vary them"
 
 
 def _separate_after_all(scenario: Scenario) -> Iterator[str]:
@@ -159,8 +157,3 @@ def _classes(labels: Tensor) -> set[int]:
 def _digest(task: Task) -> str:
     content = [(tensor + 0).numpy() for tensor in task.train]
     return hashlib.sha256(b"".join(repr(a.shape).encode() + a.tobytes() for a in content)).hexdigest()
-
-
-def _listed(things: Sequence[object]) -> str:
-    shown = ", ".join(map(str, things[:NAMED]))
-    return shown if len(things) <= NAMED else f"{shown} and {len(things) - NAMED} more"

@@ -10,7 +10,7 @@ from torch import Tensor
 from kancl.errors import InputError
 from scenarios.fields import description_faults, kind_faults
 from scenarios.operators import operator_faults
-from scenarios.task import Scenario, Task
+from scenarios.task import Scenario, Task, listed
 
 ROWS_AT_ONCE = 4096
 FEW = 8
@@ -204,8 +204,8 @@ def _target_remedy(y: Tensor) -> str:
 
 def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
     outputs = scenario.outputs or 0
-    active = tuple(range(outputs)) if task.active is None else task.active
-    if not active or len(set(active)) < len(active) or not set(active) <= set(range(outputs)):
+    active = task.active
+    if active is not None and (not active or len(set(active)) < len(active) or not 0 <= min(active) <= max(active) < outputs):
         yield f"task {task.name!r}: active must name different output units below {outputs}, got {task.active}"
         return
     for part in ("train", "test"):
@@ -216,9 +216,14 @@ def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
         if scenario.loss == "mse":
             if not bool(y.isfinite().all()):
                 yield f"{where}: targets hold NaN or infinity in {_broken(y)} samples; leave these out"
-        elif not set(y.unique().tolist()) <= set(active):
-            wrong = sorted(set(y.unique().tolist()) - set(active))
-            yield f"{where}: labels {wrong} are not among the active output units {list(active)}"
+        else:
+            labels = y.unique().tolist()
+            wrong = [label for label in labels if (label not in active if active is not None else not 0 <= label < outputs)]
+            if wrong:
+                units = f"active output units {listed(active)}" if active is not None else f"{outputs} output units from 0"
+                ids = min(wrong) < 0 or max(wrong) >= outputs
+                remedy = "; leave samples without a label out, or number the labels by scenarios.remap" if ids else ""
+                yield f"{where}: labels {listed(wrong)} are not among the {units}{remedy}"
 
 
 def _broken(values: Tensor) -> str:

@@ -8,7 +8,7 @@ from numbers import Integral
 from torch import Tensor
 
 from scenarios.objectives import OBJECTIVES
-from scenarios.task import Advice, Scenario, Task
+from scenarios.task import MOST_OUTPUTS, Advice, Scenario, Task
 
 
 def kind_faults(scenario: Scenario) -> Iterator[str]:
@@ -28,6 +28,8 @@ def kind_faults(scenario: Scenario) -> Iterator[str]:
     outputs: object = scenario.outputs
     if scenario.tasks and not (isinstance(outputs, Integral) and int(outputs) >= 1):
         yield f"outputs must be a whole number of at least 1, got {outputs!r}"
+    elif isinstance(outputs, Integral) and int(outputs) > MOST_OUTPUTS:
+        yield f"outputs must be at most {MOST_OUTPUTS:,}, got {int(outputs):,}; scenarios.remap numbers labels that are ids"
     yield from _advice_faults(scenario.advice)
     if not _maps_to(scenario.files, str):
         yield f"files must give a SHA-256 as text for every file's name, got {scenario.files!r}"

@@ -1,6 +1,6 @@
 """What a scenario is: an ordered sequence of tasks with its loss, its scores and its incremental setting."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import index
 from typing import Any, Literal
@@ -16,6 +16,12 @@ Loss = Literal["mse", "cross-entropy"]
 Operator = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 """Takes a network u and inputs x (S, B, I); returns what is trained to meet the training targets, (S, B, R)."""
 Setting = Literal["domain", "class", "task"]
+MOST_IDLE = 100
+"""Output units that may be no sample's label where ``outputs`` is not declared; more, and labels are taken for ids."""
+MOST_OUTPUTS = 1 << 20
+"""Far beyond the classes of every published data set; a network of more would not fit into memory."""
+NAMED = 5
+"""Things that one line names one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +92,8 @@ class Scenario:
     Args:
         tasks: in the order in which they are learned.
         loss: ``mse`` for regression (scored by RMSE) or ``cross-entropy`` for classification (scored by accuracy).
-        outputs: output units of the network; taken from the tasks if not given.
+        outputs: output units of the network; taken from the tasks if not given: of a classification one for every number up
+            to the largest label, which is refused where more than 100 of them would be idle (:func:`scenarios.remap`).
         setting: what changes from task to task: the inputs (domain), the set of classes (class), or the head (task). Tasks
             name their ``active`` outputs in the last setting and only there: knowing them at test time gives the task away.
         domain: the range (low, high) of every input, for grids; taken from the inputs of all tasks and of pretraining if
@@ -153,8 +160,32 @@ class Scenario:
         parts = ("train", "test") if self.operator is None else ("test",)  # the training targets are then the operator's
         targets = [getattr(task, part)[1] for task in (*self.tasks, *self.pretrain) for part in parts]
         if self.loss == "cross-entropy":
-            return 1 + max((int(y.max()) for y in targets if y.numel() and not y.is_floating_point()), default=0)
+            return _units_for([y for y in targets if not y.is_floating_point()])
         return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)
+
+
+def _units_for(labels: Sequence[Tensor]) -> int:
+    """Return one output unit for every number up to the largest label.
+
+    Raises:
+        InputError: labels are ids, so that nearly all of these units would be idle.
+    """
+    used = sorted({label for y in labels for label in y.unique().tolist() if label >= 0})
+    count = used[-1] + 1 if used else 1
+    idle = count - len(used)
+    if idle > MOST_IDLE:
+        raise InputError(
+            f"labels {listed(used)} would take {count:,} output units, one for every number from 0, and {idle:,} of them would "
+            "be idle; number them from 0, the same way for all tasks and seeds: write Scenario(remap(tasks), ...), with "
+            "'from scenarios import remap'" + (f"; who means all of them says outputs={count}" if count <= MOST_OUTPUTS else "")
+        )
+    return count
+
+
+def listed(things: Sequence[object]) -> str:
+    """Return the first few of things by name, and how many more there are."""
+    shown = ", ".join(map(str, things[:NAMED]))
+    return shown if len(things) <= NAMED else f"{shown} and {len(things) - NAMED:,} more"
 
 
 def _tensor(value: Any, name: str, what: str) -> Tensor:

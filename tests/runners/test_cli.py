@@ -188,7 +188,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mismatching lengths": (("tasks.py:misfit",), ("second", "7 inputs but 12 targets")),
     "mismatching columns": (("tasks.py:columns",), ("second", "3 columns")),
     "NaN data": (("tasks.py:nan",), ("second", "NaN", "12 of 12")),
-    "labels out of range": (("tasks.py:labels",), ("labels [10, 11]",)),
+    "labels out of range": (("tasks.py:labels",), ("labels 10, 11 are not",)),
     "seeds of other shapes": (("tasks.py:uneven",), ("equal shapes",)),
     "advice of an unknown optimiser": (("tasks.py:advises_rmsprop", "--architectures", "mlp"), ("rmsprop",)),
     "advice of the wrong type": (("tasks.py:advises_text",), ("lr", "fast")),

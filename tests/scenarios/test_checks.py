@@ -112,6 +112,10 @@ FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
         lambda: classification(Task("a", (numbers()[0], torch.ones(6)), classes([0, 1], 100)), outputs=2),
         r"task 'a', train: targets must be class numbers of shape \(N,\), got float32",
     ),
+    "more outputs than anybody has": (
+        lambda: classification(labelled([0, 1]), outputs=10**9),
+        r"outputs must be at most 1,048,576, got 1,000,000,000; scenarios\.remap",
+    ),
     "one-hot classes": (
         lambda: classification(Task("a", (numbers()[0], torch.ones(6, 2).long()), classes([0, 1], 100)), outputs=2),
         r"task 'a', train: targets must be class numbers of shape \(N,\), got int64 of shape \(6, 2\)",
@@ -134,12 +138,15 @@ FAULTS: dict[str, tuple[Callable[[], Scenario], str]] = {
     ),
     "labels above the outputs": (
         lambda: classification(labelled([0, 1, 7]), outputs=2),
-        r"task 'digits', train: labels \[7\] are not among the active output units \[0, 1\]",
+        r"task 'digits', train: labels 7 are not among the 2 output units from 0; .* scenarios\.remap",
     ),
-    "negative labels": (lambda: classification(labelled([0, -1])), r"train: labels \[-1\] are not among"),
+    "negative labels": (
+        lambda: classification(labelled([0, -1])),
+        r"train: labels -1 are not among the 2 output units from 0; leave samples without a label out",
+    ),
     "labels outside the head": (
         lambda: classification(labelled([2, 3], test=[2, 0], active=(2, 3)), outputs=4),
-        r"task 'digits', test: labels \[0\] are not among the active output units \[2, 3\]",
+        r"task 'digits', test: labels 0 are not among the active output units 2, 3",
     ),
     "no active unit": (lambda: classification(labelled([0, 1], active=()), outputs=2), r"active must name"),
     "an active unit twice": (
