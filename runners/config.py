@@ -10,13 +10,17 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 import tyro
 
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 FORMAT = 2
 """Number of the stored format; a change of what a configuration means gets a new one."""
@@ -175,7 +179,7 @@ class Cell:
 
         return {**self.asked, "strategy": label_of(self.asked["strategy"])}
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
         config = _without(_without(self.to_json(), "asked"), "data_root")
@@ -309,7 +313,7 @@ def parse_seeds(text: int | str) -> tuple[int, ...]:
 
 def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:
     """Return the policy from what the user said, the scenario's numbers for that optimiser, and the defaults."""
-    from pydantic import TypeAdapter, ValidationError  # on use: slow to import
+    from pydantic import ValidationError  # on use: slow to import
 
     optimizer = said.get("optimizer") or advised_optimizer
     if optimizer not in POLICIES:
@@ -322,15 +326,23 @@ def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: s
         values |= given
     if "epochs" in values and "batch_size" not in values and optimizer != "lbfgs":
         values["batch_size"] = 32  # an epoch of one full batch would be a single step
-    types = get_type_hints(Policy)
+    adapters = _policy_adapters()
     for key, value in values.items():
-        if key not in types:
-            raise InputError(f"unknown policy setting {key!r}; known: {', '.join(types)}")
+        if key not in adapters:
+            raise InputError(f"unknown policy setting {key!r}; known: {', '.join(adapters)}")
         try:
-            values[key] = TypeAdapter(types[key]).validate_python(value)
+            values[key] = adapters[key].validate_python(value)
         except ValidationError as error:
             raise InputError(f"policy setting {key}={value!r}: {error.errors()[0]['msg']}") from error
     return Policy(**values)
+
+
+@cache
+def _policy_adapters() -> "dict[str, TypeAdapter[Any]]":
+    """Return what reads each setting of a policy."""
+    from pydantic import TypeAdapter  # on use: slow to import
+
+    return {key: TypeAdapter(kind) for key, kind in get_type_hints(Policy).items()}
 
 
 def cell_from_json(config: Mapping[str, Any]) -> Cell:

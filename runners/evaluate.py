@@ -1,10 +1,12 @@
 """Scores of a stack of networks on the test samples of all tasks, in one batched forward pass."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.func import functional_call
 
@@ -20,6 +22,27 @@ Answers = Callable[[int], Mapping[str, Tensor] | None]
 """Gives the parameters that answer for a task; None where they are the network's own."""
 
 
+@dataclass(frozen=True, eq=False)
+class Group:
+    """K tasks with n test samples each, which are scored in one call as K S seeds with one task would be.
+
+    Args:
+        tasks: their numbers, from 0.
+        places: where their samples are among those of all tasks.
+        y, mask: their targets, and the active output units if the scenario names any.
+    """
+
+    tasks: list[int]
+    places: slice | Int[Tensor, "M"]
+    y: Shaped[Tensor, "KS n ..."]
+    mask: Bool[Tensor, "KS n O"] | None
+
+    def outputs(self, of_all: Float[Tensor, "S N O"]) -> Float[Tensor, "KS n O"]:
+        """Return the outputs on the group's samples."""
+        own = of_all[:, self.places] if isinstance(self.places, slice) else of_all.index_select(1, self.places)
+        return own.reshape(*self.y.shape[:2], -1)
+
+
 class Evaluator:
     """Prepared once per run, since the test samples do not change."""
 
@@ -28,26 +51,30 @@ class Evaluator:
         self.most = max(1, CHUNK // (len(stream.seeds) * stream.inputs))
         self.sizes = [samples.x.shape[1] for samples in stream.test]
         # All at once where that is little; else task by task, since to put them together would be to copy them.
-        sets = [union(stream.test)] if sum(self.sizes) <= self.most else stream.test
+        together = sum(self.sizes) <= self.most
+        sets = [union(stream.test)] if together else stream.test
         self.parts = [part for samples in sets for part in samples.x.split(self.most, dim=1)]
+        self.groups = list(_groups(stream, self.sizes, together))
 
     @torch.no_grad()
-    def scores(self, network: Network, answers: Answers = lambda task: None) -> dict[str, Float[np.ndarray, "S T"]]:
+    def scores(self, network: Network, answers: Answers | None = None) -> dict[str, Float[np.ndarray, "S T"]]:
         """Return every score of every task, by name."""
         network.eval()  # for third-party networks that behave differently in training
-        outputs = list(torch.cat([network(part) for part in self.parts], dim=1).split(self.sizes, dim=1))
-        for task, samples in enumerate(self.stream.test):
-            own = answers(task)
+        outputs = torch.cat([network(part) for part in self.parts], dim=1)
+        for task, places in enumerate(_places(self.sizes)):
+            own = None if answers is None else answers(task)
             if own is not None:
-                chunks = samples.x.split(self.most, dim=1)
-                outputs[task] = torch.cat([functional_call(network, dict(own), (chunk,)) for chunk in chunks], dim=1)
+                chunks = self.stream.test[task].x.split(self.most, dim=1)
+                outputs[:, places] = torch.cat([functional_call(network, dict(own), (chunk,)) for chunk in chunks], dim=1)
         network.train()
-        columns: dict[str, list[Tensor]] = {name: [] for name in self.stream.objective.scores}
-        for samples, part in zip(self.stream.test, outputs, strict=True):
-            mask = self.stream.mask(samples.task)
-            for name, score in self.stream.objective.scores.items():
-                columns[name].append(score.compute(part, samples.y, None if mask is None else mask.expand_as(part)))
-        return {name: torch.stack(values, 1).double().cpu().numpy() for name, values in columns.items()}
+        seeds, scores = len(self.stream.seeds), self.stream.objective.scores
+        found = {name: np.empty((seeds, len(self.sizes))) for name in scores}
+        for group in self.groups:
+            part = group.outputs(outputs)
+            for name, score in scores.items():
+                values = score.compute(part, group.y, group.mask)
+                found[name][:, group.tasks] = values.double().cpu().numpy().reshape(seeds, -1)
+        return found
 
     @torch.no_grad()
     def function(self, network: Network) -> Float[np.ndarray, "S P O"] | None:
@@ -59,6 +86,32 @@ class Evaluator:
         outputs = network(x.expand(len(self.stream.seeds), -1, -1)).cpu().numpy()
         network.train()
         return outputs
+
+
+def _places(sizes: list[int]) -> list[slice]:
+    """Return where each task's samples are among those of all."""
+    ends = list(accumulate(sizes))
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _groups(stream: Stream, sizes: list[int], together: bool) -> Iterator[Group]:
+    """Yield the tasks of each size as one group, or every task as its own."""
+    places, seeds = _places(sizes), len(stream.seeds)
+    alike: dict[int, list[int]] = {}
+    for task, size in enumerate(sizes):
+        alike.setdefault(size if together else -task, []).append(task)
+    for tasks in alike.values():
+        samples = union([stream.test[task] for task in tasks])
+        n = sizes[tasks[0]]
+        where: slice | Tensor = places[tasks[0]]
+        if len(tasks) == len(sizes):
+            where = slice(None)
+        elif len(tasks) > 1:
+            where = torch.cat([torch.arange(places[task].start, places[task].stop) for task in tasks]).to(stream.device)
+        mask = stream.mask(samples.task)
+        if mask is not None:
+            mask = mask.expand(seeds, *mask.shape).reshape(seeds * len(tasks), n, -1)
+        yield Group(tasks, where, samples.y.reshape(seeds * len(tasks), n, *samples.y.shape[2:]), mask)
 
 
 def evaluation_steps(steps: int, count: int) -> list[int]:

@@ -16,10 +16,14 @@ from runners.train import build_network
 
 ROUNDS = 5
 BLOCK = 0.005
-"""Seconds of steps per cell and round."""
+"""Seconds of steps per cell and round, where the cells are few."""
+TOTAL = 3.0
+"""Seconds of steps for all cells and rounds: where the cells are many, each one's turns are shorter."""
 
 
-def step_seconds(cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, block: float = BLOCK) -> list[float]:
+def step_seconds(
+    cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, block: float = BLOCK, total: float = TOTAL
+) -> list[float]:
     """Return the median seconds that one training step of each cell takes per network: a step of the stack divided by S.
 
     Steps are those of the first task, on networks of their own: forward, backward, optimiser, and what the strategy does at
@@ -30,6 +34,7 @@ def step_seconds(cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, bl
         cells: of one scenario and the same seeds.
         stream: theirs, on the device to train on.
         rounds, block: how often each has its turn, and for how many seconds.
+        total: seconds of all turns together; more cells than fit get shorter turns, of one step at the least.
     """
     contenders = {}
     for number, cell in enumerate(cells):
@@ -41,7 +46,8 @@ def step_seconds(cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, bl
         except Exception:  # of a plug-in, or memory; the cell itself fails with it, and says so
             continue
         contenders[number] = Contender(cell.key, run, networks=len(cell.seeds))
-    timings = dict(zip(contenders, race(list(contenders.values()), rounds, block), strict=True))
+    turn = min(block, total / (rounds * max(1, len(contenders))))
+    timings = dict(zip(contenders, race(list(contenders.values()), rounds, turn), strict=True))
     return [timings[number].median if number in timings else float("nan") for number in range(len(cells))]
 
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kancl import options
 from kancl.errors import InputError
 from kancl.options import LATER, Spec, build, complete, parse_spec, resolve, schema, show_type
 from kancl.registry import Registry
@@ -608,3 +609,17 @@ def test_what_a_builder_raises_becomes_a_refusal_with_its_place(end: BaseExcepti
 
     with pytest.raises(InputError, match=rf"mine failed with {type(end).__name__}: {end} \(.*{Path(__file__).name}:\d+\)"):
         build(builder, Spec("mine"))
+
+
+def test_types_that_are_equal_and_read_otherwise_are_kept_apart() -> None:
+    def first(value: int | float = 0) -> None: ...
+    def second(value: float | int = 0) -> None: ...
+    def third(value: Literal[1] = 1) -> None: ...
+    def fourth(value: Literal[True] = True) -> None: ...
+
+    parameters = [schema(builder)["value"] for builder in (first, second, third, fourth, first)]
+    adapters = [options._adapter("a", "value", parameter) for parameter in parameters]
+    assert adapters[4] is adapters[0]  # made once: a sweep asks for each option thousands of times
+    assert len({id(adapter) for adapter in adapters}) == 4
+    assert [adapter.validate_python("2") for adapter in adapters[:2]] == [2, 2]
+    assert (type(adapters[2].validate_python(1)), adapters[3].validate_python(True)) == (int, True)
