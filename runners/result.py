@@ -30,6 +30,8 @@ class Result:
         step_seconds: measured time of a training step per network (see :mod:`runners.step_time`); NaN if it was not measured.
         seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
         locality: the locality record, if the cell asked for one.
+        input_offset: what was subtracted from the inputs of each seed before they were converted to the cell's number format
+            (:mod:`scenarios.precision`); None where nothing was. ``plot_x`` has it in.
         remarks: what a reader has to know of these numbers, for example that a strategy equals naive.
     """
 
@@ -56,6 +58,7 @@ class Result:
     plot_target: Float[np.ndarray, "P O"] | None = None
     locality: Locality | None = None
     remarks: tuple[str, ...] = ()
+    input_offset: Float[np.ndarray, "S I"] | None = None
 
     @property
     def score(self) -> str:
@@ -85,6 +88,8 @@ class Result:
             arrays |= {f"R/{name}": self.R[name], f"null/{name}": self.null[name], f"curves/{name}": self.curves[name]}
         if self.remarks:
             arrays["remarks"] = np.array(self.remarks, dtype=str)
+        if self.input_offset is not None:
+            arrays["input_offset"] = self.input_offset
         if self.functions is not None and self.plot_x is not None and self.plot_target is not None:
             arrays |= {"functions": self.functions, "plot_x": self.plot_x, "plot_target": self.plot_target}
         return arrays if self.locality is None else arrays | self.locality.to_arrays()
@@ -116,5 +121,6 @@ class Result:
             plot_x=arrays.get("plot_x"),
             plot_target=arrays.get("plot_target"),
             locality=Locality.from_arrays(arrays),
+            input_offset=arrays.get("input_offset"),
             remarks=tuple(str(remark) for remark in arrays.get("remarks", ())),
         )

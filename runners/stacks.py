@@ -19,6 +19,7 @@ class Stacks:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.kept: dict[str, Stream] = {}
+        self.remarks: dict[str, None] = {}  # what a user has to know of the streams that were built, each once
 
     def of(self, cell: Cell) -> Stream:
         """Return the stream of a cell, in main memory."""
@@ -30,6 +31,7 @@ class Stacks:
         if place not in self.kept:
             self._forget(0)
             stream = stack(scenario, seeds, getattr(torch, dtype), Path(data_root))
+            self.remarks |= dict.fromkeys(f"{scenario.label}: {remark}" for remark in stream.remarks)
             self._forget(_size(stream))
             self.kept[place] = stream
         return self.kept[place]

@@ -14,9 +14,19 @@ from kancl.options import Spec
 from runners.samples import Piles, Samples, moved, union
 from scenarios import Advice, Scenario, Task, build_scenario
 from scenarios.build import DATA_ROOT
+from scenarios.cautions import large_inputs
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
 from scenarios.operators import same_operator
-from scenarios.task import Operator
+from scenarios.precision import (
+    check_targets,
+    merged_remark,
+    merged_samples,
+    null_remarks,
+    offset_to_take_out,
+    shift_remarks,
+    without_offset,
+)
+from scenarios.task import Operator, listed
 
 __all__ = ["Samples", "Stream", "stack"]
 
@@ -31,7 +41,9 @@ class Stream:
     all units always are. ``null`` gives, per score, what each task's best constant predictor reaches on its test samples; it
     is fitted to the task's training targets, or, where these are the values of an operator, to the test targets.
     ``pretrain`` holds the samples of all tasks of pretraining. ``blur`` and ``files`` are the scenario's, and so is
-    ``operator``, the same for all seeds: what is trained instead of the outputs.
+    ``operator``, the same for all seeds: what is trained instead of the outputs. ``offset`` was subtracted from the inputs,
+    their ranges and ``plot_x`` before they were converted (:mod:`scenarios.precision`); None where nothing was. ``remarks``
+    are what a user has to know of the numbers.
     """
 
     seeds: tuple[int, ...]
@@ -52,6 +64,8 @@ class Stream:
     blur: float = 0.0
     files: Mapping[str, str] = field(default_factory=dict)
     operator: Operator | None = None
+    offset: Float[Tensor, "S I"] | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -101,7 +115,8 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
     first = build(seeds[0])
     if not _equal(first, build(seeds[0])):
         raise InputError(f"{spec.label}: seed {seeds[0]} gave other data when built again; draw every number from the seed")
-    piles, about = Piles(len(seeds), dtype), []
+    piles, about, merged = Piles(len(seeds), dtype), [], []
+    hints: list[str] = []
     for seed in seeds:
         scenario = first if seed == seeds[0] else build(seed)
         ours, theirs = _form(first), _form(scenario)
@@ -115,30 +130,45 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
                 f"{spec.label}: seeds are trained side by side with one operator, but those of seeds {seeds[0]} and {seed} "
                 "give different values; let what differs be an input of the samples"
             )
-        piles.add(_tensors(scenario))
-        about.append(_About.of(scenario, dtype))
+        try:
+            offset = offset_to_take_out(scenario, dtype)
+            check_targets(scenario, dtype)
+        except InputError as error:
+            raise InputError(f"{spec.label}: {error}") from error
+        learned = without_offset(scenario, offset)
+        piles.add(_tensors(learned))
+        about.append(_About.of(scenario, offset, dtype))
+        merged.append(merged_samples(learned, dtype))
+        hints = hints or [f"{hint} (see kancl scenario check)" for hint in large_inputs(learned)]
+        del learned
         del scenario  # or it would still be there while the next one is built
-    return _stream(first, seeds, piles.stacked(), about)
+    remarks = (*_said(seeds, [own.remarks for own in about]), *merged_remark(seeds, merged, dtype), *hints)
+    return replace(_stream(first, seeds, piles.stacked(), about), remarks=remarks)
 
 
 @dataclass(frozen=True, eq=False)
 class _About:
-    """What is kept of one seed's scenario beside its samples: best constants by task, range, names, curve, files."""
+    """What is kept of one seed's scenario beside its samples: best constants by task, range without offset, offset, names,
+    curve, files, remarks."""
 
     constants: list[Tensor]
     low: Tensor
     high: Tensor
+    offset: Tensor
     names: tuple[str, ...]
     curve: tuple[Tensor, Tensor] | None
     files: Mapping[str, str]
+    remarks: tuple[str, ...]
 
     @staticmethod
-    def of(scenario: Scenario, dtype: torch.dtype) -> "_About":
+    def of(scenario: Scenario, offset: Tensor, dtype: torch.dtype) -> "_About":
         fitted = [(task.train if scenario.operator is None else task.test)[1] for task in scenario.tasks]
-        constants = [best_constant(scenario.loss, targets, scenario.outputs or 0)[0].to(dtype) for targets in fitted]
-        low, high = (end.to(dtype) for end in scenario.input_range())
-        names = tuple(task.name for task in scenario.tasks)
-        return _About(constants, low, high, names, _curve(scenario, dtype), scenario.files)
+        best = [best_constant(scenario.loss, targets, scenario.outputs or 0)[0] for targets in fitted]
+        constants = [constant.to(dtype) for constant in best]
+        low, high = ((end - offset).to(dtype) for end in scenario.input_range())
+        names, curve = tuple(task.name for task in scenario.tasks), _curve(scenario, offset, dtype)
+        remarks = (*shift_remarks(offset, dtype), *null_remarks(scenario, best, dtype))
+        return _About(constants, low, high, offset, names, curve, scenario.files, remarks)
 
 
 def _stream(first: Scenario, seeds: tuple[int, ...], tensors: list[Tensor], about: list[_About]) -> Stream:
@@ -150,6 +180,7 @@ def _stream(first: Scenario, seeds: tuple[int, ...], tensors: list[Tensor], abou
     same_names = all(own.names == about[0].names for own in about)
     constants = [torch.stack([own.constants[number] for own in about]) for number in range(tasks)]
     plot_x, plot_target = _plot([own.curve for own in about])
+    offsets = torch.stack([own.offset for own in about])
     return Stream(
         seeds=seeds,
         names=about[0].names if same_names else tuple(f"task {number + 1}" for number in range(tasks)),
@@ -169,7 +200,15 @@ def _stream(first: Scenario, seeds: tuple[int, ...], tensors: list[Tensor], abou
         blur=first.blur,
         files={name: digest for own in about for name, digest in own.files.items()},
         operator=first.operator,
+        offset=offsets if bool(offsets.any()) else None,
     )
+
+
+def _said(seeds: tuple[int, ...], remarks: list[tuple[str, ...]]) -> Iterator[str]:
+    """Yield every remark once, with the seeds that it is about where it is not about all."""
+    for text in dict.fromkeys(text for own in remarks for text in own):
+        about = [seed for seed, own in zip(seeds, remarks, strict=True) if text in own]
+        yield text if len(about) == len(seeds) else f"seed{'s' * (len(about) > 1)} {listed(about)}: {text}"
 
 
 def _numbered(pairs: list[tuple[Tensor, Tensor]], first: int = 0) -> list[Samples]:
@@ -222,19 +261,19 @@ def _null_scores(
     return null
 
 
-def _curve(scenario: Scenario, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
+def _curve(scenario: Scenario, offset: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
     """Return points and values of a one-dimensional target."""
     if scenario.target is None or scenario.inputs != 1:
         return None
     low, high = scenario.input_range()
-    x = torch.linspace(low.item(), high.item(), PLOT_POINTS)[:, None]
+    x = torch.linspace(low.item(), high.item(), PLOT_POINTS, dtype=scenario.tasks[0].train[0].dtype)[:, None]
     try:
         y = scenario.target(x)
     except Exception as error:  # the user's own code
         raise InputError(f"target failed on the domain: {type(error).__name__}: {error}") from error
     if tuple(y.shape) != (PLOT_POINTS, scenario.outputs):
         raise InputError(f"target gave shape {tuple(y.shape)} for inputs {tuple(x.shape)}, expected (N, {scenario.outputs})")
-    return x.to(dtype), y.to(dtype)
+    return (x - offset).to(dtype) if offset.any() else x.to(dtype), y.to(dtype)
 
 
 def _plot(curves: list[tuple[Tensor, Tensor] | None]) -> tuple[Tensor | None, Tensor | None]:

@@ -238,7 +238,17 @@ def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, c
         seconds=record.seconds,
         steps=record.steps,
         functions=np.stack(record.functions, 1) if record.functions else None,
-        plot_x=None if stream.plot_x is None else stream.plot_x.cpu().numpy(),
+        plot_x=_plot_x(stream),
         plot_target=None if stream.plot_target is None else stream.plot_target.numpy(),
         locality=locality,
+        input_offset=None if stream.offset is None else stream.offset.numpy(),
     )
+
+
+def _plot_x(stream: Stream) -> np.ndarray | None:
+    """Return the points of the function figure as the scenario means them."""
+    if stream.plot_x is None:
+        return None
+    x = stream.plot_x.cpu()
+    # All seeds have the same points, hence the same offset.
+    return (x if stream.offset is None else x.double() + stream.offset[:1]).numpy()

@@ -9,6 +9,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from kancl.errors import InputError
+from scenarios.objectives import best_constant
+from scenarios.precision import (
+    check_targets,
+    merged_remark,
+    merged_samples,
+    null_remarks,
+    offset_to_take_out,
+    shift_remarks,
+    without_offset,
+)
 from scenarios.task import Scenario, Task, listed
 
 LARGE_INPUT = 100.0
@@ -28,7 +39,8 @@ WORK = 200_000_000
 def cautions(scenario: Scenario) -> Iterator[str]:
     """Yield what is odd about the data of a scenario that can be run."""
     yield from _constant_inputs(scenario)
-    yield from _large_inputs(scenario)
+    yield from large_inputs(scenario)
+    yield from _single_precision(scenario)
     if scenario.loss == "mse":
         yield from _target_scale(scenario)
     else:
@@ -51,10 +63,26 @@ def _constant_inputs(scenario: Scenario) -> Iterator[str]:
         yield f"inputs {listed(constant)} never vary over the training samples; leave them out"
 
 
-def _large_inputs(scenario: Scenario) -> Iterator[str]:
+def large_inputs(scenario: Scenario) -> Iterator[str]:
+    """Yield a line where inputs are far larger than what initial weights are made for."""
     largest = max(float(part[0].abs().max()) for task in scenario.tasks for part in (task.train, task.test))
     if largest > LARGE_INPUT:
         yield f"inputs reach {largest:.3g}; bring them to about [-1, 1], by the same formula for all tasks"
+
+
+def _single_precision(scenario: Scenario) -> Iterator[str]:
+    """Tell what a run in float32, the usual one, does with the numbers."""
+    fitted = [(task.train if scenario.operator is None else task.test)[1] for task in scenario.tasks]
+    best = [best_constant(scenario.loss, y, scenario.outputs or 0)[0] for y in fitted]
+    try:
+        check_targets(scenario, torch.float32)
+        offset = offset_to_take_out(scenario, torch.float32)
+    except InputError as error:
+        yield str(error)
+        return
+    yield from shift_remarks(offset, torch.float32)
+    yield from null_remarks(scenario, best, torch.float32)
+    yield from merged_remark([0], [merged_samples(without_offset(scenario, offset), torch.float32)], torch.float32)
 
 
 def _target_scale(scenario: Scenario) -> Iterator[str]:

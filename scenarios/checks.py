@@ -138,9 +138,9 @@ def _target_faults(scenario: Scenario) -> Iterator[str]:
 
 
 def _leaks(scenario: Scenario) -> Iterator[str]:
-    known = {row for task in _different(_all_tasks(scenario)) for row in _rows(task.train[0])}
+    known = {row for task in _different(_all_tasks(scenario)) for row in rows_of(task.train[0])}
     for task in _different(scenario.tasks):
-        shared = sum(row in known for row in _rows(task.test[0]))
+        shared = sum(row in known for row in rows_of(task.test[0]))
         if shared:
             yield (
                 f"task {task.name!r}: {shared} of {len(task.test[0])} test samples are also training samples, of this task or "
@@ -230,7 +230,7 @@ def _broken(values: Tensor) -> str:
     return f"{int((~values.isfinite()).any(1).sum())} of {len(values)}"
 
 
-def _rows(x: Tensor) -> Iterator[bytes]:
+def rows_of(x: Tensor) -> Iterator[bytes]:
     """Yield what tells a sample from every other: its numbers, or a digest of them where they are many."""
     for part in x.detach().split(ROWS_AT_ONCE):
         for row in (part.to(torch.float64) + 0.0).numpy():  # + 0.0: -0.0 is 0.0

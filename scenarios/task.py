@@ -154,7 +154,8 @@ class Scenario:
             low = torch.stack([x.amin(0).double() for x in inputs]).amin(0)
             high = torch.stack([x.amax(0).double() for x in inputs]).amax(0)
         flat = low == high
-        return torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
+        room = torch.where(low.abs() < 2.0**52, 0.5, low.abs() * 2.0**-20)  # beyond that a half is lost in rounding
+        return torch.where(flat, low - room, low), torch.where(flat, high + room, high)
 
     def _outputs_of_tasks(self) -> int:
         parts = ("train", "test") if self.operator is None else ("test",)  # the training targets are then the operator's

@@ -31,6 +31,7 @@ def stream_of_seed(stream: Stream, s: int) -> Stream:
         train=tuple(map(cut, stream.train)),
         test=tuple(map(cut, stream.test)),
         null={name: values[own] for name, values in stream.null.items()},
+        offset=None if stream.offset is None else stream.offset[own],
     )
 
 

@@ -67,7 +67,7 @@ class Run(Request):
         with screen:
             stacks = Stacks()
             cells, out = prepare(self.requests(), self.out, screen, screen.say, self.device, stacks)
-            for line in data_files(cells):
+            for line in (*data_files(cells), *stacks.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)
             outcome = run(cells, Store(out), screen, self.device, stacks, tracking)
