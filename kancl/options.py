@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
 from kancl.registry import Builder, Registry, place_of
 
 if TYPE_CHECKING:
@@ -119,8 +119,10 @@ def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
         return builder(**reserved, **typed)
     except InputError as error:
         raise InputError(f"{spec.name}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{spec.name} failed with {type(error).__name__}: {error}{place_in(error, builder)}") from error
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        raise InputError(f"{spec.name} failed with {one_line(error)}{place_in(error, builder)}") from error
 
 
 def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> Spec:
@@ -159,7 +161,7 @@ def _parameters(builder: Builder) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(builder, eval_str=True).parameters
     except Exception as error:  # evaluating a textual annotation runs the user's text
-        raise InputError(f"the signature of {_name(builder)} cannot be read: {type(error).__name__}: {error}") from error
+        raise InputError(f"the signature of {_name(builder)} cannot be read: {one_line(error)}") from error
 
 
 def _argument_faults(builder: Builder, parameters: Mapping[str, inspect.Parameter], reserved: tuple[str, ...]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -91,11 +91,11 @@ class Registry:
             builder = point.load()
             if not callable(builder):
                 raise TypeError(f"expected a function, found {builder!r}")
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             package = point.dist.name if point.dist else "an installed package"
-            raise InputError(
-                f"{self.kind} {point.name!r} of {package} cannot be loaded: {type(error).__name__}: {error}"
-            ) from error
+            raise InputError(f"{self.kind} {point.name!r} of {package} cannot be loaded: {one_line(error)}") from error
         self._entries.setdefault(point.name, builder)
         return self._entries[point.name]
 
@@ -137,9 +137,11 @@ def _load_file(path: Path, kind: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[module_name]
-        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}{place_of(error, path)}") from error
+        if is_interrupt(error):
+            raise
+        raise InputError(f"{path} cannot be imported: {one_line(error)}{place_of(error, path)}") from error
     return module
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from runners.result import Result
 from runners.results import Entry
@@ -24,7 +25,7 @@ def cost_table(entries: Sequence[Entry]) -> Table:
     for name in costs_shown(entries[0].result):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in entries:
-        table.add_row(entry.labels["architecture"], entry.labels["strategy"], *costs_shown(entry.result).values())
+        table.add_row(Text(entry.labels["architecture"]), Text(entry.labels["strategy"]), *costs_shown(entry.result).values())
     return table
 
 

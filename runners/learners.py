@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
+from kancl.errors import Foreign
 from kancl.models import Network, copy_seed, take_seed
+from kancl.models.architecture import BACKWARD
 from runners.batches import Batch
 from runners.config import Policy
 from runners.optimizers import make_optimizer, set_rate
@@ -23,6 +25,9 @@ from scenarios.task import Operator
 LINE_SEARCH = 25
 """Evaluations that one line search may take. torch's default bounds them by the iterations asked for, so that one iteration
 at a time would have no line search at all: the step would stay at 0 for good as soon as the first trial is not accepted."""
+
+
+OPERATOR = Foreign("scenario", "its operator")
 
 
 class Learner(Protocol):
@@ -162,7 +167,10 @@ class SeedwiseLearner:
 
 def _trained(network: Network, batch: Batch, operator: Operator | None) -> Tensor:
     """Return what is trained to meet the batch's targets: the outputs, or the operator's values."""
-    return network(batch.x) if operator is None else operator(network, batch.x)
+    if operator is None:
+        return network(batch.x)
+    with OPERATOR:
+        return operator(network, batch.x)
 
 
 def _differentiate(
@@ -183,5 +191,6 @@ def _differentiate(
             roots.append(penalty)
             gradients.append(torch.ones_like(penalty))
     if roots:
-        torch.autograd.backward(roots, gradients)
+        with BACKWARD:
+            torch.autograd.backward(roots, gradients)
     return step, torch.stack(penalties).sum().detach() if penalties else None

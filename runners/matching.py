@@ -10,6 +10,7 @@ from kancl.errors import InputError
 from kancl.models import architectures, cost_of
 from kancl.models.matching import match_width, width_of
 from kancl.options import Spec, parse_spec
+from runners.blame import refusing
 from runners.config import Cell, Request
 from runners.memory import Memory
 from runners.step_time import step_seconds
@@ -94,7 +95,11 @@ def match_cells(
             continue
         place = "/".join([request.match, reference.key, replace(cell, strategy=reference.strategy).key])
         known = memory.get(place)
-        solved[asked] = Matched(**known) if known else _solve(cell, reference, name, request.match, stream)
+        if known:
+            solved[asked] = Matched(**known)
+        else:
+            with refusing(cell):
+                solved[asked] = _solve(cell, reference, name, request.match, stream)
         memory.put(place, vars(solved[asked]))
         tell(solved[asked])
     return [_with_width(cell, solved.get(cell.asked["architecture"])) for cell in cells]

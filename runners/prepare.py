@@ -9,12 +9,13 @@ from pathlib import Path
 from kancl.errors import InputError
 from runners.avalanche.checks import check_request
 from runners.config import Cell, Request
+from runners.listener import Heard, Listener
 from runners.matching import check_match, match_cells
 from runners.memory import Memory
 from runners.stacks import Stacks
 from runners.store import Store, describe
 from runners.stream import Stream
-from runners.sweep import Listener, expand
+from runners.sweep import expand
 from runners.tuning import check_tune, place_of_plan, plan_of, tune_cell
 
 MATCHING, TUNING = "matching.json", "tuning.json"
@@ -74,7 +75,9 @@ def prepare(
     with store.locked():
         if memory.entries and not store.keys():  # else it stands there, or the folder holds another experiment
             memory.save()
-        tune = partial(_tuned, reported=reported, memory=trials, listener=listener, tell=tell, device=device, stacks=stacks)
+        tune = partial(
+            _tuned, reported=reported, memory=trials, listener=Heard(listener), tell=tell, device=device, stacks=stacks
+        )
         ready = [tune(cell, request) for cell, request in cells]
     return list({cell.key: cell for cell in ready}.values()), folder
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from kancl import options
+from kancl.errors import is_interrupt
 from runners.bench.timing import Contender, Run, race
 from runners.blur import phase_batches
 from runners.config import Cell
@@ -29,6 +30,7 @@ def step_seconds(
     Steps are those of the first task, on networks of their own: forward, backward, optimiser, and what the strategy does at
     a step; for L-BFGS with its line search. A cell whose networks cannot be trained gets NaN; training it will tell why.
     So does one of another runner, which measures its own steps.
+    One that fails, at whatever step, takes nobody along.
 
     Args:
         cells: of one scenario and the same seeds.
@@ -36,19 +38,21 @@ def step_seconds(
         rounds, block: how often each has its turn, and for how many seconds.
         total: seconds of all turns together; more cells than fit get shorter turns, of one step at the least.
     """
-    contenders = {}
+    contenders = []
     for number, cell in enumerate(cells):
         if cell.runner != "native":
             continue
         try:
             run = _stepper(cell, stream)
             run(1)
-        except Exception:  # of a plug-in, or memory; the cell itself fails with it, and says so
+        except BaseException as error:  # of a plug-in, or memory; the cell itself fails with it, and says so
+            if is_interrupt(error):
+                raise
             continue
-        contenders[number] = Contender(cell.key, run, networks=len(cell.seeds))
+        contenders.append(Contender(str(number), run, networks=len(cell.seeds)))
     turn = min(block, total / (rounds * max(1, len(contenders))))
-    timings = dict(zip(contenders, race(list(contenders.values()), rounds, turn), strict=True))
-    return [timings[number].median if number in timings else float("nan") for number in range(len(cells))]
+    medians = {timing.name: timing.median for timing in race(contenders, rounds, turn)}
+    return [medians.get(str(number), float("nan")) for number in range(len(cells))]
 
 
 def _stepper(cell: Cell, stream: Stream) -> Run:

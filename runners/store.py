@@ -37,11 +37,14 @@ class CellStore:
 
     def begin(self, cell: Cell) -> None:
         """Make the folder and write down the configuration."""
+        self._make_folder()
+        write_json(self.folder / "config.json", cell.to_json())
+
+    def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{self.folder} cannot be made: {error.strerror}") from error
-        write_json(self.folder / "config.json", cell.to_json())
 
     def save_status(self, state: str, **more: Any) -> None:
         """Write the status: running, done or failed."""
@@ -107,9 +110,14 @@ class CellStore:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def save_failure(self, error: Exception) -> None:
-        """Write down why the cell failed."""
-        self.save_status("failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exception(error))
+    def save_failure(self, error: BaseException, said: str) -> None:
+        """Write down why the cell failed, as it is told and in full; also where the cell never began."""
+        try:
+            lines = traceback.format_exception(error)
+        except Exception as broken:  # it is made of what the exception's own class gives
+            lines = [*traceback.format_tb(error.__traceback__), f"{said} (no more can be told: {type(broken).__name__})\n"]
+        self._make_folder()
+        self.save_status("failed", error=said, traceback=lines)
 
 
 class Store:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from runners.samples import Piles, Samples, moved, union
 from scenarios import Advice, Scenario, Task, build_scenario
@@ -269,8 +269,10 @@ def _curve(scenario: Scenario, offset: Tensor, dtype: torch.dtype) -> tuple[Tens
     x = torch.linspace(low.item(), high.item(), PLOT_POINTS, dtype=scenario.tasks[0].train[0].dtype)[:, None]
     try:
         y = scenario.target(x)
-    except Exception as error:  # the user's own code
-        raise InputError(f"target failed on the domain: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # the user's own code
+        if is_interrupt(error):
+            raise
+        raise InputError(f"target failed on the domain: {one_line(error)}") from error
     if tuple(y.shape) != (PLOT_POINTS, scenario.outputs):
         raise InputError(f"target gave shape {tuple(y.shape)} for inputs {tuple(x.shape)}, expected (N, {scenario.outputs})")
     return (x - offset).to(dtype) if offset.any() else x.to(dtype), y.to(dtype)

@@ -6,20 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from kancl import options
-from kancl.errors import InputError, StorageError
+from kancl.errors import InputError, StorageError, is_interrupt, places_of
 from kancl.models import Network, architectures, check_architecture
 from kancl.options import Spec, parse_spec
 from runners.avalanche import AvalancheStrategy
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.strategies import make_strategy
+from runners.blame import PluginError, refusing, told
 from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
+from runners.listener import Heard, Listener
 from runners.pretraining import check_pretraining
 from runners.result import Result
 from runners.stacks import Stacks
@@ -28,21 +30,8 @@ from runners.store import CellStore, Store
 from runners.strategies import Strategy, strategies
 from runners.stream import Stream
 from runners.trackers import Tracking
-from runners.train import Progress, problem_of, run_cell
+from runners.train import problem_of, run_cell
 from scenarios import complete_scenario
-
-
-class Listener(Protocol):
-    """Hears what a sweep does; the command line draws it."""
-
-    def begin_cell(self, cell: Cell, number: int, count: int) -> None:
-        """A cell is about to run."""
-
-    def progress(self, progress: Progress) -> None:
-        """The cell got further."""
-
-    def end_cell(self, cell: Cell, outcome: str) -> None:
-        """A cell ended: done, stored (it had been done before), or what went wrong."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +93,27 @@ def expand(
         adjust: changes the cells.
         stacks: keeps the scenarios that were built for the check.
 
+    An architecture whose networks raise when they are tried stays, if there are others: its cells will fail, and tell why.
+
     Raises:
         InputError: anything that could not be run, before anything is.
     """
     cells: dict[str, Cell] = {}
     stacks = Stacks() if stacks is None else stacks
+    broken: dict[str, InputError] = {}
     for request in requests:
-        for cell in _cells_of(request.over(DEFAULTS), adjust, stacks):
+        for cell in _cells_of(request.over(DEFAULTS), adjust, stacks, broken):
             cells.setdefault(cell.key, cell)
     if not cells:
         raise InputError(
             "nothing to run: name a scenario before the options, e.g. kancl run gaussian-peaks --seeds 4 (see kancl list)"
         )
+    if all(cell.asked["architecture"] in broken for cell in cells.values()):
+        raise next(iter(broken.values()))
     return list(cells.values())
 
 
-def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
+def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str, InputError]) -> list[Cell]:
     assert request.seeds is not None
     assert request.dtype is not None
     assert request.evaluations is not None
@@ -150,7 +144,13 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks) -> list[Cell]:
                     data_root=str(request.data_root),
                 )  # fmt: skip
                 own.append(cell)
-            _check_network(own[-1], stream, {text: built for text, _, built in chosen})
+            try:
+                network = _checked_network(own[-1], stream)
+            except PluginError as error:
+                broken[own[-1].asked["architecture"]] = error
+                continue
+            with refusing(own[-1]):
+                _check_strategies(network, own[-1], stream, {text: built for text, _, built in chosen})
         cells += adjust(request, own, stream)
         del stream  # or it would still be there while the next one is built
     return cells
@@ -185,9 +185,13 @@ SEEN = 64
 """Samples on which two seeds' initial functions are compared."""
 
 
-def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy | AvalancheStrategy]) -> None:
-    """Build the networks and pass a few samples through, so that a misfit is met before anything runs."""
+def _checked_network(cell: Cell, stream: Stream) -> Network:
+    """Build the networks and pass a few samples through, so that a misfit is met before anything runs.
 
+    Raises:
+        PluginError: they raise.
+        InputError: they break the contract.
+    """
     problem, name = problem_of(cell, stream), cell.asked["architecture"]
 
     def build(seeds: tuple[int, ...], same_ranges: bool = False) -> Network:
@@ -196,14 +200,19 @@ def _check_network(cell: Cell, stream: Stream, chosen: Mapping[str, Strategy | A
         network: Network = options.build(architectures.get(cell.architecture.name), cell.architecture, problem=own)
         return network
 
-    network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
-    counts = [samples.x.shape[1] for samples in stream.train]
-    check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
+    with refusing(cell):
+        network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
+        counts = [samples.x.shape[1] for samples in stream.train]
+        check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
+    return network
+
+
+def _check_strategies(network: Network, cell: Cell, stream: Stream, chosen: Mapping[str, Strategy | AvalancheStrategy]) -> None:
     for text, strategy in chosen.items():
         try:
             _check_strategy(text, strategy, network, cell, stream)
         except InputError as error:  # one of many combinations: say which
-            raise InputError(f"{cell.asked['scenario']} / {name} / {text}: {error}") from error
+            raise InputError(f"{cell.asked['scenario']} / {cell.asked['architecture']} / {text}: {error}") from error
 
 
 def _check_strategy(text: str, strategy: Strategy | AvalancheStrategy, network: Network, cell: Cell, stream: Stream) -> None:
@@ -240,70 +249,81 @@ def run(
     Args:
         cells: what to run.
         store: where results are kept.
-        listener: hears how it goes.
+        listener: hears how it goes; what it raises ends its hearing, never a cell.
         device: where to train.
         stacks: the scenarios that were built before.
         tracking: the tools that are told what is measured.
+
+    Raises:
+        StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
     """
-    stacks = Stacks() if stacks is None else stacks
-    tracking = Tracking() if tracking is None else tracking
+    heard = Heard(listener)
+    sweep = _Sweep(cells, store, heard, device, stacks or Stacks(), tracking or Tracking())
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    latest: tuple[object, Stream] | None = None
-    times: dict[str, float] = {}
     with store.opened(cells):
         for number, cell in enumerate(cells, 1):
-            files = store.cell(cell.key)
-            stored = files.load_result()
-            listener.begin_cell(cell, number, len(cells))
-            if stored is not None:
-                if files.load_cell() is None:
-                    files.begin(cell)
-                results[cell.key] = stored
-                tracking.stored(cell, stored)
-                listener.end_cell(cell, "stored")
-                continue
+            heard.begin_cell(cell, number, len(cells))
             try:
-                wanted = _data_of(cell)
-                if latest is None or latest[0] != wanted:
-                    latest = None  # let go of it before the next one is built
-                    latest = (wanted, stacks.of(cell).to(device))
-                if cell.key not in times:
-                    alike = [c for c in cells if _data_of(c) == wanted and store.cell(c.key).load_result() is None]
-                    times |= dict(zip([c.key for c in alike], step_seconds(alike, latest[1]), strict=True))
-                results[cell.key] = _run_one(cell, latest[1], files, listener.progress, tracking, times[cell.key])
-                listener.end_cell(cell, "done")
-            except StorageError:
-                raise  # the other cells would fare no better
-            except Exception as error:
-                failures[cell.key] = f"{type(error).__name__}: {error}"
-                files.save_failure(error)
-                listener.end_cell(cell, failures[cell.key])
+                said, results[cell.key] = sweep.obtain(cell)
+            except BaseException as error:
+                if is_interrupt(error) or (isinstance(error, StorageError) and not places_of(error)):
+                    raise
+                said = failures[cell.key] = told(error, cell)
+                store.cell(cell.key).save_failure(error, said)
+            heard.end_cell(cell, said)
     return Outcome(results, failures)
+
+
+class _Sweep:
+    """What the cells of a sweep share: the stream of the last one, and the times of steps, measured side by side."""
+
+    def __init__(
+        self, cells: Sequence[Cell], store: Store, heard: Heard, device: str, stacks: Stacks, tracking: Tracking
+    ) -> None:
+        self.cells, self.store, self.heard, self.device = cells, store, heard, device
+        self.stacks, self.tracking = stacks, tracking
+        self.latest: tuple[object, Stream] | None = None
+        self.times: dict[str, float] = {}
+
+    def obtain(self, cell: Cell) -> tuple[str, Result]:
+        """Return a cell's result, and whether it was stored or is done."""
+        files = self.store.cell(cell.key)
+        stored = files.load_result()
+        if stored is None:
+            return "done", self._trained(cell, files)
+        if files.load_cell() is None:
+            files.begin(cell)
+        self.tracking.stored(cell, stored)
+        return "stored", stored
+
+    def _trained(self, cell: Cell, files: CellStore) -> Result:
+        files.begin(cell)
+        stream = self._stream_of(cell)
+        if cell.key not in self.times:
+            alike = [c for c in self.cells if _data_of(c) == _data_of(cell) and self.store.cell(c.key).load_result() is None]
+            self.times |= dict(zip([c.key for c in alike], step_seconds(alike, stream), strict=True))
+        resume = files.load_checkpoint()
+        files.save_status("running", tasks_done=resume.phases_done if resume else 0)
+        with self.tracking.cell(cell, stream.names) as tracked:
+            result = run_cell(cell, stream, resume, files.save_checkpoint, self.heard.progress, tracked.measured)
+            if cell.runner == "native":  # the others measure their own steps
+                result = replace(result, step_seconds=self.times[cell.key])
+            files.save_result(result)
+            diverged = int((result.diverged_at >= 0).sum())
+            tasks = len(result.tasks)
+            files.save_status("done", tasks_done=tasks, seconds=result.seconds, steps=result.steps, diverged=diverged)
+            tracked.finish(result)
+        return result
+
+    def _stream_of(self, cell: Cell) -> Stream:
+        wanted = _data_of(cell)
+        if self.latest is None or self.latest[0] != wanted:
+            self.latest = None  # let go of it before the next one is built
+            self.latest = (wanted, self.stacks.of(cell).to(self.device))
+        return self.latest[1]
 
 
 def _data_of(cell: Cell) -> tuple[object, ...]:
     """Return what the cell's data depend on."""
     return cell.scenario, cell.seeds, cell.dtype, cell.data_root
-
-
-def _run_one(
-    cell: Cell,
-    stream: Stream,
-    files: CellStore,
-    tell: Callable[[Progress], None],
-    tracking: Tracking,
-    seconds_of_step: float,
-) -> Result:
-    files.begin(cell)
-    resume = files.load_checkpoint()
-    files.save_status("running", tasks_done=resume.phases_done if resume else 0)
-    with tracking.cell(cell, stream.names) as tracked:
-        result = run_cell(cell, stream, resume, files.save_checkpoint, tell, tracked.measured)
-        if cell.runner == "native":  # the others measure their own steps
-            result = replace(result, step_seconds=seconds_of_step)
-        files.save_result(result)
-        diverged = int((result.diverged_at >= 0).sum())
-        files.save_status("done", tasks_done=len(result.tasks), seconds=result.seconds, steps=result.steps, diverged=diverged)
-        tracked.finish(result)
-    return result

@@ -51,7 +51,7 @@ def _title(scenario: str, entries: list[Entry]) -> str:
 
 
 def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     score = entries[0].result.score
     for label in ("architecture", "strategy", *facts):
         table.add_column(label, overflow="fold")
@@ -60,7 +60,7 @@ def _table(title: str, entries: list[Entry], facts: tuple[str, ...], metrics: tu
     for entry in entries:
         values, known = entry.metrics(), {**entry.labels, "strategy": entry.strategy}
         numbers = [_number(values[key]) for key in metrics]
-        table.add_row(*(known[label] for label in ("architecture", "strategy", *facts)), *numbers)
+        table.add_row(*(Text(known[label]) for label in ("architecture", "strategy", *facts)), *numbers)
     return table
 
 

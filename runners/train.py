@@ -4,7 +4,7 @@ Read :func:`run_cell` from top to bottom; everything it calls is one screen long
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from kancl import options
-from kancl.errors import InputError
+from kancl.errors import Foreign, InputError
 from kancl.metrics import METRICS
 from kancl.models import Cost, Network, Problem, architectures, cost_of
+from runners.batches import Batch
 from runners.blur import is_mixed, phase_batches, seen_in
 from runners.config import Cell
 from runners.evaluate import Answers, Evaluator, evaluation_steps
@@ -27,8 +28,11 @@ from runners.result import Result
 from runners.samples import union
 from runners.schedule import learning_rates
 from runners.strategies import State, Strategy, strategies
+from runners.strategies.strategy import PART
 from runners.stream import Stream
 from runners.watch import Watch
+
+BATCHES = Foreign(PART, "its hook batches")
 
 SLICES = 50
 """Parts of a task after which progress is told."""
@@ -184,7 +188,7 @@ def run_cell(
         learner.state = state
         learner.rates = learning_rates(cell.policy, step_counts, phase, boundaries)
         source = phase_batches(stream, samples, strategy, cell.policy, phase, steps)
-        source, done = strategy.batches(state, source, stream, phase), 0
+        source, done = endless(strategy, strategy.batches(state, source, stream, phase)), 0
         evaluations = set(evaluation_steps(steps, cell.evaluations))
         for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
             learner.take_steps(source, stop - done)
@@ -199,6 +203,22 @@ def run_cell(
     locality = None if watch is None else watch.record()
     # Of the networks as they are at the end: some grow.
     return result_of(record, stream, strategy.metrics, cost_of(network, stream.train[0].x[:, :2]), locality)
+
+
+def endless(strategy: Strategy, source: Iterator[Batch]) -> Iterator[Batch]:
+    """Return the batches of a phase such that an end of those that a strategy makes is an error, and known to be its own."""
+    return source if type(strategy).batches is Strategy.batches else _endless(source)
+
+
+def _endless(source: Iterator[Batch]) -> Iterator[Batch]:
+    count = 0
+    while True:
+        with BATCHES:
+            batch = next(source, None)
+            if batch is None:
+                raise InputError(f"it ended after {count} batches, and must not end")
+        yield batch
+        count += 1
 
 
 def _checked(state: State, stream: Stream) -> State:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from kancl import options
-from kancl.errors import InputError, StorageError
+from kancl.errors import InputError, is_interrupt
 from kancl.metrics import METRICS, Measured
 from kancl.models import architectures
 from kancl.models.tunable import Range, tunables_of
@@ -16,12 +16,13 @@ from kancl.options import Spec, parse_spec
 from kancl.registry import Registry
 from kancl.seeding import generator
 from runners.avalanche.strategies import registry_of
+from runners.blame import told
 from runners.config import Cell, Request, parse_seeds
+from runners.listener import Listener
 from runners.memory import Memory
 from runners.result import Result
 from runners.stacks import Stacks
 from runners.stream import Stream
-from runners.sweep import Listener
 from runners.train import run_cell
 
 RANGES = {"adam": (1e-4, 1e-1), "adamw": (1e-4, 1e-1), "sgd": (1e-3, 1.0), "lbfgs": (1e-2, 1.0)}
@@ -214,10 +215,10 @@ def tune_cell(
 def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, Any]:
     try:
         result = run_cell(cell, stream, tell=listener.progress)
-    except StorageError:
-        raise
-    except Exception as error:
-        message = f"{type(error).__name__}: {error}"
+    except BaseException as error:  # of a plug-in, whatever it is
+        if is_interrupt(error):
+            raise
+        message = told(error, cell)
         return {"score": None, "per_seed": None, "error": message, "said": message}
     metric, values = _scores(result, by)
     title = f"{METRICS[metric].title.format(score=result.score)}"

@@ -132,7 +132,7 @@ def _own_values(comparison: Comparison) -> tuple[str, str]:
 
 
 def _table(title: str, group: list[Comparison], columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     result = group[0].first.result
     table.add_column("architecture", overflow="fold")
     for name in columns:
@@ -143,7 +143,7 @@ def _table(title: str, group: list[Comparison], columns: tuple[str, ...]) -> Tab
         names = _names(comparison)
         cells = _cells(comparison)
         for line in range(3):
-            table.add_row(names[line], *(cells[name][line] for name in columns), end_section=line == 2)
+            table.add_row(Text(names[line]), *(cells[name][line] for name in columns), end_section=line == 2)
     return table
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
 from kancl.registry import place_of
 from scenarios.avalanche_data import digest, find_files, offline
 from scenarios.avalanche_import import import_avalanche
@@ -80,8 +80,10 @@ def _find(name: str) -> Callable[..., Any]:
     module, colon, attribute = name.rpartition(":")
     try:
         source = importlib.import_module(module if colon else CLASSIC)
-    except Exception as error:  # the user's own module
-        raise InputError(f"benchmark {name!r}: {module} cannot be imported: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # the user's own module
+        if is_interrupt(error):
+            raise
+        raise InputError(f"benchmark {name!r}: {module} cannot be imported: {one_line(error)}") from error
     if colon:
         known = [key for key, value in vars(source).items() if inspect.isfunction(value)]
     else:
@@ -142,9 +144,11 @@ def _call(function: Callable[..., Any], name: str, arguments: Mapping[str, Any],
     with offline() as asked, own_randomness(seed, "avalanche-benchmark"), contextlib.redirect_stdout(sys.stderr):
         try:
             return function(**arguments)
-        except Exception as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             if not asked:
-                raise InputError(f"{name} failed with {type(error).__name__}: {error}{place_of(error)}") from error
+                raise InputError(f"{name} failed with {one_line(error)}{place_of(error)}") from error
             raise InputError(
                 f"{name} wanted to download from {asked[0]}: its files are not all in {data_root.resolve()}, and nothing is "
                 "downloaded here. Put them there as avalanche lays them out, or name another folder of data files"

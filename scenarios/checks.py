@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
 from scenarios.fields import description_faults, kind_faults
 from scenarios.operators import operator_faults
 from scenarios.task import Scenario, Task, listed
@@ -129,8 +129,10 @@ def _target_faults(scenario: Scenario) -> Iterator[str]:
     x = scenario.tasks[0].train[0][:3]
     try:
         y = scenario.target(x)
-    except Exception as error:  # the user's own code
-        yield f"target failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {error}"
+    except BaseException as error:  # the user's own code
+        if is_interrupt(error):
+            raise
+        yield f"target failed on inputs of shape {tuple(x.shape)}: {one_line(error)}"
         return
     if not isinstance(y, Tensor) or tuple(y.shape) != (len(x), scenario.outputs):
         shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__

@@ -14,7 +14,7 @@ from subprocess import Popen
 from typing import Any, Literal
 
 from kancl import options
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from kancl.registry import Builder
 from scenarios import global_generators
@@ -149,8 +149,10 @@ def _call_of(builder: Builder, reserved: Mapping[str, Any]) -> Callable[[int], S
             built = builder(**(taken | ({"seed": seed} if "seed" in taken else {})))
         except InputError as error:
             raise InputError(str(error)) from error
-        except (Exception, SystemExit) as error:
-            raise InputError(f"failed with {type(error).__name__}: {error}{options.place_in(error, builder)}") from error
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            raise InputError(f"failed with {one_line(error)}{options.place_in(error, builder)}") from error
         return check_scenario(built, "it")
 
     return call

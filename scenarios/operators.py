@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kancl.errors import is_interrupt, one_line
 from scenarios.task import Operator, Scenario
 
 POINTS = 16
@@ -43,9 +44,11 @@ def _fault(operator: Operator, x: Float[Tensor, "N I"], outputs: int, columns: i
     try:
         values, weights = _trial(operator, x, outputs)
         reached = torch.autograd.grad(values[0].sum(), weights)[0] if isinstance(values, Tensor) else weights
-    except Exception as error:  # the user's own code, and what it gives may be no part of a graph
+    except BaseException as error:  # the user's own code, and what it gives may be no part of a graph
+        if is_interrupt(error):
+            raise
         return (
-            f"the operator failed on a smooth function: {type(error).__name__}: {error}; it must give values that can be "
+            f"the operator failed on a smooth function: {one_line(error)}; it must give values that can be "
             "differentiated in the function's parameters (create_graph=True; see scenarios/differential.py)"
         )
     shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__

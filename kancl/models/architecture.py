@@ -8,12 +8,18 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kancl.errors import Foreign, mark_hooks
 from kancl.seeding import generator
+
+PART = "architecture"
+FORWARD, BACKWARD = Foreign(PART, "its forward pass"), Foreign(PART, "its backward pass")
+"""Whose fault an error is; see :class:`kancl.errors.Foreign`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,17 @@ class Network(nn.Module, ABC):
 
     grows: bool = False
     """Whether :meth:`begin_task` may give parameters another shape; whoever trains them then needs a new optimiser."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        mark_hooks(cls, PART, {hook: f"its {hook}" for hook in ("penalty", "begin_task", "make_room")})
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        """Call :meth:`forward`, whoever it is called by, so that an error in it is known to be this network's."""
+        if torch.compiler.is_compiling():  # a compiler tells of its own errors, and follows no context of ours
+            return super().__call__(*arguments, **more)
+        with FORWARD:
+            return super().__call__(*arguments, **more)
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kancl.errors import InputError
+from kancl.errors import InputError, one_line
 from kancl.models.architecture import Network
 
 
@@ -52,9 +52,7 @@ def check_architecture(
         with torch.no_grad():
             shape = tuple(network(x).shape)
     except Exception as error:
-        raise InputError(
-            f"architecture {name} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"architecture {name} failed on inputs of shape {tuple(x.shape)}: {one_line(error)}") from error
     if shape != (*x.shape[:2], outputs):
         raise InputError(f"architecture {name} gave outputs of shape {shape}, expected {(*x.shape[:2], outputs)}")
     return network

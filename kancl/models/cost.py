@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from kancl.models.architecture import Network, parameters_per_seed
+from kancl.models.architecture import BACKWARD, Network, parameters_per_seed
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def count_flops(network: Network, x: Float[Tensor, "S B I"]) -> tuple[float, flo
         outputs = network(x)
         forward = counter.get_total_flops()
         if outputs.requires_grad:
-            torch.autograd.grad(outputs, parameters, torch.ones_like(outputs), allow_unused=True)
+            with BACKWARD:
+                torch.autograd.grad(outputs, parameters, torch.ones_like(outputs), allow_unused=True)
         both = counter.get_total_flops()
     return forward / samples, both / samples
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import nn
 
-from kancl.errors import InputError
+from kancl.errors import Foreign, InputError
 from kancl.models import Network
+from kancl.models.architecture import BACKWARD
 from runners.avalanche.data import masks_of, minibatch, scenario_of
 from runners.avalanche.model import Criterion, as_module
 from runners.avalanche.shadow import Shadow, trained
@@ -23,10 +24,13 @@ from runners.evaluate import Evaluator, evaluation_steps
 from runners.optimizers import set_rate, torch_optimizer
 from runners.samples import union
 from runners.schedule import learning_rates
+from runners.strategies.strategy import PART
 from runners.stream import Stream
 from runners.train import SLICES, Record
 from runners.updates import LazyUpdates, TakesSteps, clip_by_seed
 from scenarios import to_avalanche
+
+TRAINING = Foreign(PART, "avalanche's training", spare=True)
 
 
 class Steered:
@@ -47,6 +51,11 @@ class Steered:
     def optimizer_step(self: Any) -> None:
         """Take a step as the policy does."""
         self.run.updates.step()
+
+    def backward(self: Any) -> None:
+        """Go backward; an error is the network's until something better is known."""
+        with BACKWARD:
+            super().backward()  # type: ignore[misc]
 
     def _make_empty_loss(self: Any) -> Any:
         return next(self.model.parameters()).new_zeros(1)
@@ -110,7 +119,8 @@ class SeedRun:
             count = self.stream.train[phase].x.shape[1]
             strategy.train_mb_size = count if self.policy.batch_size == "full" else min(self.policy.batch_size, count)
             self._begin_phase(phase)
-            strategy.train(experiences[phase] if self.adapter.boundaries else experiences, eval_streams=[])
+            with TRAINING:
+                strategy.train(experiences[phase] if self.adapter.boundaries else experiences, eval_streams=[])
             if self.done < self.step_counts[self.phase]:
                 raise InputError(
                     f"the strategy gave {self.done} batches for task {self.phase + 1}, and the policy takes "

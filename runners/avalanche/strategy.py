@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from kancl.errors import InputError
+from kancl.errors import InputError, mark_hooks
 from kancl.models import Network
 from runners.config import Policy
 from runners.strategies.anchors import check_parameters_stay
+from runners.strategies.strategy import PART
 from runners.stream import Stream
 
 if TYPE_CHECKING:
     from runners.avalanche.seed_run import SeedRun
+
+HOOKS = ("check", "arguments", "find_template", "prepare", "data_of", "batches", "begin_task")
 
 Minibatch = list[Tensor]
 """What avalanche trains on at a step: inputs (B, I), targets (B,) or (B, O), task labels (B,)."""
@@ -52,6 +55,10 @@ class AvalancheStrategy:
 
     may_equal_naive: ClassVar[bool] = False
     """Whether nothing is done about the past on purpose: nothing to be warned of."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        mark_hooks(cls, PART, {hook: f"its method {hook}" for hook in HOOKS})
 
     def check(self, network: Network, stream: Stream, policy: Policy) -> None:
         """Raise an InputError if the strategy cannot be carried out here: before anything runs."""

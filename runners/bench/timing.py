@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
+
+from kancl.errors import is_interrupt, one_line
 
 Run = Callable[[int], None]
 """Takes so many steps."""
@@ -118,28 +121,54 @@ def compare(
                 refused[name] = reason_of(error)
             else:
                 contenders.append(contender)
-        timings = race(contenders, rounds, block)
+        timings = race(contenders, rounds, block, lost=lambda one, error: refused.update({one.name: reason_of(error)}))
     names = [timing.name for timing in timings]
     chosen = next((name for name in reference if name in names), names[0] if names else "")
     return Comparison(group, case, threads, timings, chosen, refused, unit, scale, place, shares)
 
 
 def race(
-    contenders: Sequence[Contender], rounds: int, block: float, clock: Callable[[], float] = time.perf_counter
+    contenders: Sequence[Contender],
+    rounds: int,
+    block: float,
+    clock: Callable[[], float] = time.perf_counter,
+    lost: Callable[[Contender, BaseException], object] = lambda contender, error: None,
 ) -> tuple[Timing, ...]:
-    """Time all contenders in every round, starting each round with another one, and return them in their own order."""
-    steps = [contender.steps or _calibrate(contender.run, block, clock) for contender in contenders]
+    """Time all contenders in every round, starting each round with another one, and return them in their own order.
+
+    One that raises, at whatever step, is out: told to ``lost`` and missing from what is returned.
+    """
+    steps: dict[int, int] = {}
     seconds: list[list[float]] = [[] for _ in contenders]
+
+    def attempt(place: int, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            steps.pop(place, None)
+            lost(contenders[place], error)
+
+    def calibrate(place: int) -> None:
+        steps[place] = contenders[place].steps or _calibrate(contenders[place].run, block, clock)
+
+    def take_turn(place: int) -> None:
+        seconds[place].append(_time(contenders[place].run, steps[place], clock))
+
+    for place in range(len(contenders)):
+        attempt(place, partial(calibrate, place))
     for number in range(rounds):
         for offset in range(len(contenders)):
             place = (number + offset) % len(contenders)
-            seconds[place].append(_time(contenders[place].run, steps[place], clock))
-    return tuple(map(_summary, contenders, steps, seconds))
+            if place in steps:
+                attempt(place, partial(take_turn, place))
+    return tuple(_summary(contenders[place], steps[place], seconds[place]) for place in sorted(steps))
 
 
-def reason_of(error: Exception) -> str:
-    """Return an error in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def reason_of(error: BaseException) -> str:
+    """Return an error in one line: the first of what it says."""
+    return one_line(error, first=True)
 
 
 @contextmanager

@@ -67,8 +67,6 @@ class Bench:
             return 130
 
     def _measure(self) -> int:
-        from rich.console import Console
-
         from kancl.errors import InputError
         from runners.bench.peers import find_peers
         from runners.bench.plan import FULL, QUICK
@@ -78,23 +76,23 @@ class Bench:
         if not self.threads or min(self.threads) < 1:
             raise InputError(f"--threads must be at least 1, got {' '.join(map(str, self.threads)) or 'nothing'}")
         out = self._checked_out()
-        console, notes = make_console(), Console(stderr=True, highlight=False, soft_wrap=True)
+        console, notes = make_console(), make_console(stderr=True)
         plan = (QUICK if self.quick else FULL).on(self.device)
         found, missing = find_peers(tuple(dict.fromkeys(self.peers if self.peers is not None else PEER_NAMES)))
         if missing:
             ways = "; ".join(f"{name}: {how}" for name, how in missing.items())
-            notes.print(f"not installed, so left out: {ways}", style="yellow", markup=False)
+            notes.print(f"not installed, so left out: {ways}", style="yellow", soft_wrap=True)
         comparisons = []
         for comparison in self._comparisons(plan, tuple(found)):
-            notes.print(f"timed: {comparison.group}, {comparison.case}", style="dim", markup=False)
+            notes.print(f"timed: {comparison.group}, {comparison.case}", style="dim", soft_wrap=True)
             comparisons.append(comparison)
         report = self._report(plan, comparisons, found, missing)
         for name, reason in never_ran(report).items():
-            notes.print(f"not able to run here: {name}: {reason}", style="yellow", markup=False)
+            notes.print(f"not able to run here: {name}: {reason}", style="yellow", soft_wrap=True)
         for sheet in sheets(report):
             console.print(drawn(sheet))
         for path in self._written(report, out):
-            notes.print(f"wrote {path}", markup=False)
+            notes.print(f"wrote {path}", soft_wrap=True)
         return 0
 
     def _checked_out(self) -> Path:

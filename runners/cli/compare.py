@@ -42,10 +42,9 @@ class Compare:
 
     def execute(self) -> int:
         """Print, draw and return the exit code."""
-        from rich.console import Console
-
         from kancl.errors import InputError
         from kancl.verdict import Rules
+        from runners.cli.screen import make_console
         from runners.plots import draw_all
         from runners.results import load
         from runners.verdicts import compare
@@ -55,17 +54,16 @@ class Compare:
             raise InputError(f"{self.out} holds no finished cell yet; repeat the kancl run that made it")
         rules = Rules(margin=self.margin, equivalence=self.equivalence)
         self._print(results, compare(results, self.against, rules), rules)
-        notes = Console(stderr=True, highlight=False, soft_wrap=True)
+        notes = make_console(stderr=True)
         if results.missing:
-            notes.print(
-                f"left out, not finished: {', '.join(results.missing)} (repeat the kancl run to finish them)", style="yellow"
-            )
+            left_out = f"left out, not finished: {', '.join(results.missing)} (repeat the kancl run to finish them)"
+            notes.print(left_out, style="yellow", soft_wrap=True)
         if self.no_figures:
             return 0
         folder = self.figures or self.out / "figures"
         try:
             for path in draw_all(results, folder):
-                notes.print(f"wrote {path}")
+                notes.print(f"wrote {path}", soft_wrap=True)
         except OSError as error:
             raise InputError(
                 f"figures cannot be written to {folder}: {error.strerror}; choose another with --figures"
@@ -89,7 +87,7 @@ class Compare:
             for table in verdict_tables.verdict_tables(comparisons, rules, console.width):
                 console.print(table)
             for mechanism in mechanisms(results):
-                console.print(f"\nOverlap and forgetting   {mechanism.sentence()}", markup=False)
+                console.print(f"\nOverlap and forgetting   {mechanism.sentence()}")
             return
         if self.format == "json":
             verdicts = json.loads(frame(comparisons).to_json(orient="records", double_precision=15))

@@ -82,7 +82,7 @@ class Run(Request):
             f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
         )
         for hint in tracking.hints():
-            screen.console.print(f"Tracked: {hint}", markup=False, soft_wrap=True)
+            screen.console.print(f"Tracked: {hint}", soft_wrap=True)
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
         return 1 if outcome.failures else 0

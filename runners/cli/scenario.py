@@ -35,10 +35,10 @@ class New:
         write_template(self.file, self.name)
         spec = shlex.quote(f"{self.file if self.file.is_absolute() else f'./{self.file}'}:{self.name}")
         say = make_console().print
-        say(f"wrote {self.file} with the scenarios {self.name} and {self.name}_classes. Next:", soft_wrap=True, markup=False)
+        say(f"wrote {self.file} with the scenarios {self.name} and {self.name}_classes. Next:", soft_wrap=True)
         for command in (f"check {spec}", f"show {spec}"):
-            say(f"  kancl scenario {command}", soft_wrap=True, markup=False)
-        say(f"  kancl run {spec} --architectures kan mlp --seeds 4", soft_wrap=True, markup=False)
+            say(f"  kancl scenario {command}", soft_wrap=True)
+        say(f"  kancl run {spec} --architectures kan mlp --seeds 4", soft_wrap=True)
         return 0
 
 
@@ -74,7 +74,7 @@ class Check:
         for finding in sorted(findings, key=lambda finding: list(MARKS).index(finding.level)):
             line = Text(f"  {MARKS[finding.level]} ", style=STYLES[finding.level]).append(finding.text, style="default")
             console.print(line, soft_wrap=True)
-        console.print(_verdict(findings, inspection), soft_wrap=True, markup=False)
+        console.print(_verdict(findings, inspection), soft_wrap=True)
         return 2 if any(finding.level == "fault" for finding in findings) else 0
 
 
@@ -127,7 +127,7 @@ class Show:
 
             path = self.figure or _default_figure(asked)
             draw_preview(scenario, asked.label, path, self.seed, self.dpi)
-            console.print(f"\nwrote {path}", soft_wrap=True, markup=False)
+            console.print(f"\nwrote {path}", soft_wrap=True)
         return 0
 
 

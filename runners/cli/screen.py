@@ -1,11 +1,16 @@
 """What a run shows while it works: a bar per cell on a terminal, a line per cell elsewhere."""
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.text import Text
 
+from kancl.text import visible
 from runners.config import Cell
 from runners.store import describe
 from runners.train import Progress as CellProgress
@@ -14,10 +19,34 @@ WIDTH = 170
 """Columns where there is no terminal to ask, so that tables in log files are not folded."""
 
 
-def make_console() -> Console:
-    """Return a console for standard output."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=WIDTH, highlight=False)
+class PlainConsole(Console):
+    """A console that shows text as it is: brackets are no markup, colons no emoji, and what cannot be seen stands as an escape.
+
+    This is the one place where text of others meets rich; whatever is printed may hold any.
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        if not self.is_terminal:
+            self.width = WIDTH
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make a string a text; here already, since it is measured then."""
+        return super().render_str(visible(text, LAID_OUT), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render anything; texts that were made elsewhere come by here."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text, LAID_OUT))
+
+
+LAID_OUT = "\n\t"
+"""Controls that rich lays out."""
+
+
+def make_console(stderr: bool = False) -> Console:
+    """Return a console for standard output, or standard error."""
+    return PlainConsole(stderr)
 
 
 SILENCE = 30.0
@@ -25,15 +54,15 @@ SILENCE = 30.0
 
 
 class Screen:
-    """Draws the progress of a sweep; see :class:`runners.sweep.Listener`."""
+    """Draws the progress of a sweep; see :class:`runners.listener.Listener`."""
 
     def __init__(self) -> None:
         self.console = make_console()
         self.bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
@@ -59,7 +88,7 @@ class Screen:
         self.title, self.number = f"[{number}/{count}] {describe(cell)}", number
         self.began = self.spoke = time.perf_counter()
         self.first_steps = None
-        self.bar = self.bars.add_task(self.title.replace("[", r"\["), total=None, state="")
+        self.bar = self.bars.add_task(self.title, total=None, state="")
         self._move_whole(number - 1)
 
     def progress(self, progress: CellProgress) -> None:
@@ -77,7 +106,7 @@ class Screen:
         if not self.console.is_terminal and speed and now - self.spoke > SILENCE:
             self.spoke = now
             left = (progress.total_steps - progress.steps) / speed
-            self.console.print(f"{self.title}: {state}, about {left:.0f} s left", markup=False)
+            self.console.print(f"{self.title}: {state}, about {left:.0f} s left")
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
         """Replace the bar by a line."""
@@ -86,11 +115,11 @@ class Screen:
         self._move_whole(self.number)
         took = f" in {time.perf_counter() - self.began:.1f} s" if outcome == "done" else ""
         well = outcome.startswith(("done", "stored"))
-        self.console.print(f"{self.title}: {outcome}{took}", markup=False, style="" if well else "red")
+        self.console.print(f"{self.title}: {outcome}{took}", style="" if well else "red")
 
     def say(self, message: object) -> None:
         """Print a line above the bars."""
-        self.console.print(str(message), markup=False, soft_wrap=True)
+        self.console.print(str(message), soft_wrap=True)
 
     def _move_whole(self, cells: float) -> None:
         if self.whole is not None:

@@ -6,10 +6,12 @@ replace, and the store saves. A strategy object itself holds only its options.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
+from kancl.errors import mark_hooks
 from kancl.models import Network
 from runners.batches import Batch
 from runners.config import Policy
@@ -17,6 +19,12 @@ from runners.stream import Samples, Stream
 from scenarios.objectives import Objective
 
 State = dict[str, Tensor]
+
+PART = "strategy"
+HOOKS = (
+    "check", "data_of", "starts_anew", "start", "begin_task", "expect", "batches", "penalty", "correct", "after_step",
+    "end_task", "parameters_for",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +58,10 @@ class Strategy:
     judges_outputs: bool = False
     """Whether it compares the networks' outputs with training targets or older outputs; where a scenario trains an operator of
     them, these are its values, and it is refused."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        mark_hooks(cls, PART, {hook: f"its hook {hook}" for hook in HOOKS})
 
     def check(self, network: Network, stream: Stream, policy: Policy) -> None:
         """Raise an InputError if the strategy cannot be carried out here: before anything runs."""

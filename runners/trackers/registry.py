@@ -4,7 +4,8 @@ import importlib
 from collections.abc import Sequence
 from types import ModuleType
 
-from kancl.errors import InputError
+from kancl.errors import InputError, is_interrupt, one_line
+from kancl.options import place_in
 from kancl.registry import Registry
 from runners.trackers.tracker import Tracker
 
@@ -24,7 +25,18 @@ def make_trackers(names: Sequence[str]) -> dict[str, Tracker]:
     Raises:
         InputError: a name that is unknown, or a tool that is not installed.
     """
-    return {name: trackers.get(name)() for name in dict.fromkeys(names)}
+    return {name: _made(name) for name in dict.fromkeys(names)}
+
+
+def _made(name: str) -> Tracker:
+    maker = trackers.get(name)
+    try:
+        made: Tracker = maker()
+    except BaseException as error:
+        if is_interrupt(error) or isinstance(error, InputError):
+            raise
+        raise InputError(f"tracker {name} cannot be made: {one_line(error)}{place_in(error, maker)}") from error
+    return made
 
 
 def imported(module: str, package: str) -> ModuleType:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kancl.errors import Foreign, is_interrupt, one_line
 from runners.config import Cell
 from runners.files import write_json
 from runners.result import Result
@@ -21,6 +22,8 @@ from runners.store import describe
 from runners.trackers.events import Course, Evaluation, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
 from runners.train import Record
+
+FOREIGN = Foreign("tracker", "its sink")
 
 
 class Tracking:
@@ -61,20 +64,27 @@ class Tracking:
 
     def hints(self) -> list[str]:
         """Return how to look at what was tracked, a line for each tool that did not fail."""
-        return [tracker.hint(self.folder(name)) for name, tracker in self.trackers.items()]
+        found = []
+        for name, tracker in list(self.trackers.items()):
+            try:
+                with FOREIGN:
+                    found.append(tracker.hint(self.folder(name)))
+            except Exception as error:
+                self.stop(name, error)
+        return found
 
     def folder(self, name: str) -> Path:
         """Return the folder of a tool's files."""
         return self.out / "tracking" / Path(name).name.replace(":", "-")
 
-    def stop(self, name: str, error: Exception) -> None:
+    def stop(self, name: str, error: BaseException) -> None:
         """Leave a tool out from now on, and say so."""
         if self.trackers.pop(name, None) is not None:
-            said = str(error).strip().partition("\n")[0]
-            self.warn(
-                f"warning: tracking with {name} stopped ({type(error).__name__}: {said}); the run goes on and is stored as "
-                f"ever, and the same command, given again, sends {name} what it lacks"
-            )
+            with suppress(Exception):  # a word that cannot be said costs no result
+                self.warn(
+                    f"warning: tracking with {name} stopped ({one_line(error)}); the run goes on and is stored as ever, and "
+                    f"the same command, given again, sends {name} what it lacks"
+                )
 
     @contextmanager
     def _opened(self, cell: Cell, tasks: Sequence[str], names: Iterable[str]) -> "Iterator[Tracked]":
@@ -84,8 +94,8 @@ class Tracking:
             for name in names:
                 tracked.open(name, tasks)
             yield tracked
-        except Exception:
-            state = "failed"
+        except BaseException as error:
+            state = "interrupted" if is_interrupt(error) else "failed"
             raise
         finally:
             tracked.close(state)
@@ -109,7 +119,8 @@ class Tracked:
             # Before the tool hears it: whenever this is killed, the next run finds what the tool has.
             own_id = Told(folder).note(cell.key, complete=False)
             about = Description(cell.key, own_id, describe(cell), experiment, configuration(cell, tasks))
-            self.sinks[name] = self.tracking.trackers[name].begin(about, folder)
+            with FOREIGN:
+                self.sinks[name] = self.tracking.trackers[name].begin(about, folder)
         except Exception as error:
             self._drop(name, error)
 
@@ -144,14 +155,15 @@ class Tracked:
         """Do something with every sink; one that raises is out."""
         for name, sink in list(self.sinks.items()):
             try:
-                act(name, sink)
+                with FOREIGN:
+                    act(name, sink)
             except Exception as error:
                 self._drop(name, error)
 
-    def _drop(self, name: str, error: Exception) -> None:
+    def _drop(self, name: str, error: BaseException) -> None:
         sink = self.sinks.pop(name, None)
         if sink is not None:
-            with suppress(Exception):  # what failed once may fail again, and was told
+            with suppress(Exception), FOREIGN:  # what failed once may fail again, and was told
                 sink.close("failed")
         self.tracking.stop(name, error)
 

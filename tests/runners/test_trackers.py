@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -88,28 +89,35 @@ class Noted:
 
 
 class Silence:
-    """A listener that may stop the run when a task gets going."""
+    """A listener that hears outcomes."""
 
-    def __init__(self, stop_in: int = 0, error: BaseException | None = None) -> None:
-        self.stop_in, self.error = stop_in, error
+    def __init__(self) -> None:
         self.outcomes: list[str] = []
 
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
         pass
 
     def progress(self, progress: Progress) -> None:
-        if self.error is not None and progress.task == self.stop_in:
-            raise self.error
+        pass
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
         self.outcomes.append(outcome)
 
 
 def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, **tools: Any) -> tuple[Outcome, list[str]]:
-    """Run one cell in a store and return what came of it and the warnings."""
+    """Run one cell in a store, up to an error when a task gets going, and return what came of it and the warnings."""
+
+    def stopping(cell: Cell, stream: Any, resume: Any, save: Any, tell: Any, measured: Any) -> Result:
+        def told(progress: Progress) -> None:
+            if stop is not None and progress.task == stop[0]:
+                raise stop[1]
+
+        return run_cell(cell, stream, resume, save, told, measured)
+
     warnings: list[str] = []
     tracking = Tracking(tools, out, warnings.append)
-    outcome = run([cell], Store(out), Silence(*(stop or (0, None))), "cpu", Stacks(), tracking)
+    with patch("runners.sweep.run_cell", stopping):
+        outcome = run([cell], Store(out), Silence(), "cpu", Stacks(), tracking)
     return outcome, warnings
 
 
