@@ -17,6 +17,14 @@ DATA_ROOT = Path("data")
 """The folder of data files where nothing else is said."""
 
 
+def at_home(path: Path) -> Path:
+    """Return a path with ``~`` spelled out, which shells leave as it is after an equals sign (``--data-root=~/data``)."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody's home
+        return path
+
+
 def reserved_of(builder: Builder) -> tuple[str, ...]:
     """Return the parameters of a scenario builder that are filled in for it and are no options: the seed, and, for builders
     that ask for it, the folder of data files."""
@@ -48,7 +56,7 @@ def build_scenario(spec: Spec, seed: int, data_root: Path = DATA_ROOT) -> Scenar
     """
     builder = scenarios.get(spec.name)
     own, common = _parted(spec, builder)
-    given = {"seed": seed, "data_root": data_root}
+    given = {"seed": seed, "data_root": at_home(data_root)}
     built = options.build(builder, own, **{name: given[name] for name in reserved_of(builder)})
     scenario = check_scenario(built, spec.label)
     if not common:

@@ -18,7 +18,7 @@ from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from kancl.registry import Builder
 from scenarios import global_generators
-from scenarios.build import DATA_ROOT, build_scenario, complete_scenario, reserved_of
+from scenarios.build import DATA_ROOT, at_home, build_scenario, complete_scenario, reserved_of
 from scenarios.cautions import cautions
 from scenarios.checks import FaultyScenario, check_scenario
 from scenarios.fingerprint import Part, begin_elsewhere, difference, end_elsewhere, fingerprint, form_difference
@@ -89,7 +89,7 @@ def inspect_scenario(
         return Inspection((Finding("fault", str(error)),))
     findings = [Finding("fault", fault) for fault in _signature_faults(spec, builder, reserved)]
     if findings:
-        build = _call_of(builder, {"seed": seeds[0], "data_root": data_root})
+        build = _call_of(builder, {"seed": seeds[0], "data_root": at_home(data_root)})
     else:
         findings.append(
             Finding("fine", f"loads, and takes a seed and {', '.join(complete_scenario(spec).options) or 'no options'}")

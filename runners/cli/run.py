@@ -39,9 +39,10 @@ class Run(Request):
     def requests(self) -> list[Request]:
         """Return what is asked for: the command line put over each block of the experiment file, if there is one."""
         from runners.sweep import read_file
+        from scenarios.build import at_home
 
         said = Request(**{f.name: getattr(self, f.name) for f in fields(Request)} | {"scenarios": self.scenarios or None})
-        return [said.over(request) for request in (read_file(self.file) if self.file else [Request()])]
+        return [said.over(request) for request in (read_file(at_home(self.file)) if self.file else [Request()])]
 
     def execute(self) -> int:
         """Run and return the exit code."""
@@ -57,6 +58,7 @@ class Run(Request):
         from runners.sweep import run
         from runners.tables import summary_tables
         from runners.trackers import Tracking, make_trackers
+        from scenarios.build import at_home
 
         if self.threads < 1:
             raise InputError(f"--threads must be at least 1, got {self.threads}")
@@ -66,7 +68,7 @@ class Run(Request):
         screen = Screen()
         with screen:
             stacks = Stacks()
-            cells, out = prepare(self.requests(), self.out, screen, screen.say, self.device, stacks)
+            cells, out = prepare(self.requests(), self.out and at_home(self.out), screen, screen.say, self.device, stacks)
             for line in (*data_files(cells), *stacks.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)

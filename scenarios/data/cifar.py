@@ -43,9 +43,9 @@ def read_cifar(data_root: Path) -> tuple[Batch, Batch, dict[str, str]]:
     """
     archive = data_root / ARCHIVE
     packed = os.path.exists(archive) and not os.path.exists(data_root / FOLDER)
-    files = _members(archive) if packed else _in_folder(data_root)
-    folder = (archive if packed else data_root) / FOLDER
-    batches = {name: parse_batch(files[name], folder / name) for name in (*TRAIN, TEST)}
+    paths = {name: archive / FOLDER / name for name in (*TRAIN, TEST)} if packed else _in_folder(data_root)
+    files = _members(archive) if packed else {name: contents_of(path) for name, path in paths.items()}
+    batches = {name: parse_batch(files[name], path) for name, path in paths.items()}
     x, y = (np.concatenate([batches[name][side] for name in TRAIN]) for side in (0, 1))
     return (x, y), batches[TEST], {name: hashlib.sha256(files[name]).hexdigest() for name in batches}
 
@@ -67,9 +67,9 @@ def parse_batch(contents: bytes, path: Path) -> Batch:
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).reshape(count, -1), labels
 
 
-def _in_folder(data_root: Path) -> dict[str, bytes]:
+def _in_folder(data_root: Path) -> dict[str, Path]:
     try:
-        paths = find_files(data_root, (FOLDER,), (*TRAIN, TEST), ("",), "cifar10", SOURCE)
+        return find_files(data_root, (FOLDER,), (*TRAIN, TEST), ("",), "cifar10", SOURCE)
     except InputError as error:
         pickled = [name for name in PICKLED if os.path.exists(data_root / name)]
         if not pickled:
@@ -78,7 +78,6 @@ def _in_folder(data_root: Path) -> dict[str, bytes]:
             f"{error}\n{pickled[0]} is the version for Python, which is pickled and is not read: get the binary version, "
             f"{ARCHIVE}, and put it into {data_root} as it is"
         ) from None
-    return {name: contents_of(path) for name, path in paths.items()}
 
 
 def _members(archive: Path) -> dict[str, bytes]:

@@ -19,7 +19,10 @@ GZIP = b"\x1f\x8b"
 def find_files(
     data_root: Path, folders: Sequence[str], names: Sequence[str], endings: Sequence[str], data: str, source: str
 ) -> dict[str, Path]:
-    """Return the path of every named file, all from one folder: the first of ``folders`` that holds any of them.
+    """Return the path of every named file, all from one folder: the first of ``folders`` that holds any of them, or else
+    ``data_root`` itself.
+
+    Names are also taken as Kaggle spells them: ``train-images.idx3-ubyte``, or a folder of the file's name with it inside.
 
     Args:
         data_root: the folder of data files.
@@ -33,8 +36,9 @@ def find_files(
         InputError: naming every file that is missing and where it was looked for.
     """
     found: dict[str, Path] = {}
+    folders = (*folders, "")
     for folder in folders:
-        candidates = {name: [data_root / folder / f"{name}{ending}" for ending in endings] for name in names}
+        candidates = {name: _places(data_root / folder, name, endings) for name in names}
         found = {name: path for name, paths in candidates.items() for path in reversed(paths) if os.path.exists(path)}
         if found:
             break
@@ -45,10 +49,20 @@ def find_files(
         raise InputError(
             f"{data} needs files that are not there:"
             + "".join(f"\n  - {name}{packed}" for name in missing)
-            + f"\nlooked in {' and '.join(str(data_root / folder) for folder in looked_in)}; put them there, or say where the "
+            + f"\nlooked in {', '.join(str(data_root / folder) for folder in looked_in)}; put them there, or say where the "
             f"data folder is with --data-root. They are published at {source}"
         )
     return found
+
+
+def _places(folder: Path, name: str, endings: Sequence[str]) -> list[Path]:
+    spellings = dict.fromkeys((name, name.replace("-idx", ".idx")))
+    return [
+        place
+        for spelling in spellings
+        for ending in endings
+        for place in ([folder / spelling / spelling] if ending == "" else []) + [folder / f"{spelling}{ending}"]
+    ]
 
 
 def contents_of(path: Path) -> bytes:

@@ -17,6 +17,8 @@ MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+FIRST_LABELS = {"mnist": [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], "fashion-mnist": [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]}
+"""Of the published training sets, whose files have the same four names."""
 
 
 def load_data(name: str, data_root: Path) -> DataSet:
@@ -55,12 +57,12 @@ def _breast_cancer(data_root: Path) -> DataSet:
 
 def _mnist(data_root: Path) -> DataSet:
     source = "https://yann.lecun.com/exdb/mnist/ (also at https://ossci-datasets.s3.amazonaws.com/mnist/)"
-    return _idx_images("mnist", data_root, ("MNIST/raw", "mnist"), source)
+    return _idx_images("mnist", data_root, ("MNIST/raw", "mnist", "raw"), source)
 
 
 def _fashion_mnist(data_root: Path) -> DataSet:
     source = "https://github.com/zalandoresearch/fashion-mnist"
-    return _idx_images("fashion-mnist", data_root, ("FashionMNIST/raw", "fashion-mnist"), source)
+    return _idx_images("fashion-mnist", data_root, ("FashionMNIST/raw", "fashion-mnist", "raw"), source)
 
 
 def _cifar10(data_root: Path) -> DataSet:
@@ -97,6 +99,12 @@ def _idx_images(name: str, data_root: Path, folders: tuple[str, ...], source: st
         if labels.array.max() > 9:
             place = int(np.argmax(labels.array > 9))
             raise InputError(f"{paths[label_file]}: label {place} is {labels.array[place]}, expected 0 to 9")
+        for other, first in FIRST_LABELS.items():
+            if part == "train" and other != name and labels.array[: len(first)].tolist() == first:
+                raise InputError(
+                    f"{paths[label_file]} belongs to {other}, and {name} was asked for; their files have the same names, so "
+                    f"put each set into a folder of its own, such as {folders[1]}"
+                )
         pairs[part] = images.array.reshape(len(images.array), -1), labels.array
         files |= {image_file: images.sha256, label_file: labels.sha256}
     return _images(name, pairs["train"], pairs["test"], MNIST_SHAPE, files)

@@ -18,9 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kancl.errors import InputError
+from kancl.options import Spec
+from scenarios import build_scenario
 from scenarios.data import load_data
 from scenarios.data.cifar import RECORD, parse_batch, read_cifar
 from scenarios.data.idx import MOST_ITEMS, parse_idx, read_idx
+from scenarios.data.sources import FIRST_LABELS
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
@@ -298,6 +301,56 @@ def test_mnist_is_found_in_either_layout(toy_files: ModuleType, tmp_path: Path, 
     np.testing.assert_array_equal(data.train[0].numpy(), images.reshape(len(images), -1))
     np.testing.assert_array_equal(data.train[1].numpy(), labels)
     assert data.files[IMAGES] == hashlib.sha256(toy_files.idx_bytes(images[..., 0])).hexdigest()
+
+
+def renamed(folder: Path, spell: Callable[[str], str]) -> Path:
+    for path in list(folder.iterdir()):
+        target = folder / spell(path.name)
+        contents = path.read_bytes()
+        path.unlink()
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(contents)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "spell", [lambda name: name.replace("-idx", ".idx"), lambda name: f"{name}/{name}", lambda name: f"{name}.gz"]
+)
+@pytest.mark.parametrize("root", ["", "mnist"])
+def test_files_are_found_as_others_spell_them_and_in_the_folder_itself(
+    toy_files: ModuleType, tmp_path: Path, spell: Callable[[str], str], root: str
+) -> None:
+    toy_files.write_idx_set(tmp_path / "plain" / "mnist")
+    toy_files.write_idx_set(tmp_path / "other" / "mnist")
+    renamed(tmp_path / "other" / "mnist", spell)
+    plain, other = load_data("mnist", tmp_path / "plain"), load_data("mnist", tmp_path / "other" / root)
+    assert plain.files == other.files
+    np.testing.assert_array_equal(plain.train[0], other.train[0])
+
+
+def test_the_files_of_cifar_are_found_in_the_folder_itself(toy_files: ModuleType, tmp_path: Path) -> None:
+    toy_files.write_cifar_folder(tmp_path)
+    assert load_data("cifar10", tmp_path / "cifar-10-batches-bin").files == load_data("cifar10", tmp_path).files
+
+
+@pytest.mark.parametrize(("asked", "given", "first"), [("mnist", "fashion-mnist", 9), ("fashion-mnist", "mnist", 5)])
+def test_the_files_of_the_other_set_are_not_taken_for_those_asked_for(
+    toy_files: ModuleType, tmp_path: Path, asked: str, given: str, first: int
+) -> None:
+    toy_files.write_idx_set(tmp_path / "files")
+    labels = toy_files.bars(6, 28, 0)[1]
+    labels[:10] = FIRST_LABELS[given]
+    assert labels[0] == first
+    rewrite(tmp_path / "files" / LABELS, labels, toy_files)
+    with pytest.raises(InputError, match=f"{LABELS} belongs to {given}, and {asked} was asked for"):
+        load_data(asked, tmp_path / "files")
+    assert load_data(given, tmp_path / "files").name == given
+
+
+def test_the_home_folder_is_spelled_out(toy_files: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    toy_files.write_idx_set(tmp_path / "data" / "mnist")
+    assert build_scenario(Spec("split-mnist", {}), 0, Path("~/data")).files
 
 
 def test_only_what_is_missing_is_named(toy_files: ModuleType, tmp_path: Path) -> None:
