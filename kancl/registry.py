@@ -6,8 +6,6 @@ A name is looked up in this order: registered in this process, built in (its mod
 
 import difflib
 import importlib
-import importlib.util
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kancl.errors import InputError, is_interrupt, one_line
+from kancl.plugins import PREFIX, digests, file_of, load_file, package_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -37,13 +36,14 @@ class Registry:
         self.group = "kancl." + (kind[:-1] + "ies" if kind.endswith("y") else kind + "s")
         self._builtin = dict(builtin)
         self._entries: dict[str, Builder] = {}
+        self._contents: dict[str, dict[str, str]] = {}
 
     def register(self, name: str) -> Callable[[F], F]:
         """Decorate a builder to make it known as ``name``; a name can be taken once."""
 
         def decorate(builder: F) -> F:
             known = self._entries.get(name)
-            if known is not None and known is not builder:
+            if known is not None and known is not builder and not _is_anew(builder, known):
                 raise InputError(f"{self.kind} {name!r} is already registered (by {known.__module__}); choose another name")
             self._entries[name] = builder
             return builder
@@ -66,6 +66,25 @@ class Registry:
             if point.name == name:
                 return self._from_entry_point(point)
         raise InputError(self._unknown(name))
+
+    def contents(self, name: str) -> dict[str, str]:
+        """Return what ``name`` consists of, to tell whether it changed: nothing of what is built in.
+
+        A file gives its SHA-256 and those of all files that are imported from beside it, by name; an installed package gives
+        its version and a digest of its files, as ``package NAME``; a builder that was registered by hand gives its file.
+
+        Raises:
+            InputError: as :meth:`get`.
+        """
+        builder = self.get(name)
+        if name in self._builtin:
+            return {}
+        if ".py:" in name and name not in self._entries:
+            return digests(Path(name.rpartition(":")[0]))
+        if name not in self._contents:
+            point = next((point for point in self._entry_points() if point.name == name), None)
+            self._contents[name] = file_of(builder) if point is None else package_of(point)
+        return dict(self._contents[name])
 
     def names(self) -> list[str]:
         """Return every known name, those of installed packages included, in alphabetical order."""
@@ -124,25 +143,21 @@ class Registry:
 
 
 def _load_file(path: Path, kind: str) -> ModuleType:
-    """Import a user's file once per process, under a name that no package has."""
+    """Import a user's file once per process, together with what lies beside it."""
     if not path.is_file():
         raise InputError(f"{path} is not a file; a {kind} of your own is given as path/to/file.py:function")
-    module_name = f"_kancl_file_{path.resolve()}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        return load_file(path)
     except BaseException as error:
-        del sys.modules[module_name]
         if is_interrupt(error):
             raise
         raise InputError(f"{path} cannot be imported: {one_line(error)}{place_of(error, path)}") from error
-    return module
+
+
+def _is_anew(builder: Builder, known: Builder) -> bool:
+    """Tell whether a builder is the same one of an edited file, imported once more."""
+    ours, theirs = ((b.__module__, getattr(b, "__qualname__", None)) for b in (builder, known))
+    return ours == theirs and builder.__module__.startswith(PREFIX)
 
 
 def place_of(error: BaseException, path: Path | None = None) -> str:
