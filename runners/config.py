@@ -149,8 +149,10 @@ class Cell:
     """The unit that is run, stored and resumed: one scenario, architecture, strategy and policy with a block of seeds.
 
     Each spec is there twice: as it was asked for (it names the results), and with every option spelled out. ``sources`` has the
-    SHA-256 of every file that the numbers depend on, plug-ins and data, by name; ``data_root`` says where the data files were,
-    which makes no difference.
+    SHA-256 of the plug-in and data files, by name; ``data_root`` says where the data files were, which makes no difference.
+    ``content`` has digests of everything that the numbers depend on, by name (:mod:`runners.contents`): the data of all seeds
+    as they were built, and the code of others; it is empty in cells that were stored before it was recorded. ``request`` is a
+    digest of what was asked for, by which a cell of other contents is known again.
     """
 
     scenario: Spec
@@ -165,6 +167,8 @@ class Cell:
     asked: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     data_root: str = DATA_ROOT
+    content: Mapping[str, str] = field(default_factory=dict)
+    request: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain values; equal configurations give equal JSON."""
@@ -182,7 +186,11 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
-        config = _without(_without(self.to_json(), "asked"), "data_root")
+        config = self.to_json()
+        for part in ("asked", "data_root", "request"):
+            config = _without(config, part)
+        if not self.content:
+            config = _without(config, "content")
         if not self.locality:  # as before there was a choice, so that older runs are still found
             config = _without(config, "locality")
         if self.runner == "native":
@@ -195,6 +203,16 @@ class Cell:
         names = [Path(spec.name).name.split(":")[-1] for spec in (self.scenario, self.architecture, self.strategy)]
         names[2] = names[2] if self.runner == "native" else f"{self.runner}-{names[2]}"
         return "--".join([*(re.sub(r"[^\w.-]", "_", name) for name in names), digest])
+
+    @property
+    def old_key(self) -> str:
+        """The name of the directory in folders that were written before contents were recorded."""
+        return replace(self, content={}).key
+
+    @property
+    def asked_key(self) -> str:
+        """The key without any content: the same whatever files and data hold."""
+        return replace(self, content={}, sources={}).key
 
 
 @dataclass(frozen=True)

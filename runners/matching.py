@@ -93,8 +93,9 @@ def match_cells(
         asked = cell.asked["architecture"]
         if asked in solved or cell.architecture == reference.architecture:
             continue
-        place = "/".join([request.match, reference.key, replace(cell, strategy=reference.strategy).key])
-        known = memory.get(place)
+        alike = (reference, replace(cell, strategy=reference.strategy))
+        place = "/".join([request.match, *(one.key for one in alike)])
+        known = memory.take_over("/".join([request.match, *(one.old_key for one in alike)]), place)
         if known:
             solved[asked] = Matched(**known)
         else:

@@ -16,6 +16,7 @@ class Memory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: dict[str, Any] = {}
+        self.changed = self.taken_over = False
         try:
             content = json.loads(path.read_text())
             if content["format"] == FORMAT:
@@ -33,7 +34,15 @@ class Memory:
 
     def put(self, place: str, choice: Any) -> None:
         """Note a choice; :meth:`save` writes it."""
+        self.changed = self.changed or self.entries.get(place) != choice
         self.entries[place] = choice
+
+    def take_over(self, old: str, place: str) -> Any:
+        """Return what was chosen at a place, or else at an old one, from where it is moved: it is believed once."""
+        if place not in self.entries and old in self.entries:
+            self.put(place, self.entries.pop(old))
+            self.taken_over = True
+        return self.get(place)
 
     def save(self) -> None:
         """Write everything down, whole or not at all."""

@@ -1,12 +1,15 @@
 """From requests to the cells that are run: expanded, matched (``--match``) and tuned (``--tune``)."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from kancl.errors import InputError
+from kancl.options import parse_spec
 from runners.avalanche.checks import check_request
 from runners.config import Cell, Request
 from runners.listener import Heard, Listener
@@ -55,6 +58,7 @@ def prepare(
         check_tune(request, reported)
     chosen = [request for request in requests if request.match or request.tune]
     folder = out or _default_out(asked, chosen)
+    store = Store(folder)
     if not chosen:
         return asked, folder
     memory = Memory(folder / MATCHING)
@@ -69,11 +73,10 @@ def prepare(
     expand(requests, adjust, stacks)
     for matched in told.values():
         tell(matched)
-    store = Store(folder)
     trials = Memory(folder / TUNING)
     _refuse_untuned(cells, reported, trials, store)
     with store.locked():
-        if memory.entries and not store.keys():  # else it stands there, or the folder holds another experiment
+        if memory.changed and (memory.taken_over or not store.keys() or store.was_asked(cell for cell, _ in cells)):
             memory.save()
         tune = partial(
             _tuned, reported=reported, memory=trials, listener=Heard(listener), tell=tell, device=device, stacks=stacks
@@ -104,8 +107,9 @@ def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[in
     for cell, request in cells:
         if request.tune is None or not store.keys():
             continue
-        known = memory.get(place_of_plan(cell, plan_of(request, cell, reported)))
-        if known is None or "chosen" not in known:
+        plan = plan_of(request, cell, reported)
+        known = memory.get(place_of_plan(cell, plan)) or memory.get(place_of_plan(replace(cell, content={}), plan))
+        if (known is None or "chosen" not in known) and not store.was_asked([cell]):
             raise InputError(
                 f"--out {store.out} holds a different experiment: {describe(cell)} was not tuned there like this; choose "
                 "another --out, or repeat the command that made it"
@@ -113,7 +117,24 @@ def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[in
 
 
 def _default_out(cells: Sequence[Cell], chosen: Sequence[Request]) -> Path:
+    """Return a folder that is named after what was asked for, whatever its contents; files count by their places.
+
+    Where there is one whose name has the contents of files, as it was made before contents were recorded, that one is taken.
+    """
     names = dict.fromkeys(re.sub(r"\W+", "-", Path(cell.scenario.name).name.split(":")[-1]) for cell in cells)
-    said = [*sorted(cell.key for cell in cells), *(repr(request) for request in chosen)]
-    digest = hashlib.sha256(" ".join(said).encode()).hexdigest()[:8]
-    return Path("runs") / f"{'-'.join(names)[:60]}-{digest}"
+    specs = [spec for cell in cells for spec in (cell.scenario, cell.architecture, cell.strategy)]
+    files = sorted({os.path.relpath(spec.name) for spec in specs if ".py:" in spec.name})
+
+    def folder(*said: str) -> Path:
+        digest = hashlib.sha256(" ".join([*said, *map(repr, chosen)]).encode()).hexdigest()[:8]
+        return Path("runs") / f"{'-'.join(names)[:60]}-{digest}"
+
+    by_contents = folder(*sorted(cell.old_key for cell in cells))
+    by_place = folder(*sorted(_as_asked(cell).asked_key for cell in cells), *files)
+    return by_contents if by_contents.is_dir() and not by_place.is_dir() else by_place
+
+
+def _as_asked(cell: Cell) -> Cell:
+    """Return a cell without the defaults of other people's builders, which may change like the rest of their code."""
+    others = [part for part in cell.asked if any(name.startswith(f"{part}: ") for name in cell.content)]
+    return replace(cell, **{part: parse_spec(cell.asked[part]) for part in others})  # type: ignore[arg-type]

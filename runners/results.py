@@ -12,6 +12,7 @@ from kancl.errors import InputError
 from kancl.metrics import INTRANSIGENCE, METRICS, Measured, intransigence
 from kancl.statistics import mean_interval
 from runners.config import Cell
+from runners.contents import same_content
 from runners.locality import Locality
 from runners.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
 from runners.result import Result
@@ -146,8 +147,10 @@ class Results:
         if "final_score" not in entry.result.metrics or entry.cell.strategy.name == "joint":
             return None
         for other in self.entries:
-            alike = replace(other.cell, strategy=entry.cell.strategy, sources=entry.cell.sources)
-            if other.cell.strategy.name == "joint" and alike.key == entry.cell.key:
+            if other.cell.strategy.name != "joint":
+                continue
+            alike = replace(other.cell, strategy=entry.cell.strategy)
+            if alike.asked_key == entry.cell.asked_key and same_content(alike, entry.cell):
                 return other
         return None
 

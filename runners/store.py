@@ -10,7 +10,7 @@ import json
 import pickle
 import traceback
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from kancl.errors import InputError, StorageError
 from runners.config import FORMAT, Cell, cell_from_json
 from runners.environment import environment
 from runners.files import write_atomically, write_json
+from runners.listing import Compared, Listing, compare
 from runners.result import Result
 from runners.train import Checkpoint, Record
 
@@ -130,27 +131,46 @@ class Store:
         """Return the store of one cell."""
         return CellStore(self.out / "cells" / key)
 
+    def listing(self) -> Listing:
+        """Return the list of the experiment's cells, an empty one if there is none that can be read."""
+        try:
+            return Listing.from_json(json.loads((self.out / "experiment.json").read_text()))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return Listing()
+
     def keys(self) -> list[str]:
         """Return the cells' keys in the order in which they were asked for."""
-        try:
-            return list(json.loads((self.out / "experiment.json").read_text())["cells"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return []
+        return list(self.listing().cells)
+
+    def was_asked(self, cells: Iterable[Cell]) -> bool:
+        """Tell whether all these were asked for before, in the same words, whatever their contents were then."""
+        known = {record.get("request") for record in self.listing().records.values()}
+        return all(cell.request in known for cell in cells)
 
     @contextmanager
-    def opened(self, cells: Sequence[Cell]) -> Iterator[None]:
+    def opened(self, cells: Sequence[Cell], tell: Callable[[object], None] = lambda line: None) -> Iterator[list[Cell]]:
         """Own the folder for one experiment: made if absent, refused if it holds another, locked against a second writer.
+
+        Where contents changed, other cells take the place of those that are stored; see :mod:`runners.listing`.
+
+        Args:
+            cells: what is asked for.
+            tell: hears in a line what changed, and what is not known of older cells.
+
+        Yields:
+            The cells under the keys by which they are stored.
 
         Raises:
             InputError: the folder holds something else, cannot be written, or is being written by another process.
         """
-        self._refuse_other(cells)
+        self._compared(cells)
         with self.locked():
-            self._refuse_other(cells)  # again, now that nobody else can write
-            if not self.keys():
-                labels = {cell.key: describe(cell) for cell in cells}
-                write_json(self.out / "experiment.json", {"format": FORMAT, "cells": labels})
-            yield
+            compared = self._compared(cells)  # again, now that nobody else can write
+            if compared.listing != self.listing():
+                write_json(self.out / "experiment.json", compared.listing.to_json())
+            for line in compared.lines:
+                tell(line)
+            yield compared.cells
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -183,20 +203,18 @@ class Store:
         if strangers:
             raise InputError(f"--out {self.out} holds files that are no kancl experiment ({strangers[0]}, ...); choose another")
 
-    def _refuse_other(self, cells: Sequence[Cell]) -> None:
+    def _compared(self, cells: Sequence[Cell]) -> Compared:
         self._refuse_strangers()
-        stored, wanted = set(self.keys()), {cell.key: cell for cell in cells}
-        if stored and stored != set(wanted):
-            only_there = [key for key in stored if key not in wanted]
-            only_here = [describe(cell) for key, cell in wanted.items() if key not in stored]
-            difference = (
-                [f"{len(only_there)} of its cells are not asked for now (such as {only_there[0]})"] if only_there else []
-            )
-            difference += [f"{len(only_here)} asked for now are not in it (such as {only_here[0]})"] if only_here else []
+        compared = compare(self.listing(), cells, describe, self.cell)
+        if compared.only_here or compared.only_there:
+            there, here = compared.only_there, compared.only_here
+            difference = [f"{len(there)} of its cells are not asked for now (such as {there[0]})"] if there else []
+            difference += [f"{len(here)} asked for now are not in it (such as {describe(here[0])})"] if here else []
             raise InputError(
                 f"--out {self.out} holds a different experiment: {', and '.join(difference)}; choose another --out, or repeat "
                 "the command that made it"
             )
+        return compared
 
 
 def describe(cell: Cell) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
+from runners.digest import digest_of
 from runners.samples import Piles, Samples, moved, union
 from scenarios import Advice, Scenario, Task, build_scenario
 from scenarios.build import DATA_ROOT
@@ -31,6 +32,8 @@ from scenarios.task import Operator, listed
 __all__ = ["Samples", "Stream", "stack"]
 
 PLOT_POINTS = 500
+NO_DATA = ("null", "objective", "advice", "files", "operator", "plot_x", "plot_target", "remarks")
+"""Of a stream: what follows from its data, what a cell says in its settings, and functions, which their files tell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,11 @@ class Stream:
     def inputs(self) -> int:
         """The number of inputs."""
         return self.low.shape[1]
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of all that networks meet: samples of every seed as they are trained on, their order, heads, range."""
+        return digest_of(self, NO_DATA)
 
     @property
     def device(self) -> torch.device:

@@ -1,6 +1,5 @@
 """A sweep: requests become cells; stored cells are skipped, started ones continued, and the others run."""
 
-import hashlib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from kancl import options
 from kancl.errors import InputError, StorageError, is_interrupt, places_of
 from kancl.models import Network, architectures, check_architecture
 from kancl.options import Spec, parse_spec
+from kancl.plugins import digests, forget_edited
 from runners.avalanche import AvalancheStrategy
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.strategies import make_strategy
@@ -21,6 +21,7 @@ from runners.blame import PluginError, refusing, told
 from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
+from runners.contents import DATA, content_of, request_digest
 from runners.listener import Heard, Listener
 from runners.pretraining import check_pretraining
 from runners.result import Result
@@ -40,6 +41,8 @@ class Outcome:
 
     results: dict[str, Result]
     failures: dict[str, str]
+    cells: Sequence[Cell] = ()
+    """All of them, by the keys under which they are stored."""
 
 
 def read_file(path: Path) -> list[Request]:
@@ -101,6 +104,7 @@ def expand(
     cells: dict[str, Cell] = {}
     stacks = Stacks() if stacks is None else stacks
     broken: dict[str, InputError] = {}
+    forget_edited()
     for request in requests:
         for cell in _cells_of(request.over(DEFAULTS), adjust, stacks, broken):
             cells.setdefault(cell.key, cell)
@@ -142,8 +146,9 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str
                     asked={part: parse_spec(text).label for part, text in asked.items()},
                     sources={**_sources(scenario, architecture, strategy), **stream.files},
                     data_root=str(request.data_root),
+                    request=request_digest(request, **asked),
                 )  # fmt: skip
-                own.append(cell)
+                own.append(replace(cell, content=content_of(cell, stream)))
             try:
                 network = _checked_network(own[-1], stream)
             except PluginError as error:
@@ -233,7 +238,7 @@ def _check_strategy(text: str, strategy: Strategy | AvalancheStrategy, network: 
 def _sources(*specs: Spec) -> dict[str, str]:
     """Return the hash of every file that a spec names, so that an edited plug-in is a different experiment."""
     files = {spec.name.rpartition(":")[0] for spec in specs if ".py:" in spec.name}
-    return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
+    return {Path(file).name: digests(Path(file))[Path(file).resolve().name] for file in sorted(files)}
 
 
 def run(
@@ -243,6 +248,7 @@ def run(
     device: str = "cpu",
     stacks: Stacks | None = None,
     tracking: Tracking | None = None,
+    tell: Callable[[object], None] = lambda line: None,
 ) -> Outcome:
     """Run the cells that the store does not hold yet; one that fails does not stop the others.
 
@@ -253,15 +259,16 @@ def run(
         device: where to train.
         stacks: the scenarios that were built before.
         tracking: the tools that are told what is measured.
+        tell: hears which contents changed since they were stored, and what is not known of older cells.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
     """
     heard = Heard(listener)
-    sweep = _Sweep(cells, store, heard, device, stacks or Stacks(), tracking or Tracking())
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    with store.opened(cells):
+    with store.opened(cells, tell) as cells:
+        sweep = _Sweep(cells, store, heard, device, stacks or Stacks(), tracking or Tracking())
         for number, cell in enumerate(cells, 1):
             heard.begin_cell(cell, number, len(cells))
             try:
@@ -272,7 +279,7 @@ def run(
                 said = failures[cell.key] = told(error, cell)
                 store.cell(cell.key).save_failure(error, said)
             heard.end_cell(cell, said)
-    return Outcome(results, failures)
+    return Outcome(results, failures, cells)
 
 
 class _Sweep:
@@ -320,7 +327,10 @@ class _Sweep:
         wanted = _data_of(cell)
         if self.latest is None or self.latest[0] != wanted:
             self.latest = None  # let go of it before the next one is built
-            self.latest = (wanted, self.stacks.of(cell).to(self.device))
+            stream = self.stacks.of(cell)
+            if cell.content.get(DATA, stream.digest) != stream.digest:
+                raise InputError(f"the data of `{cell.asked['scenario']}` changed while the sweep ran; run the command again")
+            self.latest = (wanted, stream.to(self.device))
         return self.latest[1]
 
 

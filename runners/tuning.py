@@ -181,6 +181,7 @@ def tune_cell(
         InputError: no trial ended with finite scores.
     """
     place = place_of_plan(cell, plan)
+    memory.take_over(place_of_plan(replace(cell, content={}), plan), place)
     asked = " / ".join(cell.labels[part] for part in ("scenario", "architecture", "strategy"))
     record = memory.get(place) or {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": []}
     wanted = candidates(cell, plan)

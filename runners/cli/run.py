@@ -72,13 +72,13 @@ class Run(Request):
             for line in (*data_files(cells), *stacks.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)
-            outcome = run(cells, Store(out), screen, self.device, stacks, tracking)
+            outcome = run(cells, Store(out), screen, self.device, stacks, tracking, screen.say)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):
                 screen.console.print(table)
         screen.console.print(f"\nWrote {out / 'experiment.json'} and, for each cell, config, status, checkpoint and arrays:")
-        for cell in cells:
+        for cell in outcome.cells:
             screen.console.print(f"  {out / 'cells' / cell.key}")
         screen.console.print(
             f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"

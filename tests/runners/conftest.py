@@ -42,7 +42,8 @@ def make_cell(scenario: str, architecture: str, strategy: str = "naive", **said:
     seeds = said.pop("seeds", 2)
     wanted = Request(scenarios=(scenario,), architectures=(architecture,), strategies=(strategy,), seeds=1, **said)
     (cell,) = expand([wanted])
-    return replace(cell, seeds=seeds if isinstance(seeds, tuple) else tuple(range(seeds)))
+    code = {name: digest for name, digest in cell.content.items() if name != "data"}  # that of one seed
+    return replace(cell, seeds=seeds if isinstance(seeds, tuple) else tuple(range(seeds)), content=code)
 
 
 @dataclass(frozen=True)

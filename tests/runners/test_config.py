@@ -351,6 +351,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("locality", True),
     ("runner", "avalanche"),
     ("sources", {"mine.py": "abc"}),
+    ("content", {"data": "abc"}),
     *(
         ("policy", Policy(**{"optimizer": "sgd", "steps": 5, **change}))
         for change in (
@@ -369,7 +370,7 @@ def plain_cell() -> Cell:
 
 
 def test_the_changes_below_are_of_every_field() -> None:
-    assert {name for name, _ in CHANGES} | {"asked", "data_root"} == {f.name for f in fields(Cell)}
+    assert {name for name, _ in CHANGES} | {"asked", "data_root", "request"} == {f.name for f in fields(Cell)}
 
 
 @pytest.mark.parametrize(("name", "value"), CHANGES, ids=[f"{name}-{place}" for place, (name, _) in enumerate(CHANGES)])
@@ -383,6 +384,7 @@ def test_the_key_does_not_change_with_how_it_was_asked() -> None:
     cell = plain_cell()
     assert replace(cell, asked={"scenario": "x"}).key == cell.key
     assert replace(cell, data_root="elsewhere").key == cell.key
+    assert replace(cell, request="another").key == cell.key
     written_out = one_cell(
         scenarios=("gaussian-peaks:tasks=5,samples=100",), architectures=("mlp:hidden=13x12,activation=tanh",)
     )

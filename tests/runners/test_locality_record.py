@@ -221,7 +221,7 @@ def test_a_record_survives_storing_and_none_stays_none(tools: Any) -> None:
 
 def test_the_key_of_a_cell_without_record_is_the_one_it_had_before_there_were_records(tools: Any) -> None:
     cell = tools.make_cell(PEAKS, "mlp:hidden=4", **SMALL)
-    assert cell.key == "gaussian-peaks--mlp--naive--d6c3653d48"
+    assert cell.old_key == "gaussian-peaks--mlp--naive--d6c3653d48"
     assert replace(cell, locality=True).key != cell.key
 
 
