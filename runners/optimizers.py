@@ -5,6 +5,7 @@ step.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from kancl.errors import InputError
 from runners.config import Kind, Policy
 from runners.updates import LazyUpdates, TakesSteps
+from runners.whole_vectors import WholeVectors, is_ragged
 
 
 class DirectAdam:
@@ -102,6 +104,13 @@ def make_optimizer(named: Iterable[tuple[str, nn.Parameter]], policy: Policy) ->
         InputError: the policy's weight decay would touch none of the parameters.
     """
     groups = decay_groups(list(named), policy)
+    make = partial(_make_ours, policy=policy)
+    if any(is_ragged(parameter) for group in groups for parameter in group["params"]):
+        return WholeVectors(make, groups)
+    return make(groups)
+
+
+def _make_ours(groups: list[dict[str, Any]], policy: Policy) -> TakesSteps:
     made = _make_torchs(groups, policy)
     optimizer = DirectAdam(made) if isinstance(made, Adam) and len(groups) == 1 else made
     return LazyUpdates(optimizer, made) if policy.lazy else optimizer
@@ -134,7 +143,7 @@ def decay_groups(named: list[tuple[str, nn.Parameter]], policy: Policy) -> list[
 
 def set_rate(optimizer: TakesSteps, rate: float) -> None:
     """Take the coming steps with another learning rate."""
-    if isinstance(optimizer, LazyUpdates):
+    if isinstance(optimizer, LazyUpdates | WholeVectors):
         set_rate(optimizer.inner, rate)
     elif isinstance(optimizer, DirectAdam):
         optimizer.set_rate(rate)

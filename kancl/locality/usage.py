@@ -18,13 +18,14 @@ CHUNK = 1 << 22
 """Values of basis functions held at once."""
 
 
-def mass(layer: nn.Module, calls: Sequence[Tensor]) -> Float[Tensor, "S J C"]:
+def mass(layer: nn.Module, calls: Sequence[Tensor], dtype: torch.dtype | None = None) -> Float[Tensor, "S J C"]:
     """Return the mean over samples of |B_c(x_j)|; for layers without basis functions of |x_j|, with C = 1.
 
     Args:
         calls: the layer's inputs, (S, B, ...) for each call of the layer in one pass.
+        dtype: that samples are summed in; that of the inputs if None.
     """
-    parts = [used.abs().sum(1) for used in _usages(layer, calls)]
+    parts = [used.abs().sum(1, dtype=dtype) for used in _usages(layer, calls)]
     return torch.stack(parts).sum(0) / sum(x.shape[1] for x in calls)
 
 

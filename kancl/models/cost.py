@@ -110,6 +110,8 @@ class _AsMatrixProducts(TorchFunctionMode):
         if func is torch.linalg.vecdot and given.get("dim", -1) == -1:
             one, other = args
             return (one.unsqueeze(-2) @ other.unsqueeze(-1)).squeeze(-1).squeeze(-1)
+        if func is torch.baddbmm and all(len(tensor) > 1 and tensor.stride(0) == 0 for tensor in args[1:]):
+            return func(*(tensor[:1] for tensor in args)).expand(len(args[1]), -1, -1)  # copies of one product
         if func is functional.embedding_bag and given.get("mode") == "sum" and args[0].ndim == 2:
             rows = args[1][args[0]]  # (M, L, O)
             weights = given.get("per_sample_weights")

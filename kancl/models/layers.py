@@ -27,8 +27,12 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
         """Apply layer s to batch s."""
-        if self.weight.shape[2] == 1 < len(self.weight):  # for one output, stacked matrix products take up to 4x as long
+        seeds, inputs, outputs = self.weight.shape
+        if outputs == 1:  # stacked matrix products take up to 4x as long
             return torch.linalg.vecdot(x, self.weight.mT)[..., None] + self.bias
+        if seeds == inputs == 1:  # torch rounds this product in another way than those of a stack: so it is one
+            bias, x, weight = (tensor.expand(2, -1, -1) for tensor in (self.bias, x, self.weight))
+            return torch.baddbmm(bias, x, weight)[:1]
         return torch.baddbmm(self.bias, x, self.weight)
 
 

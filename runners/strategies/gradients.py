@@ -75,7 +75,8 @@ def mean_over_samples(
         measure: acts on each number of a gradient, for example squares it.
     """
     (seeds, samples), parameters = x.shape[:2], trained(network)
-    totals = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    # In double precision: how many samples a part has follows from the number of seeds, and their importance must not.
+    totals = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in parameters.items()}
     size = max(1, CHUNK.get(x.device.type, CHUNK["cpu"]) // (seeds * max(1, parameters_per_seed(network))))
     mode, copies = network.training, 0
     network.eval()
@@ -91,9 +92,9 @@ def mean_over_samples(
             # materialize_grads: a parameter that the outputs do not depend on has the gradient 0
             found = torch.autograd.grad(outputs, leaves, v.reshape(outputs.shape), retain_graph=True, materialize_grads=True)
             for total, gradient in zip(totals.values(), found, strict=True):
-                total += measure(gradient).unflatten(0, (seeds, copies)).sum(1)
+                total += measure(gradient).unflatten(0, (seeds, copies)).sum(1, dtype=torch.float64)
     network.train(mode)
-    return {name: total.detach() / samples for name, total in totals.items()}
+    return {name: (total.detach() / samples).to(parameters[name].dtype) for name, total in totals.items()}
 
 
 def fisher(network: Network, chosen: Chosen, kind: Fisher, state: State, phase: int) -> dict[str, Float[Tensor, "S ..."]]:

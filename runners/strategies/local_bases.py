@@ -1,5 +1,6 @@
 """Coefficients of local bases, and how much of a task's inputs lies on each: what strategies made for splines share."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -63,9 +64,11 @@ def masses(network: Network, x: Float[Tensor, "S N I"]) -> dict[str, Float[Tenso
         for key, name in coefficients.items():
             if name not in seen:
                 continue
-            share = _over(mass(probe.layers[name], seen[name]), parameters[key]) * (part.shape[1] / x.shape[1])
+            # Summed in double precision: the size of a part follows from the number of seeds, and a mass must not.
+            found = mass(probe.layers[name], seen[name], torch.float64) * (part.shape[1] / x.shape[1])
+            share = _over(found, parameters[key])
             totals[key] = totals[key] + share if key in totals else share
-    return totals
+    return {key: total.to(x.dtype) for key, total in totals.items()}
 
 
 def _coefficients(network: Network, probe: Probe) -> dict[str, str]:

@@ -14,6 +14,7 @@ from runners.strategies.anchors import check_strength, named, snapshot, trained
 from runners.strategies.gradients import remember_stream
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
+from runners.strategies.written_out import with_gradient
 from runners.stream import Samples, Stream
 
 TEACHER, GROUPS = "teacher/", "groups"
@@ -90,11 +91,17 @@ class LwF(Strategy):
 def classes_apart(
     outputs: Float[Tensor, "S B O"], taught: Float[Tensor, "S B O"], groups: Bool[Tensor, "S G O"], temperature: float
 ) -> Float[Tensor, "S"]:
-    """Return T^2 times the cross-entropy between softened outputs, mean over samples, sum over groups of units."""
+    """Return T^2 times the cross-entropy between softened outputs, mean over samples, sum over groups of units.
+
+    Its gradient in an output is T (softmax(y / T) - softmax(z / T)) / B, summed over groups: exactly 0 where y is z.
+    """
     mask = groups[:, None]  # (S, 1, G, O)
-    shares = (taught / temperature)[:, :, None].masked_fill(~mask, -torch.inf).softmax(-1)
-    logs = (outputs / temperature)[:, :, None].masked_fill(~mask, -torch.inf).log_softmax(-1).masked_fill(~mask, 0.0)
-    return -(temperature**2) * (shares * logs).sum((2, 3)).mean(1)
+    with torch.no_grad():
+        wanted, logits = ((y / temperature)[:, :, None].masked_fill(~mask, -torch.inf) for y in (taught, outputs))
+        shares, logs = wanted.softmax(-1), logits.log_softmax(-1).masked_fill(~mask, 0.0)
+        value = -(temperature**2) * (shares * logs).sum((2, 3)).mean(1)
+        gradient = temperature * (logits.softmax(-1) - shares).sum(2) / max(1, outputs.shape[1])
+    return with_gradient(outputs, value, gradient)
 
 
 def numbers_apart(

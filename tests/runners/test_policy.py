@@ -186,9 +186,12 @@ def test_every_option_is_what_a_plain_loop_does_to_each_seed_alone(tools: Any, a
 # Optimisers, given gradients.
 
 
-def named_parameters(seeds: int = 3) -> dict[str, nn.Parameter]:
+def named_parameters(seeds: int = 3, whole: bool = False) -> dict[str, nn.Parameter]:
+    """Parameters of some shapes; of whole vectors on request, which are stepped as they are (see runners.whole_vectors)."""
     generator = torch.Generator().manual_seed(0)
     shapes = {"coef": (seeds, 5, 4), "bias": (seeds, 1, 2), "gain": (seeds,)}
+    if whole:
+        shapes = {"coef": (seeds, 8, 4), "bias": (seeds, 1, 16), "gain": (16,)}
     return {name: nn.Parameter(torch.randn(shape, generator=generator)) for name, shape in shapes.items()}
 
 
@@ -202,7 +205,7 @@ def set_gradients(parameters: Any, step: int, zeros: float = 0.5) -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_without_the_options_the_optimiser_is_torchs_to_the_bit(optimizer: Any) -> None:
     policy = Policy(optimizer, lr=0.03, steps=1, weight_decay=0.1, momentum=0.9 if optimizer == "sgd" else 0.0)
-    ours, theirs = named_parameters(), named_parameters()
+    ours, theirs = named_parameters(whole=True), named_parameters(whole=True)
     made = make_optimizer(ours.items(), policy)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[optimizer]
     more = {"momentum": 0.9} if optimizer == "sgd" else {}
@@ -235,7 +238,7 @@ def test_lazy_adam_is_torchs_sparse_adam() -> None:
 
 @pytest.mark.parametrize("said", [ADAM, ADAMW, SGD, {**ADAMW, "decay_on": ("bias",)}], ids=["adam", "adamw", "sgd", "groups"])
 def test_lazy_updates_leave_values_and_moments_to_the_bit_where_the_gradient_is_zero(said: dict[str, Any]) -> None:
-    named = named_parameters()
+    named = named_parameters(whole=True)
     lazy = make_optimizer(named.items(), Policy(steps=1, lazy=True, **said))
     assert isinstance(lazy, LazyUpdates)
     state = lazy.state_of.state

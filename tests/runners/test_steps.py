@@ -19,6 +19,7 @@ from runners.optimizers import DirectAdam, make_optimizer
 from runners.samples import union
 from runners.strategies import State, Step, Strategy, strategies
 from runners.train import build_network
+from runners.whole_vectors import WholeVectors
 from scenarios.objectives import OBJECTIVES
 
 
@@ -126,8 +127,86 @@ def test_a_parameter_that_never_had_a_gradient_has_no_state() -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_the_short_way_is_taken_where_it_is_one(optimizer: Any) -> None:
-    made = make_optimizer(zip("abc", parameters_with_gradients(), strict=True), Policy(optimizer=optimizer, lr=0.1, steps=1))
-    assert isinstance(made, DirectAdam) == (optimizer != "sgd")
+    policy = Policy(optimizer=optimizer, lr=0.1, steps=1)
+    ragged = make_optimizer(zip("abc", parameters_with_gradients(), strict=True), policy)
+    assert isinstance(ragged, WholeVectors)
+    for made in (ragged.inner, make_optimizer([("a", nn.Parameter(torch.ones(2, 8)))], policy)):
+        assert isinstance(made, DirectAdam) == (optimizer != "sgd")
+
+
+# Steps that do not depend on the stack.
+
+WAYS: dict[str, dict[str, Any]] = {
+    "adam": {"optimizer": "adam"},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+    "groups": {"optimizer": "adam", "weight_decay": 0.1, "decay_on": ("bias",)},
+    "lazy": {"optimizer": "adam", "lazy": True},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1},
+}
+
+
+def stepped(seeds: slice, way: str, dtype: torch.dtype, steps: int = 12, silent: int = -1, again: int = -1) -> tuple[Any, Any]:
+    """Parameters of some of 7 seeds after some steps, and their optimiser; before step ``again`` it is saved and made anew."""
+    random = torch.Generator().manual_seed(0)
+    shapes = {"weight": (7, 3, 5), "bias": (7, 1, 3), "scale": (7, 16), "base": (7, 1)}
+    named = {n: nn.Parameter(torch.randn(shape, generator=random, dtype=dtype)[seeds].clone()) for n, shape in shapes.items()}
+    policy = Policy(lr=3e-2, steps=1, **WAYS[way])
+    optimizer = make_optimizer(named.items(), policy)
+    for step in range(steps):
+        if step == again:
+            state = optimizer.state_dict()
+            optimizer = make_optimizer(named.items(), policy)
+            optimizer.load_state_dict(state)
+        optimizer.zero_grad()
+        for name, shape in shapes.items():
+            sizes = 10 ** (-3 * torch.rand(shape, generator=random, dtype=dtype))
+            gradient = torch.randn(shape, generator=random, dtype=dtype) * sizes
+            if step != silent or name != "bias":
+                named[name].grad = gradient[seeds].clone()
+        optimizer.step()
+    return {name: parameter.detach() for name, parameter in named.items()}, optimizer
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("way", WAYS)
+def test_steps_of_a_seed_are_the_same_to_the_bit_alone_and_in_any_stack(way: str, dtype: torch.dtype) -> None:
+    """torch's own differ in the moments: the end of a tensor is rounded otherwise, and where it lies follows from the stack."""
+    stack, optimizer = stepped(slice(0, 7), way, dtype)
+    for s in range(7):
+        alone, own = stepped(slice(s, s + 1), way, dtype)
+        assert all(torch.equal(stack[name][s : s + 1], alone[name]) for name in stack)
+        for number, state in own.state_dict()["state"].items():
+            for name, moment in state.items():
+                theirs = optimizer.state_dict()["state"][number][name]
+                assert torch.equal(theirs if name == "step" else theirs[s : s + 1], moment), (number, name)
+
+
+@pytest.mark.parametrize("silent", [-1, 4])
+@pytest.mark.parametrize("way", WAYS)
+def test_whole_vectors_take_torchs_steps(way: str, silent: int) -> None:
+    """Up to rounding, with gradients that are missing at a step, and after the state was saved and read."""
+    ours, optimizer = stepped(slice(0, 5), way, torch.float64, silent=silent, again=6)
+    assert isinstance(optimizer, WholeVectors)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runners.optimizers.is_ragged", lambda tensor: False)
+        theirs, plain = stepped(slice(0, 5), way, torch.float64, silent=silent, again=6)
+    for name, parameter in ours.items():
+        torch.testing.assert_close(parameter, theirs[name], rtol=1e-12, atol=1e-12)
+    # The state has torch's form: checkpoints of either can be read by the other.
+    one, other = optimizer.state_dict(), plain.state_dict()
+    assert one["param_groups"] == other["param_groups"]
+    for number, state in other["state"].items():
+        assert {k: v.shape for k, v in one["state"][number].items()} == {k: v.shape for k, v in state.items()}
+
+
+def test_a_ragged_parameter_that_got_other_storage_goes_on_learning() -> None:
+    parameter = nn.Parameter(torch.ones(1, 3))
+    optimizer = make_optimizer([("a", parameter)], Policy(optimizer="sgd", lr=1.0, steps=1))
+    for storage in (parameter.data, torch.full((1, 3), 5.0)):
+        parameter.data = storage
+        parameter.grad = torch.ones(1, 3)
+        optimizer.step()
+    assert parameter.tolist() == [[4.0, 4.0, 4.0]]
 
 
 class Tape:
