@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -38,6 +38,10 @@ branch beside them, the factor of an edge, constants, and all others."""
 T = TypeVar("T")
 Said = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]
 """What the user may say or leave unsaid (None); the command line's help then shows no default."""
+
+
+MOST_STEPS = 10**9
+"""Steps per task that anybody could wait for."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,8 @@ class Policy:
             raise InputError(f"give either steps or epochs per task, got {self.steps=} and {self.epochs=}".replace("self.", ""))
         for name in ("steps", "epochs", "batch_size"):
             value = getattr(self, name)
-            if isinstance(value, int) and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if isinstance(value, int) and not 1 <= value <= MOST_STEPS:
+                raise InputError(f"{name} must be at least 1 and at most {MOST_STEPS:,}, got {value}")
         if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf or not 0 <= self.momentum < 1:
             got = f"got {self.lr}, {self.weight_decay} and {self.momentum}"
             raise InputError(f"needs finite lr > 0, finite weight_decay >= 0 and 0 <= momentum < 1, {got}")
@@ -310,6 +314,10 @@ DEFAULTS = Request(
 )  # fmt: skip
 
 
+MOST_SEEDS = 10_000
+"""Seeds of one cell: all their networks and samples are in memory at once."""
+
+
 def parse_seeds(text: int | str) -> tuple[int, ...]:
     """Read seeds: a number of them (``8`` is 0 to 7), a range ``16-31``, or a list ``3,5,8``.
 
@@ -317,16 +325,19 @@ def parse_seeds(text: int | str) -> tuple[int, ...]:
     (3, 4, 5)
     """
     written = "" if isinstance(text, bool) else str(text).strip()
-    if match := re.fullmatch(r"(\d+)-(\d+)", written):
-        seeds = tuple(range(int(match[1]), int(match[2]) + 1))
-    elif re.fullmatch(r"\d+(,\d+)*,?", written):
+    if match := re.fullmatch(r"(\d{1,18})-(\d{1,18})", written):
+        seeds: Sequence[int] = range(int(match[1]), int(match[2]) + 1)
+    elif re.fullmatch(r"\d{1,18}(,\d{1,18})*,?", written):
         numbers = tuple(int(part) for part in written.split(",") if part)
-        seeds = numbers if "," in written else tuple(range(numbers[0]))
+        seeds = numbers if "," in written else range(numbers[0])
     else:
-        raise InputError(f"seeds must be a number (8), a range (16-31) or a list (3,5,8), got {text!r}")
+        shown = repr(text) if len(written) < 60 else f"{written[:60]!r}..."
+        raise InputError(f"seeds must be a number (8), a range (16-31) or a list (3,5,8), each below 10^18, got {shown}")
+    if len(seeds) > MOST_SEEDS:
+        raise InputError(f"seeds must be at most {MOST_SEEDS:,}, got {len(seeds):,} ({written[:60]})")
     if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds must be at least one and all different, got {written!r}")
-    return seeds
+        raise InputError(f"seeds must be at least one and all different, got {written[:60]!r}")
+    return tuple(seeds)
 
 
 def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:

@@ -26,6 +26,22 @@ def check_device(device: str) -> None:
         raise InputError("--device cuda needs a CUDA device that torch can use, and there is none; leave the option out")
 
 
+MOST_THREADS = 1024
+"""Each takes memory of its own, whether there is a core for it or not."""
+
+
+def check_threads(*counts: int) -> None:
+    """Refuse numbers of threads that torch cannot run.
+
+    Raises:
+        InputError: none is given, or one is out of range.
+    """
+    if not counts or not all(1 <= count <= MOST_THREADS for count in counts):
+        raise InputError(
+            f"--threads must be at least 1 and at most {MOST_THREADS}, got {' '.join(map(str, counts)) or 'nothing'}"
+        )
+
+
 @cache
 def environment() -> dict[str, Any]:
     """Return versions, the commit of the source tree if it is one, and the machine."""

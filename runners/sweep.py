@@ -1,13 +1,10 @@
 """A sweep: requests become cells; stored cells are skipped, started ones continued, and the others run."""
 
-import tomllib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from kancl import options
 from kancl.errors import InputError, StorageError, is_interrupt, places_of
@@ -45,40 +42,10 @@ class Outcome:
     """All of them, by the keys under which they are stored."""
 
 
-def read_file(path: Path) -> list[Request]:
-    """Read an experiment file: TOML with the keys of a request, and any number of ``[[block]]`` tables that override them.
-
-    Each block is a request of its own; without blocks the file is one request.
-    """
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"experiment file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"experiment file {path} is not valid TOML: {error}") from error
-    blocks = content.pop("block", [{}])
-    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise InputError(f"{path}: block must be an array of tables, written [[block]]")
-    shared = _read_request(content, f"{path}")
-    return [_read_request(block, f"{path}, block {number}").over(shared) for number, block in enumerate(blocks, 1)]
-
-
-def _read_request(table: dict[str, Any], where: str) -> Request:
-    if isinstance(table.get("seeds"), bool):
-        raise InputError(f"{where}: seeds must be a number, a range or a list, got {table['seeds']}")
-    for key, value in table.items():
-        if isinstance(value, bool) and key != "lazy":
-            raise InputError(f"{where}: {key} takes no true or false, got {str(value).lower()}")
-    if isinstance(table.get("decay_on"), str):
-        table = {**table, "decay_on": [table["decay_on"]]}
-    if isinstance(table.get("seeds"), list):
-        table = {**table, "seeds": ",".join(map(str, table["seeds"])) + ","}
-    try:
-        return TypeAdapter(Request).validate_python({key.replace("-", "_"): value for key, value in table.items()})
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'][:1]))}: {fault['msg']}" for fault in error.errors()]
-        raise InputError(f"{where}:" + "".join(f"\n  - {fault}" for fault in dict.fromkeys(faults))) from error
-
+MOST_CELLS = 10_000
+"""Cells of one experiment: each is checked before anything runs."""
+MOST_EVALUATIONS = 10_000
+"""During each task; every one is kept."""
 
 Adjust = Callable[[Request, list[Cell], Stream], list[Cell]]
 """Changes a request's cells of one scenario, for example their widths, before they are checked."""
@@ -105,6 +72,10 @@ def expand(
     stacks = Stacks() if stacks is None else stacks
     broken: dict[str, InputError] = {}
     forget_edited()
+    parts = ("scenarios", "architectures", "strategies")
+    asked = sum(math.prod(len(getattr(request.over(DEFAULTS), part) or ()) for part in parts) for request in requests)
+    if asked > MOST_CELLS:
+        raise InputError(f"{asked:,} combinations are asked for, and one experiment has at most {MOST_CELLS:,}; ask for fewer")
     for request in requests:
         for cell in _cells_of(request.over(DEFAULTS), adjust, stacks, broken):
             cells.setdefault(cell.key, cell)
@@ -121,8 +92,8 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str
     assert request.seeds is not None
     assert request.dtype is not None
     assert request.evaluations is not None
-    if request.evaluations < 2:
-        raise InputError(f"evaluations must be at least 2, got {request.evaluations}")
+    if not 2 <= request.evaluations <= MOST_EVALUATIONS:
+        raise InputError(f"evaluations must be at least 2 and at most {MOST_EVALUATIONS:,}, got {request.evaluations}")
     for what in ("architectures", "strategies"):
         if not getattr(request, what):
             raise InputError(f"{what} is an empty list; name at least one (see kancl list {what})")

@@ -30,6 +30,8 @@ RANGES = {"adam": (1e-4, 1e-1), "adamw": (1e-4, 1e-1), "sgd": (1e-3, 1.0), "lbfg
 SEEDS = 3
 BY = {"learning": "learning_score", "final": "final_score"}
 EVALUATIONS = 2
+MOST_TRIALS = 1000
+"""Each is a run."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def check_tune(request: Request, reported: Sequence[int]) -> None:
             if getattr(request, name) is not None:
                 raise InputError(f"--{name.replace('_', '-')} says how to tune; give the number of trials too, e.g. --tune 8")
         return
-    if request.tune < 1:
-        raise InputError(f"--tune must be at least 1 trial, got {request.tune}")
+    if not 1 <= request.tune <= MOST_TRIALS:
+        raise InputError(f"--tune must be at least 1 trial and at most {MOST_TRIALS:,}, got {request.tune}")
     if request.lr is not None:
         raise InputError(f"--tune chooses the learning rate and --lr {request.lr:g} gives it; leave one of them out")
     low, high = request.tune_range or (1.0, 1.0)

@@ -10,8 +10,13 @@ from kancl.options import Spec
 from kancl.registry import Builder
 from scenarios.checks import check_scenario
 from scenarios.registry import scenarios
-from scenarios.streams import COMMON, as_stream
+from scenarios.streams import COMMON, MOST_TASKS, as_stream
 from scenarios.task import Scenario
+
+COUNTS = ("tasks", "dims", "samples", "test_samples", "edge_samples")
+"""Options that say how much a scenario holds."""
+MOST_NUMBERS = 10**9
+"""Inputs of all samples of a drawn scenario at most: 4 GB, and some times as much while they are drawn."""
 
 DATA_ROOT = Path("data")
 """The folder of data files where nothing else is said."""
@@ -56,6 +61,7 @@ def build_scenario(spec: Spec, seed: int, data_root: Path = DATA_ROOT) -> Scenar
     """
     builder = scenarios.get(spec.name)
     own, common = _parted(spec, builder)
+    _refuse_endless(Spec(spec.name, options.resolve(builder, own, reserved_of(builder))))
     given = {"seed": seed, "data_root": at_home(data_root)}
     built = options.build(builder, own, **{name: given[name] for name in reserved_of(builder)})
     scenario = check_scenario(built, spec.label)
@@ -66,6 +72,18 @@ def build_scenario(spec: Spec, seed: int, data_root: Path = DATA_ROOT) -> Scenar
     except InputError as error:
         raise InputError(f"{spec.name}: {error}") from error
     return check_scenario(stream, spec.label)
+
+
+def _refuse_endless(spec: Spec) -> None:
+    """Refuse what would not fit into memory, or take days to draw, by what options are called that count something."""
+    counted = {name: value for name, value in spec.options.items() if name in COUNTS and isinstance(value, int) and value > 0}
+    if counted.get("tasks", 0) > MOST_TASKS:
+        raise InputError(f"{spec.name}: tasks must be at most {MOST_TASKS:,}, got {counted['tasks']}")
+    samples = sum(value for name, value in counted.items() if name.endswith("samples"))
+    numbers = counted.get("tasks", 1) * counted.get("dims", 1) * max(1, samples)
+    if numbers > MOST_NUMBERS:
+        said = ", ".join(f"{name}={value}" for name, value in counted.items())
+        raise InputError(f"{spec.name} with {said} would draw {numbers:,} numbers, and at most {MOST_NUMBERS:,} are drawn")
 
 
 def _parted(spec: Spec, builder: Builder) -> tuple[Spec, dict[str, Any]]:

@@ -12,7 +12,8 @@ import tyro
 from runners.cli.main import Command, main
 from runners.cli.run import Run
 from runners.config import Request
-from runners.sweep import expand, read_file
+from runners.experiment_file import read_file
+from runners.sweep import expand
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -5,6 +5,7 @@ losses are no business of an architecture: they are handled once, by whoever tra
 """
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kancl.errors import Foreign, mark_hooks
+from kancl.errors import Foreign, InputError, mark_hooks
 from kancl.seeding import generator
 
 PART = "architecture"
@@ -82,13 +83,38 @@ class Network(nn.Module, ABC):
         return
 
 
+LARGEST = 2**26
+"""Numbers of one parameter of one network at most; Adam keeps three of each."""
+MOST = 2**30
+"""Numbers of one parameter at most, of all networks of a stack together."""
+
+
 def stacked(generators: list[torch.Generator], draw: Callable[[torch.Generator], Tensor]) -> nn.Parameter:
-    """Return one parameter whose slice s was drawn from generator s."""
-    return nn.Parameter(torch.stack([draw(g) for g in generators]))
+    """Return one parameter whose slice s was drawn from generator s.
+
+    Raises:
+        InputError: it would be too large.
+    """
+    drawn = [draw(generators[0])]
+    if drawn[0].numel() * len(generators) > MOST:
+        raise InputError(
+            f"a parameter of {' x '.join(map(str, drawn[0].shape))} numbers for each of {len(generators):,} seeds holds "
+            f"more than the {MOST:,} of the largest; take a smaller network or fewer seeds"
+        )
+    return nn.Parameter(torch.stack(drawn + [draw(g) for g in generators[1:]]))
 
 
 def uniform(*shape: int, bound: float, dtype: torch.dtype) -> Callable[[torch.Generator], Tensor]:
-    """Return a draw from U(-bound, bound)."""
+    """Return a draw from U(-bound, bound).
+
+    Raises:
+        InputError: it would be too large.
+    """
+    if math.prod(shape) > LARGEST:
+        raise InputError(
+            f"a parameter of {' x '.join(map(str, shape))} numbers holds more than the {LARGEST:,} of the largest; take a "
+            "smaller network"
+        )
     return lambda g: (2 * torch.rand(*shape, generator=g, dtype=dtype) - 1) * bound
 
 

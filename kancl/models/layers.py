@@ -69,6 +69,7 @@ class SplineLayer(nn.Module):
         dtype = low.dtype
         self.degree, self.intervals, self.backend = degree, intervals, backend
         grid = UniformGrid(low, high, intervals, degree)
+        draw = uniform(inputs, grid.coefficients, outputs, bound=noise / (2 * intervals), dtype=dtype)
         self.low: Tensor
         self.high: Tensor
         self.register_buffer("low", low.clone())
@@ -76,8 +77,7 @@ class SplineLayer(nn.Module):
         self.register_buffer("knots", grid.knots() if movable else None)
         self.knots: Tensor | None
         self._grid: tuple[list[int], Sequence[Tensor], Grid] | None = None
-        bound = noise / (2 * intervals)
-        self.coef = stacked(generators, uniform(inputs, grid.coefficients, outputs, bound=bound, dtype=dtype))
+        self.coef = stacked(generators, draw)
         base_weights = stacked(generators, uniform(inputs, outputs, bound=inputs**-0.5, dtype=dtype)) if base else None
         self.register_parameter("base", base_weights)
         self.register_parameter("scale", nn.Parameter(torch.ones(seeds, inputs, outputs, dtype=dtype)) if scales else None)

@@ -98,8 +98,8 @@ class SplineActivation(nn.Module):
         self.register_buffer("high", grid.high.repeat(seeds, 1))
         self.low: Tensor
         self.high: Tensor
-        smooth = greville(grid) if start == "identity" else ACTIVATIONS[start](greville(grid))
         draw = uniform(units, grid.coefficients, bound=noise / (2 * grid.intervals), dtype=dtype)
+        smooth = greville(grid) if start == "identity" else ACTIVATIONS[start](greville(grid))
         self.coef = stacked(generators, lambda g: smooth + draw(g))
 
     def grid(self) -> UniformGrid:

@@ -67,14 +67,13 @@ class Bench:
             return 130
 
     def _measure(self) -> int:
-        from kancl.errors import InputError
         from runners.bench.peers import find_peers
         from runners.bench.plan import FULL, QUICK
         from runners.bench.report import drawn, never_ran, sheets
         from runners.cli.screen import make_console
+        from runners.environment import check_threads
 
-        if not self.threads or min(self.threads) < 1:
-            raise InputError(f"--threads must be at least 1, got {' '.join(map(str, self.threads)) or 'nothing'}")
+        check_threads(*self.threads)
         out = self._checked_out()
         console, notes = make_console(), make_console(stderr=True)
         plan = (QUICK if self.quick else FULL).on(self.device)

@@ -1,6 +1,8 @@
 """``kancl run``: train what was asked for, or go on where an earlier run stopped."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,19 +40,28 @@ class Run(Request):
 
     def requests(self) -> list[Request]:
         """Return what is asked for: the command line put over each block of the experiment file, if there is one."""
-        from runners.sweep import read_file
+        said = Request(**{f.name: getattr(self, f.name) for f in fields(Request)} | {"scenarios": self.scenarios or None})
+        return [said.over(request) for request in self._from_file()]
+
+    def _from_file(self) -> list[Request]:
+        """Read the experiment file, if there is one, and say whose code it will run: it may come from somebody else."""
+        from runners.experiment_file import code_named, read_file
         from scenarios.build import at_home
 
-        said = Request(**{f.name: getattr(self, f.name) for f in fields(Request)} | {"scenarios": self.scenarios or None})
-        return [said.over(request) for request in (read_file(at_home(self.file)) if self.file else [Request()])]
+        if self.file is None:
+            return [Request()]
+        requests = read_file(at_home(self.file))
+        for name in code_named(requests):
+            with suppress(OSError, ValueError):  # a closed or full one is no reason not to go on
+                print(f"kancl: the file {self.file} names code to run: {name}", file=sys.stderr, flush=True)
+        return requests
 
     def execute(self) -> int:
         """Run and return the exit code."""
         import torch
 
-        from kancl.errors import InputError
         from runners.cli.screen import Screen
-        from runners.environment import check_device
+        from runners.environment import check_device, check_threads
         from runners.prepare import prepare
         from runners.results import load
         from runners.stacks import Stacks
@@ -60,8 +71,7 @@ class Run(Request):
         from runners.trackers import Tracking, make_trackers
         from scenarios.build import at_home
 
-        if self.threads < 1:
-            raise InputError(f"--threads must be at least 1, got {self.threads}")
+        check_threads(self.threads)
         check_device(self.device)
         torch.set_num_threads(self.threads)
         trackers = make_trackers(self.track)

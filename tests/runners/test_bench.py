@@ -177,7 +177,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], str]] = {
     "no such suite": (("kernels",), "kernels"),
     "no such peer": (("--peers", "tensorflow"), "tensorflow"),
     "no GPU": (("--device", "cuda"), "--device cuda needs a CUDA device"),
-    "no threads": (("--threads", "0"), "--threads must be at least 1, got 0"),
+    "no threads": (("--threads", "0"), "--threads must be at least 1 and at most 1024, got 0"),
     "a document that is not there": (("--write", "nowhere.md"), "nowhere.md cannot be read"),
     "a document without marks": (("--write", "plain.md"), BEGIN),
     "a folder for the JSON": (("--out", "folder"), "folder is a folder"),

@@ -11,7 +11,8 @@ import pytest
 from kancl.errors import InputError
 from kancl.options import Spec
 from runners.config import Cell, Policy, Request, cell_from_json, parse_seeds, resolve_policy
-from runners.sweep import expand, read_file
+from runners.experiment_file import read_file
+from runners.sweep import expand
 
 PLUG_IN = '''
 import torch

@@ -27,11 +27,12 @@ from runners import tables
 from runners.config import Policy, Request
 from runners.cost_table import costs_shown
 from runners.evaluate import Evaluator
+from runners.experiment_file import read_file
 from runners.result import Result
 from runners.results import Results
 from runners.strategies import State, Strategy, strategies
 from runners.stream import Samples, Stream
-from runners.sweep import expand, read_file
+from runners.sweep import expand
 from runners.tables import SHOWN, WIDE, as_markdown, summary_tables, with_error
 from runners.train import build_network, run_cell
 

@@ -9,7 +9,8 @@ import torch
 
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
-from runners.sweep import expand, read_file
+from runners.experiment_file import read_file
+from runners.sweep import expand
 from scenarios import Scenario, build_scenario, complete_scenario
 from scenarios.piecewise import piecewise_functions
 from scenarios.sampling import draw_apart, rows_of
