@@ -74,8 +74,7 @@ def curves_figure(scenario: str, entries: list[Entry]) -> Figure:
 
 def _curves_panel(ax: Axes, entry: Entry, logarithmic: bool) -> None:
     result = entry.result
-    curve = _living(entry, result.curves[result.score])
-    position = _position(entry)
+    position, curve = _course(entry)
     for number, colour in enumerate(task_colours(len(result.tasks))):
         low, middle, high = _band(curve[:, :, number])
         ax.fill_between(position, low, high, color=colour, alpha=0.25, linewidth=0)
@@ -188,10 +187,32 @@ def _living(entry: Entry, values: np.ndarray) -> np.ndarray:
     return values[entry.alive] if entry.alive.any() else np.full_like(values[:1], np.nan)
 
 
-def _position(entry: Entry) -> np.ndarray:
+def _course(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
+    """Return where evaluations are on the axis, and the main score there of the living seeds (S, E, T).
+
+    Where seeds took steps of their own, each is drawn over its own course, at the places of the one with most evaluations.
+    """
+    result = entry.result
+    curves = result.curves[result.score]
+    if result.curve_task.ndim == 1:
+        return _position(result.curve_task, result.curve_step), _living(entry, curves)
+    own = [task >= 0 for task in result.curve_task]
+    positions = [
+        _position(task[there], step[there]) for task, step, there in zip(result.curve_task, result.curve_step, own, strict=True)
+    ]
+    shared = max(positions, key=len)
+    curves = np.stack(
+        [
+            np.stack([np.interp(shared, position, column) for column in curve[there].T], axis=1)
+            for position, curve, there in zip(positions, curves, own, strict=True)
+        ]
+    )
+    return shared, _living(entry, curves)
+
+
+def _position(task: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Place evaluations on an axis where task t fills t - 1 .. t, logarithmically in the step within the task."""
-    task, step = entry.result.curve_task, entry.result.curve_step.astype(float)
-    last = np.array([step[task == t].max() for t in task])
+    last = np.array([step[task == t].max() for t in task], dtype=float)
     return np.where(task == 0, 0.0, task - 1 + np.log1p(step) / np.log1p(np.maximum(last, 1)))
 
 

@@ -1,11 +1,13 @@
 """What a run leaves behind: numbers per seed, from which every metric is derived."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from kancl.metrics import METRICS, Measured
 from runners.locality import Locality
 
 
@@ -21,7 +23,8 @@ class Result:
         R: the retention matrix by score name, R[s, i, j] after training task i, row 0 before any training.
         null: by score name, what each task's best constant predictor reaches.
         curves: by score name, the scores of all tasks at every evaluation.
-        curve_task, curve_step: the task in training (from 1, 0 before any) and the steps taken in it, at every evaluation.
+        curve_task, curve_step: the task in training (from 1, 0 before any) and the steps taken in it, at every evaluation:
+            (E,) where all seeds have the same, else (S, E), with -1 after a seed's last one (:func:`runners.merge.merge`).
         diverged_at: the first evaluation at which a seed's network gave a value that is not finite, or -1.
         functions: for one-dimensional scenarios the outputs at ``plot_x`` after every task.
         parameters: trained numbers per network.
@@ -43,8 +46,8 @@ class Result:
     R: dict[str, Float[np.ndarray, "S T1 T"]]
     null: dict[str, Float[np.ndarray, "S T"]]
     curves: dict[str, Float[np.ndarray, "S E T"]]
-    curve_task: Int[np.ndarray, "E"]
-    curve_step: Int[np.ndarray, "E"]
+    curve_task: Int[np.ndarray, "*S E"]
+    curve_step: Int[np.ndarray, "*S E"]
     diverged_at: Int[np.ndarray, "S"]
     parameters: int
     seconds: float
@@ -64,6 +67,27 @@ class Result:
     def score(self) -> str:
         """The name of the main score."""
         return next(iter(self.higher_is_better))
+
+    def measured(self) -> Iterator[tuple[list[int], Measured]]:
+        """Yield the main score of the seeds that were evaluated at the same steps, with their places among the seeds."""
+        name, places = self.score, list(range(len(self.seeds)))
+        alike: dict[bytes, list[int]] = {b"": places}
+        if self.curve_task.ndim == 2:
+            alike = {}
+            for s in places:
+                alike.setdefault(self.curve_task[s].tobytes() + self.curve_step[s].tobytes(), []).append(s)
+        for rows in alike.values():
+            task = self.curve_task if self.curve_task.ndim == 1 else self.curve_task[rows[0]]
+            count = int((task >= 0).sum())
+            curves = self.curves[name][rows][:, :count]
+            yield rows, Measured(self.R[name][rows], self.null[name][rows], curves, task[:count], self.higher_is_better[name])
+
+    def metric(self, name: str) -> Float[np.ndarray, "S"]:
+        """Return a metric of the main score, per seed."""
+        values = np.empty(len(self.seeds))
+        for rows, measured in self.measured():
+            values[rows] = METRICS[name].compute(measured)
+        return values
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays that need no pickle."""

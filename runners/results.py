@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kancl.errors import InputError
-from kancl.metrics import INTRANSIGENCE, METRICS, Measured, intransigence
+from kancl.metrics import INTRANSIGENCE, METRICS, intransigence
 from kancl.statistics import mean_interval
 from runners.config import Cell
 from runners.contents import same_content
@@ -44,12 +44,9 @@ class Entry:
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""
-        result, name = self.result, self.result.score
-        measured = Measured(
-            result.R[name], result.null[name], result.curves[name], result.curve_task, result.higher_is_better[name]
-        )
+        result = self.result
         nothing = np.full(len(result.seeds), np.nan)
-        values = {key: m.compute(measured) if key in result.metrics else nothing for key, m in METRICS.items()}
+        values = {key: result.metric(key) if key in result.metrics else nothing for key in METRICS}
         return {key: np.where(self.alive, v, np.nan) for key, v in values.items()}
 
 
@@ -76,14 +73,18 @@ class Results:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """All scores at all evaluations: as ``retention``, with training_task (from 1; 0 before any) and step within it."""
+        """All scores at all evaluations: as ``retention``, with training_task (from 1; 0 before any) and step within it.
+
+        Where seeds took steps of their own, each has its own rows.
+        """
         frames = []
         for entry in self.entries:
             place = entry.result
             for name, curve in place.curves.items():
                 seeds, rows, tasks = np.indices(curve.shape).reshape(3, -1)
-                where = {"training_task": place.curve_task[rows], "step": place.curve_step[rows]}
-                frames.append(_frame(entry, seeds, tasks, name, curve, **where))
+                at = rows if place.curve_task.ndim == 1 else (seeds, rows)
+                frame = _frame(entry, seeds, tasks, name, curve, training_task=place.curve_task[at], step=place.curve_step[at])
+                frames.append(frame if place.curve_task.ndim == 1 else frame[frame["step"] >= 0])
         return _concat(frames)
 
     @cached_property

@@ -78,6 +78,6 @@ class Piles:
         self.piles[place][self.height] = row
 
     def stacked(self) -> list[Shaped[Tensor, "S ..."]]:
-        """Return the tensors of all seeds that were added."""
-        found = [self.piles[place] for place in self.places]
-        return [pile.expand(self.seeds, *pile.shape[1:]) if len(pile) < self.seeds else pile for pile in found]
+        """Return the tensors of the seeds that were added; fewer than were announced, if seeds went elsewhere."""
+        found = [self.piles[place][: self.height] for place in self.places]
+        return [pile.expand(self.height, *pile.shape[1:]) if len(pile) < self.height else pile for pile in found]

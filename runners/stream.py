@@ -1,6 +1,6 @@
 """One scenario for many seeds: the tasks of all seeds stacked along a leading axis."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from runners.digest import digest_of
 from runners.samples import Piles, Samples, moved, union
-from scenarios import Advice, Scenario, Task, build_scenario
+from scenarios import Advice, Scenario, build_scenario
 from scenarios.build import DATA_ROOT
 from scenarios.cautions import large_inputs
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
@@ -32,7 +32,9 @@ from scenarios.task import Operator, listed
 __all__ = ["Samples", "Stream", "stack"]
 
 PLOT_POINTS = 500
-NO_DATA = ("null", "objective", "advice", "files", "operator", "plot_x", "plot_target", "remarks")
+LOOKED_AT = 4096
+"""Samples of a task that stand for those of all seeds where these differ in number."""
+NO_DATA = ("null", "objective", "advice", "files", "operator", "plot_x", "plot_target", "remarks", "groups")
 """Of a stream: what follows from its data, what a cell says in its settings, and functions, which their files tell."""
 
 
@@ -47,6 +49,10 @@ class Stream:
     ``operator``, the same for all seeds: what is trained instead of the outputs. ``offset`` was subtracted from the inputs,
     their ranges and ``plot_x`` before they were converted (:mod:`scenarios.precision`); None where nothing was. ``remarks``
     are what a user has to know of the numbers.
+
+    ``groups`` are there where seeds have tasks of different sizes: they are trained group by group
+    (:func:`runners.train.run_cell`). The stream itself then holds the first samples of every task, as many as all seeds have,
+    for those who only look at it: checks, times, widths.
     """
 
     seeds: tuple[int, ...]
@@ -69,6 +75,7 @@ class Stream:
     operator: Operator | None = None
     offset: Float[Tensor, "S I"] | None = None
     remarks: tuple[str, ...] = ()
+    groups: tuple["Stream", ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -78,7 +85,7 @@ class Stream:
     @cached_property
     def digest(self) -> str:
         """The SHA-256 of all that networks meet: samples of every seed as they are trained on, their order, heads, range."""
-        return digest_of(self, NO_DATA)
+        return digest_of([group.digest for group in self.groups]) if self.groups else digest_of(self, NO_DATA)
 
     @property
     def device(self) -> torch.device:
@@ -97,6 +104,7 @@ class Stream:
             pretrain=None if self.pretrain is None else move(self.pretrain),
             heads=None if self.heads is None else self.heads.to(device),
             plot_x=None if self.plot_x is None else self.plot_x.to(device),
+            groups=tuple(group.to(device) for group in self.groups),
         )
 
     def mask(self, task: Int[Tensor, "... N"]) -> Bool[Tensor, "... N O"] | None:
@@ -105,7 +113,7 @@ class Stream:
 
 
 def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32, data_root: str | Path = DATA_ROOT) -> Stream:
-    """Build the scenario for every seed and stack the seeds.
+    """Build the scenario for every seed and stack the seeds, those whose tasks differ in size in groups.
 
     The first seed is built a second time, to see that its seed determines it. At no time is more in memory than the stack and
     two seeds beside it, and data that are the same for all seeds are there once.
@@ -117,41 +125,75 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
         data_root: the folder of data files.
 
     Raises:
-        InputError: a scenario that cannot be run, or seeds whose tasks differ in more than their values.
+        InputError: a scenario that cannot be run, or seeds that differ in more than their samples.
     """
     build = partial(build_scenario, spec, data_root=Path(data_root))
     first = build(seeds[0])
     if not _equal(first, build(seeds[0])):
         raise InputError(f"{spec.label}: seed {seeds[0]} gave other data when built again; draw every number from the seed")
-    piles, about, merged = Piles(len(seeds), dtype), [], []
+    groups: dict[object, _Group] = {}
+    merged: list[tuple[int, int]] = []
     hints: list[str] = []
     for seed in seeds:
         scenario = first if seed == seeds[0] else build(seed)
-        ours, theirs = _form(first), _form(scenario)
-        if ours != theirs:
-            raise InputError(
-                f"{spec.label}: seeds are trained side by side, so their tasks must have equal shapes, "
-                f"but seed {seeds[0]} has {ours} and seed {seed} has {theirs}"
-            )
-        if not same_operator(first, scenario):
-            raise InputError(
-                f"{spec.label}: seeds are trained side by side with one operator, but those of seeds {seeds[0]} and {seed} "
-                "give different values; let what differs be an input of the samples"
-            )
+        _refuse_other_kind(spec, first, seeds[0], scenario, seed)
         try:
             offset = offset_to_take_out(scenario, dtype)
             check_targets(scenario, dtype)
         except InputError as error:
             raise InputError(f"{spec.label}: {error}") from error
         learned = without_offset(scenario, offset)
-        piles.add(_tensors(learned))
-        about.append(_About.of(scenario, offset, dtype))
+        group = groups.setdefault(_sizes(scenario), _Group(scenario, Piles(len(seeds), dtype)))
+        group.add(seed, learned, _About.of(scenario, offset, dtype))
         merged.append(merged_samples(learned, dtype))
         hints = hints or [f"{hint} (see kancl scenario check)" for hint in large_inputs(learned)]
         del learned
         del scenario  # or it would still be there while the next one is built
-    remarks = (*_said(seeds, [own.remarks for own in about]), *merged_remark(seeds, merged, dtype), *hints)
-    return replace(_stream(first, seeds, piles.stacked(), about), remarks=remarks)
+    made = [_stream(group.first, tuple(group.seeds), group.piles.stacked(), group.about) for group in groups.values()]
+    told = {seed: own.remarks for group in groups.values() for seed, own in zip(group.seeds, group.about, strict=True)}
+    remarks = (*_said(seeds, [told[seed] for seed in seeds]), *merged_remark(seeds, merged, dtype), *hints)
+    if len(made) == 1:
+        return replace(made[0], remarks=remarks)
+    named = listed(["+".join(map(str, group.seeds)) for group in made])
+    return replace(
+        together(made, seeds),
+        remarks=(
+            f"the tasks of its seeds differ in size, so seeds are trained in {len(made)} groups of equal sizes ({named}), one "
+            "after another: the same numbers as ever, only later",
+            *remarks,
+        ),
+    )
+
+
+@dataclass(eq=False)
+class _Group:
+    """Seeds whose tasks have the same sizes: the scenario of the first, the samples of all, what is kept beside them."""
+
+    first: Scenario
+    piles: Piles
+    seeds: list[int] = field(default_factory=list)
+    about: list["_About"] = field(default_factory=list)
+
+    def add(self, seed: int, learned: Scenario, about: "_About") -> None:
+        self.piles.add(_tensors(learned))
+        self.seeds.append(seed)
+        self.about.append(about)
+
+
+def _refuse_other_kind(spec: Spec, first: Scenario, seed: int, scenario: Scenario, other: int) -> None:
+    """Refuse seeds that differ in more than their values and the numbers of their samples."""
+    ours, theirs = _kind(first), _kind(scenario)
+    for part in ours:
+        if ours[part] != theirs[part]:
+            raise InputError(
+                f"{spec.label}: the seeds of one cell must agree in all but their samples, but seed {seed} has {ours[part]} as "
+                f"{part} and seed {other} has {theirs[part]}"
+            )
+    if not same_operator(first, scenario):
+        raise InputError(
+            f"{spec.label}: seeds are trained side by side with one operator, but those of seeds {seed} and {other} "
+            "give different values; let what differs be an input of the samples"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +254,46 @@ def _stream(first: Scenario, seeds: tuple[int, ...], tensors: list[Tensor], abou
     )
 
 
+def together(groups: Sequence[Stream], seeds: tuple[int, ...]) -> Stream:
+    """Return seeds whose tasks differ in size as one stream, in the order asked for; see :class:`Stream`."""
+    first, having = groups[0], [seed for group in groups for seed in group.seeds]
+    order = torch.tensor([having.index(seed) for seed in seeds])
+
+    def gathered(parts: Iterable[Tensor]) -> Tensor:
+        return torch.cat(list(parts))[order]
+
+    def common(parts: Sequence[Samples]) -> Samples:
+        count = min(LOOKED_AT, *(part.x.shape[1] for part in parts))
+        x, y = (gathered(side[:, :count] for side in sides) for sides in ([p.x for p in parts], [p.y for p in parts]))
+        return Samples(x, y, parts[0].task[:count])
+
+    same_names = all(group.names == first.names for group in groups)
+    pretrain = [group.pretrain for group in groups if group.pretrain is not None]
+    zero = torch.zeros(1, first.inputs, dtype=torch.float64)
+    offsets = [zero.expand(len(group.seeds), -1) if group.offset is None else group.offset for group in groups]
+    plot_x, plot_target = _plot([_curve_of(group) for group in groups])
+    return replace(
+        first,
+        seeds=seeds,
+        names=first.names if same_names else tuple(f"task {number + 1}" for number in range(len(first.names))),
+        low=gathered(group.low for group in groups),
+        high=gathered(group.high for group in groups),
+        train=tuple(map(common, zip(*(group.train for group in groups), strict=True))),
+        test=tuple(map(common, zip(*(group.test for group in groups), strict=True))),
+        null={name: gathered(group.null[name] for group in groups) for name in first.null},
+        plot_x=plot_x,
+        plot_target=plot_target,
+        pretrain=common(pretrain) if pretrain else None,
+        files={name: digest for group in groups for name, digest in group.files.items()},
+        offset=None if all(group.offset is None for group in groups) else gathered(offsets),
+        groups=tuple(groups),
+    )
+
+
+def _curve_of(stream: Stream) -> tuple[Tensor, Tensor] | None:
+    return None if stream.plot_x is None or stream.plot_target is None else (stream.plot_x, stream.plot_target)
+
+
 def _said(seeds: tuple[int, ...], remarks: list[tuple[str, ...]]) -> Iterator[str]:
     """Yield every remark once, with the seeds that it is about where it is not about all."""
     for text in dict.fromkeys(text for own in remarks for text in own):
@@ -232,18 +314,31 @@ def _tensors(scenario: Scenario) -> Iterator[Tensor]:
 
 
 def _equal(one: Scenario, other: Scenario) -> bool:
-    same_form = _form(one) == _form(other) and one.domain == other.domain
+    same_form = _kind(one) == _kind(other) and _sizes(one) == _sizes(other) and one.domain == other.domain
     return same_form and all(map(torch.equal, _tensors(one), _tensors(other))) and same_operator(one, other)
 
 
-def _form(scenario: Scenario) -> tuple[object, ...]:
-    def shapes(tasks: tuple[Task, ...]) -> tuple[object, ...]:
-        return tuple((*(tuple(t.shape) for t in (*task.train, *task.test)), task.active) for task in tasks)
+def _kind(scenario: Scenario) -> dict[str, object]:
+    """Return, by name, what the seeds of a cell must agree in."""
+    tasks = (*scenario.tasks, *scenario.pretrain)
+    return {
+        "loss": scenario.loss,
+        "outputs": scenario.outputs,
+        "inputs": scenario.inputs,
+        "setting": scenario.setting,
+        "number of tasks": len(scenario.tasks),
+        "number of tasks in pretraining": len(scenario.pretrain),
+        "what is trained": "outputs" if scenario.operator is None else "operator",
+        "operator values": 0 if scenario.operator is None else scenario.tasks[0].train[1].shape[1],
+        "blur": scenario.blur,
+        "active outputs of its tasks": tuple(task.active for task in tasks),
+    }
 
-    trained = "outputs" if scenario.operator is None else "operator"
-    form = (scenario.loss, scenario.outputs, scenario.setting, trained, *shapes(scenario.tasks))
-    form += (f"blur {scenario.blur}",) if scenario.blur else ()
-    return form + (("pretrain", *shapes(scenario.pretrain)) if scenario.pretrain else ())
+
+def _sizes(scenario: Scenario) -> tuple[int, ...]:
+    """Return the numbers of samples; seeds that agree in these as well are stacked."""
+    tasks = (*scenario.tasks, *scenario.pretrain)
+    return tuple(len(x) for task in tasks for x, _ in (task.train, task.test))
 
 
 def _heads(scenario: Scenario) -> Tensor | None:

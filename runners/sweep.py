@@ -15,6 +15,7 @@ from runners.avalanche import AvalancheStrategy
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.strategies import make_strategy
 from runners.blame import PluginError, refusing, told
+from runners.blocks import run_blocks
 from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
@@ -284,7 +285,10 @@ class _Sweep:
         resume = files.load_checkpoint()
         files.save_status("running", tasks_done=resume.phases_done if resume else 0)
         with self.tracking.cell(cell, stream.names) as tracked:
-            result = run_cell(cell, stream, resume, files.save_checkpoint, self.heard.progress, tracked.measured)
+            if stream.groups:
+                result = run_blocks(cell, stream, files, self.heard.progress)
+            else:
+                result = run_cell(cell, stream, resume, files.save_checkpoint, self.heard.progress, tracked.measured)
             if cell.runner == "native":  # the others measure their own steps
                 result = replace(result, step_seconds=self.times[cell.key])
             files.save_result(result)

@@ -5,7 +5,7 @@ Read :func:`run_cell` from top to bottom; everything it calls is one screen long
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from runners.config import Cell
 from runners.evaluate import Answers, Evaluator, evaluation_steps
 from runners.learners import Learner, make_learner
 from runners.locality import Locality
+from runners.merge import merge
 from runners.pretraining import pretrain, pretraining_steps
 from runners.result import Result
 from runners.samples import union
@@ -113,6 +114,9 @@ def run_cell(
 ) -> Result:
     """Train one cell on its stream of tasks and return what was measured.
 
+    Seeds whose tasks differ in size are trained group by group, without ``resume``, ``save`` and ``measured``;
+    :func:`runners.blocks.run_blocks` does the same and keeps what is done.
+
     Args:
         cell: the configuration.
         stream: the cell's scenario, stacked over the cell's seeds, on the device to train on.
@@ -121,6 +125,10 @@ def run_cell(
         tell: called with the progress.
         measured: called with the record after every evaluation; its time does not count as the cell's.
     """
+    if stream.groups:
+        return merge(
+            [run_cell(own, group, tell=own_tell) for own, group, own_tell in groups_of(cell, stream, tell)], cell.seeds
+        )
     if cell.runner == "avalanche":
         from runners.avalanche.runner import run_avalanche_cell
 
@@ -219,6 +227,22 @@ def _endless(source: Iterator[Batch]) -> Iterator[Batch]:
                 raise InputError(f"it ended after {count} batches, and must not end")
         yield batch
         count += 1
+
+
+def groups_of(
+    cell: Cell, stream: Stream, tell: Callable[[Progress], None]
+) -> Iterator[tuple[Cell, Stream, Callable[[Progress], None]]]:
+    """Yield a cell for each group of seeds that are trained together, with its stream and how its progress is told."""
+    done = 0
+
+    def told(progress: Progress, before: int, share: int) -> None:
+        nonlocal done
+        done = before + progress.steps
+        # What the groups to come will take is not known yet; about as much as this one.
+        tell(replace(progress, steps=done, total_steps=before + progress.total_steps * share))
+
+    for number, group in enumerate(stream.groups):
+        yield replace(cell, seeds=group.seeds), group, partial(told, before=done, share=len(stream.groups) - number)
 
 
 def _checked(state: State, stream: Stream) -> State:

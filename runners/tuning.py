@@ -9,7 +9,7 @@ import torch
 
 from kancl import options
 from kancl.errors import InputError, is_interrupt
-from kancl.metrics import METRICS, Measured
+from kancl.metrics import METRICS
 from kancl.models import architectures
 from kancl.models.tunable import Range, tunables_of
 from kancl.options import Spec, parse_spec
@@ -236,11 +236,7 @@ def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, A
 def _scores(result: Result, by: str) -> tuple[str, np.ndarray]:
     """Return the metric and its values; where the strategy gives the one asked for no sense, the other one."""
     metric = BY[by] if BY[by] in result.metrics else next(m for m in BY.values() if m != BY[by])
-    name = result.score
-    measured = Measured(
-        result.R[name], result.null[name], result.curves[name], result.curve_task, result.higher_is_better[name]
-    )
-    return metric, METRICS[metric].compute(measured)
+    return metric, result.metric(metric)
 
 
 def _chosen(trials: list[dict[str, Any]]) -> int | None:

@@ -28,13 +28,15 @@ class Part:
 
     Args:
         label: e.g. ``training inputs of task 2``.
-        form: shape and kind, which must be the same for all seeds.
+        form: shape and kind, which must be the same for all seeds, but for the number of samples.
         digest: of the values.
+        count: of samples, where it has any.
     """
 
     label: str
     form: str
     digest: str
+    count: int | None = None
 
 
 def fingerprint(scenario: Scenario) -> list[Part]:
@@ -53,12 +55,20 @@ def difference(one: Sequence[Part], other: Sequence[Part]) -> str:
 
 
 def form_difference(one: Sequence[Part], other: Sequence[Part]) -> str:
-    """Return the first part in whose form two fingerprints differ, with both forms; nothing if their seeds can be stacked."""
+    """Return the first part in whose form two fingerprints differ, with both forms; nothing if one cell can have both."""
     if len(one) != len(other):
         return "the number of tasks"
     for ours, theirs in zip(one, other, strict=True):
         if ours.form != theirs.form:
             return f"{ours.label}: {ours.form} and {theirs.form}"
+    return ""
+
+
+def size_difference(one: Sequence[Part], other: Sequence[Part]) -> str:
+    """Return the first part of which two fingerprints of one form have other numbers of samples; nothing if they agree."""
+    for ours, theirs in zip(one, other, strict=True):
+        if ours.count != theirs.count:
+            return f"{ours.label}: {ours.count} and {theirs.count} samples"
     return ""
 
 
@@ -116,7 +126,8 @@ def _part(label: str, value: object) -> Part:
         content = value.detach().contiguous().numpy()
         kind = "numbers" if value.is_floating_point() else "labels"
         digest = hashlib.blake2b(str(value.dtype).encode() + content.tobytes(), digest_size=16).hexdigest()
-        return Part(label, f"{kind} of shape {tuple(value.shape)}", digest)
+        shape = ", ".join(["N", *map(str, value.shape[1:])])
+        return Part(label, f"{kind} of shape ({shape})", digest, len(value) if value.ndim else None)
     return Part(label, "" if isinstance(value, str) else repr(value), repr(value))
 
 

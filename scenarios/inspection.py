@@ -21,7 +21,15 @@ from scenarios import global_generators
 from scenarios.build import DATA_ROOT, at_home, build_scenario, complete_scenario, reserved_of
 from scenarios.cautions import cautions
 from scenarios.checks import FaultyScenario, check_scenario
-from scenarios.fingerprint import Part, begin_elsewhere, difference, end_elsewhere, fingerprint, form_difference
+from scenarios.fingerprint import (
+    Part,
+    begin_elsewhere,
+    difference,
+    end_elsewhere,
+    fingerprint,
+    form_difference,
+    size_difference,
+)
 from scenarios.registry import scenarios
 from scenarios.task import Scenario, Task
 
@@ -221,9 +229,15 @@ def _seed_findings(attempts: Mapping[int, _Attempt], again: _Attempt) -> Iterato
         if form:
             yield Finding(
                 "fault",
-                f"seeds are trained side by side, so their tasks must have equal shapes, but seeds {seed} and {number} differ "
-                f"in {form}; draw a fixed number of samples",
+                f"the seeds of one cell must agree in all but their samples, but seeds {seed} and {number} differ in {form}",
             )
+    sizes = [(n, size_difference(first.parts, other.parts)) for n, other in built.items() if not uneven[n]]
+    for number, size in [(number, size) for number, size in sizes if size][:1]:
+        yield Finding(
+            "warning",
+            f"tasks differ in size between seeds ({seed} and {number} in {size}), so seeds are trained one after another "
+            "instead of side by side, which is slower; draw a fixed number of samples where that can be",
+        )
     same = [number for number, other in built.items() if not difference(first.parts, other.parts)]
     if same:
         yield Finding(
@@ -232,7 +246,8 @@ def _seed_findings(attempts: Mapping[int, _Attempt], again: _Attempt) -> Iterato
             "kancl.seeding.generator(seed, ...)",
         )
     elif built and not changed and not any(uneven.values()):
-        yield Finding("fine", f"seeds {', '.join(map(str, (seed, *built)))} give different data of equal shapes")
+        shapes = "" if any(size for _, size in sizes) else " of equal shapes"
+        yield Finding("fine", f"seeds {', '.join(map(str, (seed, *built)))} give different data{shapes}")
 
 
 def _elsewhere_findings(seed: int, first: _Attempt, process: "Popen[str]") -> Iterator[Finding]:

@@ -86,9 +86,21 @@ class Course:
 
     def of_result(self, result: Result) -> Iterator[Evaluation]:
         """Yield the evaluations that no record showed: all of them, for a result that was stored before."""
+        if result.curve_task.ndim == 2:
+            yield from self._of_ends(result)
+            return
         place = list(zip(result.curve_task.tolist(), result.curve_step.tolist(), strict=True))
         curve = [{name: values[:, number] for name, values in result.curves.items()} for number in range(len(place))]
         yield from self._further(place, curve, len(result.tasks) + 1, result.diverged_at)
+
+    def _of_ends(self, result: Result) -> Iterator[Evaluation]:
+        """Yield the ends of tasks alone, where seeds were evaluated at steps of their own; the step is the largest of them."""
+        ends = range(len(result.tasks) + 1)
+        place = [(task, int(result.curve_step[result.curve_task == task].max())) for task in ends]
+        rows = [{name: R[:, task] for name, R in result.R.items()} for task in ends]
+        seeds = np.arange(len(result.seeds))
+        diverged_in = np.where(result.diverged_at < 0, -1, result.curve_task[seeds, result.diverged_at])
+        yield from self._further(place, rows, len(ends), diverged_in)
 
     def _further(
         self,

@@ -201,7 +201,7 @@ def test_the_operator_must_be_the_same_for_all_seeds(enrol: Callable[..., None])
     enrol(scenarios, "sometimes-for-this-test", sometimes)
     with pytest.raises(InputError, match="one operator"):
         stack(Spec("scaled-for-this-test"), (0, 1))
-    with pytest.raises(InputError, match="equal shapes"):
+    with pytest.raises(InputError, match="agree in all but their samples"):
         stack(Spec("sometimes-for-this-test"), (0, 1))
 
 

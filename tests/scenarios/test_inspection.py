@@ -350,7 +350,7 @@ def test_seeds_that_give_the_same_data_are_a_warning(inspect: Callable[..., Insp
     assert "seeds 0, 1, 2 give the same data" in warning
 
 
-@pytest.mark.parametrize("part", ["samples", "tasks", "outputs"])
+@pytest.mark.parametrize("part", ["columns", "tasks", "outputs"])
 def test_seeds_of_other_shapes_are_a_fault(inspect: Callable[..., Inspection], part: str) -> None:
     def mine(seed: int) -> Scenario:
         """Other shapes."""
@@ -358,15 +358,28 @@ def test_seeds_of_other_shapes_are_a_fault(inspect: Callable[..., Inspection], p
             return regression(seed, *(task(seed, f"t{k}") for k in range(1 + seed)))
         if part == "outputs":
             return classes(seed, [0, 1] * 9, outputs=2 + seed)
-        x, fresh = uniform(seed, 20 + seed, 1), uniform(seed, 20, 2)
+        x, fresh = uniform(seed, 20, 1, 2 + seed), uniform(seed, 20, 2, 2 + seed)
         return regression(seed, Task("a", (x, x[:, :1]), (fresh, fresh[:, :1])))
 
     faults = told(inspect(mine), "fault")
-    form = {"samples": "training inputs of task 1: numbers of shape (20, 2) and numbers of shape (21, 2)",
+    form = {"columns": "training inputs of task 1: numbers of shape (N, 2) and numbers of shape (N, 3)",
             "tasks": "the number of tasks", "outputs": "loss, outputs"}[part]  # fmt: skip
     assert len(faults) == 2
     assert f"seeds 0 and 1 differ in {form}" in faults[0]
     assert "seeds 0 and 2 differ" in faults[1]
+
+
+def test_seeds_of_other_sizes_are_a_warning(inspect: Callable[..., Inspection]) -> None:
+    def mine(seed: int) -> Scenario:
+        """Other sizes."""
+        x, fresh = uniform(seed, 20 + seed, 1), uniform(seed, 20, 2)
+        return regression(seed, Task("a", (x, x[:, :1]), (fresh, fresh[:, :1])))
+
+    found = inspect(mine)
+    assert not told(found, "fault")
+    (warning,) = told(found, "warning")
+    assert "(0 and 1 in training inputs of task 1: 20 and 21 samples)" in warning
+    assert "seeds 0, 1, 2 give different data" in told(found, "fine")
 
 
 def test_slow_building_is_a_warning(inspect: Callable[..., Inspection], monkeypatch: pytest.MonkeyPatch) -> None:
