@@ -3,17 +3,20 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kancl.models import architectures
+from kancl.models import Network, architectures
 from kancl.options import Spec, parse_spec
 from runners.avalanche.strategies import registry_of
 from runners.config import Cell, Request, parse_seeds
+from runners.digest import digest_of
 from runners.stream import Stream
 from scenarios.registry import scenarios
 
 DATA, SETTINGS = "data", "settings"
+WEIGHTS = "architecture: initial weights"
 
 
 def content_of(cell: Cell, stream: Stream) -> dict[str, str]:
@@ -26,13 +29,20 @@ def content_of(cell: Cell, stream: Stream) -> dict[str, str]:
     return found
 
 
+def with_weights(cell: Cell, network: Network) -> Cell:
+    """Return a cell with a digest of the initial weights of an architecture that is not kancl's: it may have read them."""
+    if not any(name.startswith("architecture: ") for name in cell.content):
+        return cell
+    return replace(cell, content={**cell.content, WEIGHTS: digest_of(list(network.named_parameters()))})
+
+
 def request_digest(request: Request, scenario: str, architecture: str, strategy: str) -> str:
     """Return a digest of what was asked for, before anything was filled in, matched or tuned, and of no content."""
     parts = ("scenarios", "architectures", "strategies")
     said = {key: value for key, value in vars(request).items() if value is not None and key not in (*parts, "data_root")}
     said["seeds"] = parse_seeds(request.seeds or 0)
     asked = [_placed(parse_spec(text)) for text in (scenario, architecture, strategy)]
-    text = json.dumps([asked, said], sort_keys=True)
+    text = json.dumps([asked, said], sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -59,6 +69,8 @@ def changed(cell: Cell, before: Mapping[str, str]) -> str:
     """Return in words what differs from an earlier record of the same request, e.g. ``the data of `two` ``."""
     now = recorded(cell)
     names = [name for name in dict.fromkeys([*now, *before]) if now.get(name) != before.get(name)]
+    if any(name.startswith("architecture: ") and name != WEIGHTS for name in names):
+        names = [name for name in names if name != WEIGHTS]  # which follow from it
     told = [_words(name, cell) for name in names if name != SETTINGS and not name.startswith("file: ")]
     told = told or [_words(name, cell) for name in names if name != SETTINGS]  # a data file shows in the data, if it matters
     return _joined(told or ["defaults or advice"])
@@ -71,6 +83,8 @@ def _words(name: str, cell: Cell) -> str:
     if part == "file" or thing.startswith("package "):
         return thing
     file = getattr(cell, part).name.rpartition(":")[0]
+    if name == WEIGHTS:
+        return f"the initial weights of {file or cell.architecture.name}"
     return file if not file or Path(file).name == thing else f"{thing} beside {file}"
 
 

@@ -19,7 +19,7 @@ from runners.blocks import run_blocks
 from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
-from runners.contents import DATA, content_of, request_digest
+from runners.contents import DATA, content_of, request_digest, with_weights
 from runners.listener import Heard, Listener
 from runners.pretraining import check_pretraining
 from runners.result import Result
@@ -126,6 +126,7 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str
             except PluginError as error:
                 broken[own[-1].asked["architecture"]] = error
                 continue
+            own[-len(chosen) :] = [with_weights(cell, network) for cell in own[-len(chosen) :]]
             with refusing(own[-1]):
                 _check_strategies(network, own[-1], stream, {text: built for text, _, built in chosen})
         cells += adjust(request, own, stream)

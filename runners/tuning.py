@@ -185,9 +185,12 @@ def tune_cell(
     place = place_of_plan(cell, plan)
     memory.take_over(place_of_plan(replace(cell, content={}), plan), place)
     asked = " / ".join(cell.labels[part] for part in ("scenario", "architecture", "strategy"))
-    record = memory.get(place) or {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": []}
-    wanted = candidates(cell, plan)
-    stream = (Stacks() if stacks is None else stacks).of(replace(cell, seeds=plan.seeds)).to(device)
+    stream = (Stacks() if stacks is None else stacks).of(replace(cell, seeds=plan.seeds))
+    record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "data": stream.digest}
+    known_record = memory.get(place)
+    if known_record and known_record.get("data", stream.digest) == stream.digest:  # else the trials' seeds have other data now
+        record |= known_record
+    wanted, stream = candidates(cell, plan), stream.to(device)
     for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
         tried = replace(with_trial(cell, trial), seeds=plan.seeds, evaluations=EVALUATIONS)
         known = next((other for other in record["trials"] if trial.items() <= other.items()), None)

@@ -19,9 +19,10 @@ from runners.config import Request
 from runners.contents import content_of
 from runners.digest import digest_of
 from runners.results import load
+from runners.stacks import Stacks
 from runners.store import CellStore, Store
 from runners.stream import stack
-from runners.sweep import expand
+from runners.sweep import expand, run
 from scenarios import Scenario, Task, scenarios
 
 FILES = {
@@ -113,6 +114,40 @@ def assert_same(one: Path, other: Path) -> None:
     assert ours.keys() == theirs.keys()
     for name, values in ours.items():
         np.testing.assert_array_equal(values, theirs[name], err_msg=name)
+
+
+def test_weights_that_an_architecture_reads_are_part_of_it(kancl: Callable[..., Any], desk: Path) -> None:
+    edit(
+        "network.py",
+        "    return",
+        "    from pathlib import Path\n    factor = float(Path('weights.txt').read_text())\n    return",
+    )
+    edit("network.py", "hidden=(width.WIDTH,))", "hidden=(width.WIDTH,)).apply(lambda layer: scaled(layer, factor))")
+    with Path("network.py").open("a") as file:
+        file.write("def scaled(layer, factor):\n    for p in layer.parameters(recurse=False):\n        p.data *= factor\n")
+    Path("weights.txt").write_text("0.5")
+    kancl(*COMMAND)
+    assert ": stored" in kancl(*COMMAND).out
+    Path("weights.txt").write_text("0.25")
+    said = kancl(*COMMAND)
+    assert "the initial weights of ./network.py changed since" in said.out, said
+    assert ": stored" not in said.out
+
+
+class Silent:
+    """Hears nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *said: None
+
+
+def test_data_that_change_while_a_sweep_runs_fail_the_cell(desk: Path) -> None:
+    stacks = Stacks(limit=0)  # which forgets everything, as where data are large
+    cells = expand([Request(("./tasks.py:lines",), ("mlp",), seeds=2, optimizer="adam", steps=3)], stacks=stacks)
+    edit("table.csv", "0.5000", "0.5001")
+    outcome = run(cells, Store(Path("out")), Silent(), stacks=Stacks())
+    (failure,) = outcome.failures.values()
+    assert f"{DATA} changed while the sweep ran; run the command again" in failure
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -219,7 +254,9 @@ def test_two_files_of_one_name_are_two(kancl: Callable[..., Any], desk: Path) ->
     assert "width.py beside two/network.py changed since" in again.out
     assert (again.out.count(": stored"), again.out.count(": done")) == (1, 1)
     assert [entry.result.parameters for entry in load("out").entries] == [10, 22]
-    other = kancl(*[str(word).replace("one/", "two/") for word in command[:4]], *command[5:])
+    alone = ("run", "gaussian-peaks:tasks=2,samples=20", "--seeds", 2, "--steps", 3, "--out", "alone", "--architectures")
+    assert kancl(*alone, "one/network.py:small").code == 0
+    other = kancl(*alone, "two/network.py:small")
     assert other.code == 2  # of another file: another experiment, whatever its name
     assert "holds a different experiment" in other.err
 
@@ -294,6 +331,19 @@ def test_a_folder_of_another_experiment_is_still_refused(kancl: Callable[..., An
     assert "1 of its cells are not asked for now" in other.err
     tuned = kancl(*COMMAND, "--tune", 2, "--out", "out")
     assert (tuned.code, "was not tuned there like this" in " ".join(tuned.err.split())) == (2, True), tuned.err
+
+
+def test_choices_of_other_data_of_the_trials_seeds_are_not_taken(kancl: Callable[..., Any], desk: Path) -> None:
+    edit(
+        "tasks.py",
+        "    table = table[",
+        "    table[0, 0] = float(Path('late.txt').read_text()) if seed == 7 else 0\n    table = table[",
+    )
+    Path("late.txt").write_text("0.1")
+    command = (*COMMAND, "--tune", 2, "--tune-seeds", "7,")
+    trials = [kancl(*command).out.count("as a trial") for _ in range(2)]
+    Path("late.txt").write_text("0.2")
+    assert [*trials, kancl(*command).out.count("as a trial")] == [2, 0, 2]
 
 
 # The digest of data.
