@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.errors import InputError
-from kancl.models import Network
+from kancl.models import Network, draws_numbers
 from runners.batches import epoch_orders
 from runners.config import Policy
 from runners.optimizers import decay_groups
@@ -106,6 +106,11 @@ def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Str
         )
     if policy.optimizer == "lbfgs" and type(strategy).correct is not Strategy.correct:
         raise InputError("the strategy changes gradients, and lbfgs searches along those of the loss; choose another optimizer")
+    if policy.optimizer == "lbfgs" and draws_numbers(network):
+        raise InputError(
+            f"architecture {name} draws random numbers at every pass (dropout, noise), and lbfgs compares losses of successive "
+            "passes; choose another optimizer"
+        )
     if stream.operator is not None and strategy.judges_outputs:
         raise InputError(
             f"strategy {type(strategy).__name__} judges outputs, and the scenario trains an operator of them; choose another"

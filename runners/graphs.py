@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from kancl.models import Network
+from kancl.models import Network, draws_numbers
 from runners.batches import Batch
 from runners.config import Policy
 from runners.learners import StackedLearner
@@ -61,6 +61,8 @@ WARM_UP = 3
 def can_be_recorded(network: Network, strategy: Strategy, policy: Policy) -> bool:
     """Tell whether every step on this network does the same: on a GPU, none of the hooks inside a step in use, one rate."""
     quiet = all(getattr(type(strategy), hook) is getattr(Strategy, hook) for hook in INNER_HOOKS)
+    if draws_numbers(network):  # a recording would draw the same each time
+        return False
     return quiet and policy.schedule == "constant" and next(network.parameters()).is_cuda
 
 

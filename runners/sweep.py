@@ -20,6 +20,7 @@ from runners.blur import check_mixed
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
 from runners.contents import DATA, content_of, request_digest, with_weights
+from runners.governed import check_strategy_governed
 from runners.listener import Heard, Listener
 from runners.pretraining import check_pretraining
 from runners.result import Result
@@ -201,6 +202,7 @@ def _check_strategy(text: str, strategy: Strategy | AvalancheStrategy, network: 
     check_policy(network, stream, cell.policy, strategy, name)
     check_mixed(strategy, stream, cell.policy, text)
     check_pretraining(strategy, network, stream, cell.policy, text)
+    check_strategy_governed(strategy, options.complete(strategies, parse_spec(text)), cell, stream)
     if cell.locality and type(strategy).parameters_for is not Strategy.parameters_for:
         raise InputError(
             f"--locality looks at one network for all tasks, and strategy {text} answers for each with other parameters; "

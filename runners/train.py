@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kancl import options
 from kancl.errors import Foreign, InputError
+from kancl.global_generators import unmoved
 from kancl.metrics import METRICS
 from kancl.models import Cost, Network, Problem, architectures, cost_of
 from runners.batches import Batch
@@ -151,7 +152,8 @@ def run_cell(
         nonlocal began
         asked = type(strategy).parameters_for is not Strategy.parameters_for
         answers = partial(strategy.parameters_for, state, network) if asked else None
-        record.measure(evaluator, network, task, step, end, answers)
+        with unmoved("evaluation"):
+            record.measure(evaluator, network, task, step, end, answers)
         paused = time.perf_counter()
         measured(record)
         began += time.perf_counter() - paused
@@ -168,7 +170,8 @@ def run_cell(
     if resume is None:
         if stream.pretrain is not None:
             saved_learner = pretrain(network, cell.policy, stream, SLICES, partial(taken, phase=0))
-        state = _checked(strategy.start(network, stream), stream)
+        with unmoved("the strategy's start"):
+            state = _checked(strategy.start(network, stream), stream)
         measure(0, 0, end=True)
         if watch is not None:
             watch.start(network)
@@ -187,8 +190,9 @@ def run_cell(
         if watch is not None:
             watched = samples_of(tuple(seen_in(phase, stream))) if mixed else samples
             watch.begin_task(network, watched, alone=strategy.starts_anew(phase) or not strategy.boundaries)
-        state = _checked(strategy.begin_task(state, network, samples, phase), stream)
-        state = _checked(strategy.expect(state, steps), stream)
+        with unmoved(f"the beginning of task {phase + 1}"):
+            state = _checked(strategy.begin_task(state, network, samples, phase), stream)
+            state = _checked(strategy.expect(state, steps), stream)
         if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
             if saved_learner is not None and keeps:
@@ -199,12 +203,14 @@ def run_cell(
         source, done = endless(strategy, strategy.batches(state, source, stream, phase)), 0
         evaluations = set(evaluation_steps(steps, cell.evaluations))
         for stop in sorted(evaluations | set(range(0, steps, max(1, steps // SLICES))) - {0}):
-            learner.take_steps(source, stop - done)
+            with unmoved(f"training on task {phase + 1}"):  # what only begins to draw after many steps is met here
+                learner.take_steps(source, stop - done)
             if stop in evaluations:
                 measure(phase + 1, stop, end=stop == steps)
             taken(stop - done, phase + 1)
             done = stop
-        state = _checked(strategy.end_task(state, network, samples, phase), stream)
+        with unmoved(f"the end of task {phase + 1}"):
+            state = _checked(strategy.end_task(state, network, samples, phase), stream)
         if watch is not None:
             watch.end_task(network, watched, phase)
         keep(phase + 1, learner.state_dict())

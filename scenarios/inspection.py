@@ -13,11 +13,10 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any, Literal
 
-from kancl import options
+from kancl import global_generators, options
 from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from kancl.registry import Builder
-from scenarios import global_generators
 from scenarios.build import DATA_ROOT, at_home, build_scenario, complete_scenario, reserved_of
 from scenarios.cautions import cautions
 from scenarios.checks import FaultyScenario, check_scenario

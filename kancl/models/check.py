@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kancl import global_generators
 from kancl.errors import InputError, one_line
 from kancl.models.architecture import Network
+from kancl.models.governed import check_governed
 
 
 def check_architecture(
@@ -16,7 +18,8 @@ def check_architecture(
     """Return the networks of these seeds if they keep the contract.
 
     Checked are the type, the seed axis of every parameter and buffer, the shape of the outputs, and that a seed's initial
-    weights depend on that seed alone: the same when built again, and when built without the others.
+    weights depend on that seed alone: the same when built again, and when built without the others. So are its outputs and
+    gradients (:func:`kancl.models.governed.check_governed`).
 
     Args:
         build: makes the stack of networks of some seeds.
@@ -33,8 +36,9 @@ def check_architecture(
     stack = _network(build, asked, name)
     if not any(parameter.requires_grad for parameter in stack.parameters()):
         raise InputError(f"architecture {name} has no parameters to train")
-    state, again = _tensors(stack), _tensors(_network(build, asked, name))
-    alone = [_tensors(_network(build, (seed,), name)) for seed in asked]
+    second = _network(build, asked, name)
+    singles = [_network(build, (seed,), name) for seed in asked]
+    state, again, alone = _tensors(stack), _tensors(second), [_tensors(single) for single in singles]
     for key, tensor in state.items():
         if tensor.ndim == 0 or len(tensor) != len(asked) or alone[0][key].shape != (1, *tensor.shape[1:]):
             raise InputError(
@@ -47,14 +51,15 @@ def check_architecture(
                 f"architecture {name}: the initial {key} of seed {(strays or asked)[0]} is not determined by that seed alone; "
                 "draw seed s's numbers from problem.generators()[s]"
             )
-    network = stack if asked == seeds else _network(build, seeds, name)
+    network = _network(build, seeds, name)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), global_generators.restored():
             shape = tuple(network(x).shape)
     except Exception as error:
         raise InputError(f"architecture {name} failed on inputs of shape {tuple(x.shape)}: {one_line(error)}") from error
     if shape != (*x.shape[:2], outputs):
         raise InputError(f"architecture {name} gave outputs of shape {shape}, expected {(*x.shape[:2], outputs)}")
+    check_governed(stack, second, singles[-1], len(asked) - 1, x.expand(len(asked), -1, -1) if len(seeds) == 1 else x, name)
     return network
 
 

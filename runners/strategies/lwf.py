@@ -77,7 +77,9 @@ class LwF(Strategy):
         if not teacher:
             return None
         with torch.no_grad():
+            step.network.eval()  # the old answers are one function, without dropout
             taught = functional_call(step.network, teacher, (step.batch.x,))
+            step.network.train()
         if step.batch.y.is_floating_point():
             return self.strength * numbers_apart(step.outputs, taught, state[GROUPS])
         return self.strength * classes_apart(step.outputs, taught, state[GROUPS], self.temperature)

@@ -296,6 +296,7 @@ def test_a_network_that_fails_under_a_strategy_is_to_blame_not_the_strategy(tool
     enrol(architectures, "fused", fused)
     enrol(strategies, "looking", Looking)
     cell = tools.make_cell("gaussian-peaks:tasks=2", "fused", "looking", steps=6, evaluations=2)
+    fuse.after = 10**9  # the strategy has been tried
     with pytest.raises(RuntimeError) as caught:
         run_cell(cell, tools.stream_of(cell))
     said = blamed(caught.value, {"architecture": "fused", "strategy": "looking"})

@@ -1,0 +1,82 @@
+"""The random generators that all code of a process shares: torch's, numpy's and random's. No experiment may use them.
+
+What they give follows from everything that was drawn before, so it is another thing alone and in a stack, in a run that is
+repeated and in one that is resumed.
+"""
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from kancl.errors import InputError
+
+ELSEWHERE = 7919
+"""Seed of the state that nobody else puts these generators into."""
+
+CHECKERS = {"random": "beartype"}
+"""Generators that a checker of types, once imported, draws from: which items of a list it looks at bears on no result."""
+
+REASON = "which no seed governs: a seed would give other numbers alone, in a stack, and when the run is repeated or resumed"
+REMEDY = "draw from kancl.seeding.generator(seed, purpose, ...)"
+
+
+class UngovernedError(InputError):
+    """Something random that does not follow from the seed."""
+
+
+def states() -> dict[str, object]:
+    """Return the state of each generator, by its module, as something that can be compared."""
+    kind, keys, *place = np.random.get_state(legacy=True)
+    found: dict[str, object] = {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy.random": (kind, np.asarray(keys).tobytes(), *place),
+        "random": random.getstate(),
+    }
+    if torch.cuda.is_initialized():
+        found["torch.cuda"] = [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()]
+    return found
+
+
+def moved(before: dict[str, object]) -> list[str]:
+    """Return the modules whose generators are in another state than before, but for those that a checker of types moves."""
+    idle = {name for name, user in CHECKERS.items() if user in sys.modules}
+    return [name for name, state in states().items() if name in before and state != before[name] and name not in idle]
+
+
+@contextmanager
+def unmoved(what: str) -> Iterator[None]:
+    """See that no generator moves.
+
+    Args:
+        what: is done, for the message.
+
+    Raises:
+        UngovernedError: which one moved.
+    """
+    before = states()
+    yield
+    if names := moved(before):
+        raise UngovernedError(f"{what} used the global generator of {' and '.join(names)}, {REASON}; {REMEDY}")
+
+
+def shift() -> None:
+    """Put every generator into another state."""
+    torch.set_rng_state(torch.Generator().manual_seed(ELSEWHERE).get_state())
+    np.random.seed(ELSEWHERE)
+    random.seed(ELSEWHERE)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Put every generator back at the end into the state that it was in."""
+    torch_state, numpy_state, random_state = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+        random.setstate(random_state)
