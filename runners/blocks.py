@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
+from runners.cell_store import CellStore
 from runners.config import Cell
 from runners.merge import merge
 from runners.result import Result
-from runners.store import CellStore
 from runners.stream import Stream
-from runners.train import Progress, groups_of, run_cell
+from runners.train import Checkpoint, MisfitError, Progress, Record, groups_of, run_cell
 
 FOLDER = "blocks"
 """Below a cell's folder: a folder for each block, with the files of a cell."""
@@ -26,11 +26,33 @@ def run_blocks(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Pro
     """
     results = []
     for own, group, own_tell in groups_of(cell, stream, tell):
-        block = CellStore(files.folder / FOLDER / own.key)
+        block = CellStore(files.folder / FOLDER / own.key, files.root, files.tell)
         result = block.load_result()
         if result is None:
+            resume = block.load_checkpoint()
             block.begin(own)
-            result = run_cell(own, group, block.load_checkpoint(), block.save_checkpoint, own_tell)
+            result = run_in(block, own, group, resume, own_tell)
             block.save_result(result)
         results.append(result)
     return merge(results, cell.seeds)
+
+
+def run_in(
+    files: CellStore,
+    cell: Cell,
+    stream: Stream,
+    resume: Checkpoint | None,
+    tell: Callable[[Progress], None],
+    measured: Callable[[Record], None] = lambda record: None,
+) -> Result:
+    """Train a cell with its checkpoints in its folder: from one of them, or from the beginning if it does not fit.
+
+    Args:
+        files: where checkpoints are kept.
+        cell, stream, resume, tell, measured: as of :func:`runners.train.run_cell`.
+    """
+    try:
+        return run_cell(cell, stream, resume, files.save_checkpoint, tell, measured)
+    except MisfitError as error:
+        files.discard_checkpoint(str(error))
+        return run_cell(cell, stream, None, files.save_checkpoint, tell, measured)

@@ -165,6 +165,18 @@ def read_or_tell(path: Path, read: Callable[[], T], tell: Tell) -> T | None:
         return None
 
 
+def once(tell: Tell) -> Tell:
+    """Return a listener that passes every line on the first time."""
+    told: set[str] = set()
+
+    def heard(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            tell(line)
+
+    return heard
+
+
 def reason_of(error: BaseException) -> str:
     """Return the first line of what an error says, or its kind."""
     said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0][:200]

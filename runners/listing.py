@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 from runners.config import FORMAT, Cell
 from runners.contents import changed, recorded
+from runners.files import DamageError
 
 
 class Stored(Protocol):
-    """The files of one cell, as :class:`runners.store.CellStore` has them."""
+    """The files of one cell, as :class:`runners.cell_store.CellStore` has them."""
 
     folder: Path
 
@@ -47,16 +48,38 @@ class Listing:
         """Read what :meth:`to_json` gave, or the list of a folder that has no records.
 
         Raises:
-            ValueError, TypeError, KeyError, AttributeError: no such list.
+            DamageError: no such list.
         """
-        cells, records = dict(content["cells"]), dict(content.get("records", {}))
-        if not all(isinstance(record, dict) and isinstance(record.get("contents"), dict) for record in records.values()):
-            raise ValueError("records must be tables with contents")
-        return Listing(cells, records, tuple(content.get("superseded", ())))
+        cells, records, superseded = content.get("cells"), content.get("records", {}), content.get("superseded", [])
+        if not _is_texts(cells):
+            raise DamageError("holds no list of cells")
+        for key in cells:
+            if not key or key in (".", "..") or "/" in key or "\0" in key:
+                raise DamageError(f"names the cell {key[:80]!r}, which can have no folder")
+        if not isinstance(records, dict) or not all(_is_record(record) for record in records.values()):
+            raise DamageError("holds records that are none")
+        if not isinstance(superseded, list) or not all(_is_texts(cell) for cell in superseded):
+            raise DamageError("holds no list of earlier cells")
+        return Listing(cells, records, tuple(superseded))
+
+    @staticmethod
+    def of(cells: Mapping[str, Cell], words: Callable[[Cell], str]) -> "Listing":
+        """Return the list that cells make up whose own list was lost; ``words`` describes one."""
+        records = {key: {"request": cell.request, "contents": recorded(cell)} for key, cell in cells.items() if cell.content}
+        return Listing({key: words(cell) for key, cell in cells.items()}, records)
 
     def to_json(self) -> dict[str, Any]:
         """Return the list as plain values."""
         return {"format": FORMAT, "cells": self.cells, "records": self.records, "superseded": list(self.superseded)}
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _is_record(value: Any) -> bool:
+    own = isinstance(value, dict) and _is_texts({key: text for key, text in value.items() if key != "contents"})
+    return own and _is_texts(value.get("contents"))
 
 
 class Earlier:
@@ -109,6 +132,14 @@ class Compared:
     lines: list[str]
     only_here: list[Cell]
     only_there: list[str]
+
+    def without_list(self, requests: Collection[str], found: Listing) -> "Compared":
+        """Return the same where the list was lost, and only the cells that have files were ``found``.
+
+        Others may have been asked for, and among them are those whose place others took.
+        """
+        there = [key for key in self.only_there if found.records.get(key, {}).get("request") not in requests]
+        return replace(self, only_here=[], only_there=there)
 
 
 def compare(listing: Listing, cells: Sequence[Cell], words: Callable[[Cell], str], of: Callable[[str], Stored]) -> Compared:

@@ -1,32 +1,38 @@
 """What was chosen before the cells of an experiment were known, kept beside them so that it is chosen once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from kancl.errors import InputError
-from runners.files import write_json
+from runners.files import DamageError, Tell, read_or_tell
+from runners.seals import read_sealed, write_sealed
 
 FORMAT = 1
 
 
 class Memory:
-    """A JSON file of choices by place; read at once, written on request."""
+    """A JSON file of choices by place; read at once, written on request.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file. One that cannot be read, or is not what was written, counts as absent: what was chosen is chosen again.
+        tell: hears what is wrong with it.
+    """
+
+    def __init__(self, path: Path, tell: Tell = lambda line: None) -> None:
         self.path = path
-        self.entries: dict[str, Any] = {}
+        read = read_or_tell(path, self._read, tell)
+        self.entries: dict[str, Any] = read or {}
         self.changed = self.taken_over = False
-        try:
-            content = json.loads(path.read_text())
-            if content["format"] == FORMAT:
-                self.entries = dict(content["entries"])
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                f"{path} cannot be read ({type(error).__name__}); it holds what an earlier run chose; choose another --out"
-            ) from error
+        self.lost = read is None and path.is_file()
+        """Whether something was chosen before and cannot be read."""
+
+    def _read(self) -> dict[str, Any]:
+        content, _ = read_sealed(self.path, self.path.parent, self.path.name)
+        entries = content.get("entries")
+        if content.get("format") != FORMAT or not isinstance(entries, dict):
+            raise DamageError(f"holds no choices in format {FORMAT}")
+        if not all(isinstance(choice, dict) for choice in entries.values()):
+            raise DamageError("holds choices that are none")
+        return entries
 
     def get(self, place: str) -> Any:
         """Return what was chosen there, or None."""
@@ -46,4 +52,4 @@ class Memory:
 
     def save(self) -> None:
         """Write everything down, whole or not at all."""
-        write_json(self.path, {"format": FORMAT, "entries": self.entries})
+        write_sealed(self.path, self.path.name, {"format": FORMAT, "entries": self.entries})

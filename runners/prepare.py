@@ -58,10 +58,10 @@ def prepare(
         check_tune(request, reported)
     chosen = [request for request in requests if request.match or request.tune]
     folder = out or _default_out(asked, chosen)
-    store = Store(folder)
+    store = Store(folder, tell)
     if not chosen:
         return asked, folder
-    memory = Memory(folder / MATCHING)
+    memory = Memory(folder / MATCHING, tell)
     cells: list[tuple[Cell, Request]] = []
     told: dict[str, object] = {}  # what blocks of a file share is told once
 
@@ -73,7 +73,7 @@ def prepare(
     expand(requests, adjust, stacks)
     for matched in told.values():
         tell(matched)
-    trials = Memory(folder / TUNING)
+    trials = Memory(folder / TUNING, tell)
     _refuse_untuned(cells, reported, trials, store)
     with store.locked():
         if memory.changed and (memory.taken_over or not store.keys() or store.was_asked(cell for cell, _ in cells)):
@@ -105,7 +105,7 @@ def _tuned(
 def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], memory: Memory, store: Store) -> None:
     """Refuse a folder that holds another experiment before any trial is run for it."""
     for cell, request in cells:
-        if request.tune is None or not store.keys():
+        if request.tune is None or memory.lost or not store.keys():
             continue
         plan = plan_of(request, cell, reported)
         known = memory.get(place_of_plan(cell, plan)) or memory.get(place_of_plan(replace(cell, content={}), plan))

@@ -52,11 +52,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Results:
-    """The finished cells of one experiment, in the order in which they were asked for."""
+    """The finished cells of one experiment, in the order in which they were asked for.
+
+    ``missing`` names the cells that are left out; ``damaged`` says, in a line each, which files cannot be read and why.
+    """
 
     path: Path
     entries: tuple[Entry, ...]
     missing: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
     @cached_property
     def retention(self) -> pd.DataFrame:
@@ -159,26 +163,28 @@ class Results:
 def load(path: str | Path) -> Results:
     """Load the finished cells of an experiment folder.
 
-    Cells that are missing, unfinished or damaged are left out and named in ``missing``.
+    Cells that are missing, unfinished or damaged are left out and named in ``missing``; what is damaged is said in ``damaged``.
 
     Raises:
         InputError: there is no experiment at ``path``.
     """
-    store = Store(Path(path))
+    damaged: list[str] = []
+    store = Store(Path(path), damaged.append)
     keys = store.keys()
     if not keys:
-        raise InputError(f"{path} holds no kancl experiment; expected a folder written by kancl run --out")
+        also = "".join(f"\n  - {line}" for line in damaged)
+        raise InputError(f"{path} holds no kancl experiment; expected a folder written by kancl run --out{also}")
     found: list[tuple[Cell, Result]] = []
     missing = []
     for key in keys:
-        cell, result = store.cell(key).load_cell(), store.cell(key).load_result()
-        if cell is None or result is None:
+        stored = store.cell(key).load()
+        if stored is None:
             missing.append(key)
         else:
-            found.append((cell, result))
+            found.append(stored)
     labels = _labels([cell for cell, _ in found])
     entries = tuple(Entry(cell, result, label) for (cell, result), label in zip(found, labels, strict=True))
-    return Results(Path(path), entries, tuple(missing))
+    return Results(Path(path), entries, tuple(missing), tuple(damaged))
 
 
 def _labels(cells: list[Cell]) -> list[dict[str, str]]:

@@ -1,142 +1,44 @@
 """The store: files are the truth, and one writer owns them.
 
-``<out>/experiment.json`` names the cells; each cell has ``<out>/cells/<key>/`` with ``config.json``, ``status.json``,
-``checkpoint.pt`` (the end of the last finished task) and ``arrays.npz`` (the result). Every write goes to a temporary file,
-is synced, and takes its name by ``os.replace``, so a file is either whole or absent. Nothing here is ever unpickled.
+``<out>/experiment.json`` names the cells; each has a folder ``<out>/cells/<key>/`` (:mod:`runners.cell_store`). Every write but
+the history's, which is appended to, goes to a temporary file, is synced, and takes its name by ``os.replace``, so a file is
+either whole or absent. Nothing outside of the folder is read.
 """
 
 import fcntl
-import json
-import pickle
-import traceback
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from kancl.errors import InputError, StorageError
-from runners.config import FORMAT, Cell, cell_from_json
-from runners.environment import environment
-from runners.files import write_atomically, write_json
+from kancl.errors import InputError
+from runners.cell_store import CellStore
+from runners.config import Cell
+from runners.files import Tell, is_temporary, once, read_or_tell, remove_temporaries
 from runners.listing import Compared, Listing, compare
-from runners.result import Result
-from runners.train import Checkpoint, Record
+from runners.seals import read_sealed, write_sealed
 
 BEFORE_CELLS = ("cells", ".lock", "matching.json", "tuning.json")
 """What a folder may hold whose experiment has not begun."""
 
-
-class CellStore:
-    """The files of one cell."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def begin(self, cell: Cell) -> None:
-        """Make the folder and write down the configuration."""
-        self._make_folder()
-        write_json(self.folder / "config.json", cell.to_json())
-
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"{self.folder} cannot be made: {error.strerror}") from error
-
-    def save_status(self, state: str, **more: Any) -> None:
-        """Write the status: running, done or failed."""
-        write_json(self.folder / "status.json", {"state": state, **more, "environment": environment()})
-
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the state at the end of a task."""
-        record = checkpoint.record
-        assert record.diverged_at is not None
-        content = {
-            "format": FORMAT,
-            "phases_done": checkpoint.phases_done,
-            "network": checkpoint.network,
-            "learner": checkpoint.learner,
-            "state": checkpoint.state,
-            "rows": [_to_tensors(row) for row in record.rows],
-            "curve": [_to_tensors(row) for row in record.curve],
-            "place": record.place,
-            "functions": [torch.from_numpy(values) for values in record.functions],
-            "diverged_at": torch.from_numpy(record.diverged_at),
-            "seconds": record.seconds,
-            "steps": record.steps,
-            "watch": checkpoint.watch,
-        }
-        write_atomically(self.folder / "checkpoint.pt", lambda file: torch.save(content, file))
-
-    def load_checkpoint(self) -> Checkpoint | None:
-        """Return the state at the end of the last finished task, or None if there is none that can be read."""
-        path = self.folder / "checkpoint.pt"
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if archive.testzip() is not None:  # torch does not verify the checksums that it writes
-                    return None
-            return _read_checkpoint(torch.load(path, weights_only=True, map_location="cpu"))
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            pickle.UnpicklingError,
-            RuntimeError,
-            EOFError,
-            ValueError,
-            LookupError,
-            TypeError,
-        ):
-            return None
-
-    def save_result(self, result: Result) -> None:
-        """Write the result; its presence is what makes a cell done."""
-        write_atomically(self.folder / "arrays.npz", lambda file: np.savez_compressed(file, **result.to_arrays()))  # type: ignore[arg-type]
-
-    def load_result(self) -> Result | None:
-        """Return the result, or None if there is none that can be read."""
-        try:
-            with (self.folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return Result.from_arrays(dict(arrays))
-        except Exception:
-            return None
-
-    def load_cell(self) -> Cell | None:
-        """Return the configuration, or None if it cannot be read."""
-        try:
-            return cell_from_json(json.loads((self.folder / "config.json").read_text()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def save_failure(self, error: BaseException, said: str) -> None:
-        """Write down why the cell failed, as it is told and in full; also where the cell never began."""
-        try:
-            lines = traceback.format_exception(error)
-        except Exception as broken:  # it is made of what the exception's own class gives
-            lines = [*traceback.format_tb(error.__traceback__), f"{said} (no more can be told: {type(broken).__name__})\n"]
-        self._make_folder()
-        self.save_status("failed", error=said, traceback=lines)
+FOLDERS = ("cells/*/", "cells/*/blocks/*/", "tracking/*/")
+"""Where files are written beside the folder itself."""
 
 
 class Store:
-    """The files of one experiment."""
+    """The files of one experiment.
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
+    Args:
+        out: its folder.
+        tell: hears once, in a line, of every file that is damaged, and how.
+    """
+
+    def __init__(self, out: Path, tell: Tell = lambda line: None) -> None:
+        self.out, self.tell = out, once(tell)
 
     def cell(self, key: str) -> CellStore:
         """Return the store of one cell."""
-        return CellStore(self.out / "cells" / key)
-
-    def listing(self) -> Listing:
-        """Return the list of the experiment's cells, an empty one if there is none that can be read."""
-        try:
-            return Listing.from_json(json.loads((self.out / "experiment.json").read_text()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return Listing()
+        return CellStore(self.out / "cells" / key, self.out, self.tell)
 
     def keys(self) -> list[str]:
         """Return the cells' keys in the order in which they were asked for."""
@@ -146,6 +48,23 @@ class Store:
         """Tell whether all these were asked for before, in the same words, whatever their contents were then."""
         known = {record.get("request") for record in self.listing().records.values()}
         return all(cell.request in known for cell in cells)
+
+    def listing(self) -> Listing:
+        """Return the list of the experiment's cells; if it cannot be read, of those that have files, and empty without any."""
+        listed = self._listed()
+        return self._found() if listed is None else listed
+
+    def _listed(self) -> Listing | None:
+        path = self.out / "experiment.json"
+        return read_or_tell(path, lambda: Listing.from_json(read_sealed(path, self.out, path.name)[0]), self.tell)
+
+    def _found(self) -> Listing:
+        try:
+            folders = sorted(path for path in (self.out / "cells").iterdir() if path.is_dir())
+        except OSError:
+            return Listing()
+        cells = {folder.name: self.cell(folder.name).load_cell() for folder in folders}
+        return Listing.of({key: cell for key, cell in cells.items() if cell is not None}, describe)
 
     @contextmanager
     def opened(self, cells: Sequence[Cell], tell: Callable[[object], None] = lambda line: None) -> Iterator[list[Cell]]:
@@ -166,8 +85,8 @@ class Store:
         self._compared(cells)
         with self.locked():
             compared = self._compared(cells)  # again, now that nobody else can write
-            if compared.listing != self.listing():
-                write_json(self.out / "experiment.json", compared.listing.to_json())
+            if compared.listing != self._listed():
+                write_sealed(self.out / "experiment.json", "experiment.json", compared.listing.to_json())
             for line in compared.lines:
                 tell(line)
             yield compared.cells
@@ -182,30 +101,41 @@ class Store:
         self._refuse_strangers()
         try:
             (self.out / "cells").mkdir(parents=True, exist_ok=True)
-            lock = (self.out / ".lock").open("w")
+            # Never through a link, and without waiting if it is a pipe.
+            number = os.open(self.out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise InputError(f"--out {self.out} cannot be written ({error.strerror}); choose another folder") from error
-        with lock:
+        with os.fdopen(number, "rb+", buffering=0) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise InputError(f"another kancl run is writing to {self.out}; wait for it or choose another --out") from error
+            for folder in (self.out, *(found for below in FOLDERS for found in self.out.glob(below))):
+                remove_temporaries(folder)
             yield
 
     def _refuse_strangers(self) -> None:
-        if not self.out.exists():
-            return
-        if not self.out.is_dir():
-            raise InputError(f"--out {self.out} is a file; expected a folder for results")
+        try:
+            if not self.out.exists():
+                return
+            if not self.out.is_dir():
+                raise InputError(f"--out {self.out} is a file; expected a folder for results")
+            found = sorted(self.out.iterdir())
+        except OSError as error:
+            raise InputError(f"--out {self.out} cannot be read ({error.strerror}); choose another folder") from error
         if self.keys():
             return
-        strangers = [path.name for path in self.out.iterdir() if path.name not in BEFORE_CELLS and path.suffix != ".tmp"]
+        strangers = [path.name for path in found if path.name not in BEFORE_CELLS and not is_temporary(path)]
+        if strangers == ["experiment.json"] and self.out / "cells" in found:
+            return  # damaged, and no cell has begun
         if strangers:
             raise InputError(f"--out {self.out} holds files that are no kancl experiment ({strangers[0]}, ...); choose another")
 
     def _compared(self, cells: Sequence[Cell]) -> Compared:
         self._refuse_strangers()
         compared = compare(self.listing(), cells, describe, self.cell)
+        if self._listed() is None:
+            compared = compared.without_list({cell.request for cell in cells}, self.listing())
         if compared.only_here or compared.only_there:
             there, here = compared.only_there, compared.only_here
             difference = [f"{len(there)} of its cells are not asked for now (such as {there[0]})"] if there else []
@@ -221,27 +151,3 @@ def describe(cell: Cell) -> str:
     """Return a cell in words."""
     labels = [cell.labels.get(part, "") for part in ("scenario", "architecture", "strategy")]
     return f"{' / '.join(labels)} / {cell.policy.label} / {len(cell.seeds)} seeds"
-
-
-def _read_checkpoint(content: Any) -> Checkpoint | None:
-    if content["format"] != FORMAT:
-        return None
-    record = Record(
-        rows=[_to_arrays(row) for row in content["rows"]],
-        curve=[_to_arrays(row) for row in content["curve"]],
-        place=[tuple(place) for place in content["place"]],
-        functions=[values.numpy() for values in content["functions"]],
-        diverged_at=content["diverged_at"].numpy(),
-        seconds=content["seconds"],
-        steps=content["steps"],
-    )
-    network, learner, state, watch = (content[part] for part in ("network", "learner", "state", "watch"))
-    return Checkpoint(content["phases_done"], network, learner, state, record, watch)
-
-
-def _to_tensors(row: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(values) for name, values in row.items()}
-
-
-def _to_arrays(row: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    return {name: values.numpy() for name, values in row.items()}

@@ -15,8 +15,9 @@ from runners.avalanche import AvalancheStrategy
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.strategies import make_strategy
 from runners.blame import PluginError, refusing, told
-from runners.blocks import run_blocks
+from runners.blocks import run_blocks, run_in
 from runners.blur import check_mixed
+from runners.cell_store import CellStore
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
 from runners.contents import DATA, content_of, request_digest, with_weights
@@ -26,11 +27,11 @@ from runners.pretraining import check_pretraining
 from runners.result import Result
 from runners.stacks import Stacks
 from runners.step_time import step_seconds
-from runners.store import CellStore, Store
+from runners.store import Store
 from runners.strategies import Strategy, strategies
 from runners.stream import Stream
 from runners.trackers import Tracking
-from runners.train import problem_of, run_cell
+from runners.train import problem_of
 from scenarios import complete_scenario
 
 
@@ -274,30 +275,30 @@ class _Sweep:
         stored = files.load_result()
         if stored is None:
             return "done", self._trained(cell, files)
-        if files.load_cell() is None:
-            files.begin(cell)
+        files.mend(cell, stored)
         self.tracking.stored(cell, stored)
         return "stored", stored
 
     def _trained(self, cell: Cell, files: CellStore) -> Result:
+        resume = files.load_checkpoint()
+        if resume is not None:
+            files.save_checkpoint(resume)  # one of a version without seals gets its own
         files.begin(cell)
         stream = self._stream_of(cell)
         if cell.key not in self.times:
-            alike = [c for c in self.cells if _data_of(c) == _data_of(cell) and self.store.cell(c.key).load_result() is None]
+            others = [c for c in self.cells if c.key != cell.key and _data_of(c) == _data_of(cell)]
+            alike = [cell, *(c for c in others if self.store.cell(c.key).load_result() is None)]
             self.times |= dict(zip([c.key for c in alike], step_seconds(alike, stream), strict=True))
-        resume = files.load_checkpoint()
         files.save_status("running", tasks_done=resume.phases_done if resume else 0)
         with self.tracking.cell(cell, stream.names) as tracked:
             if stream.groups:
                 result = run_blocks(cell, stream, files, self.heard.progress)
             else:
-                result = run_cell(cell, stream, resume, files.save_checkpoint, self.heard.progress, tracked.measured)
+                result = run_in(files, cell, stream, resume, self.heard.progress, tracked.measured)
             if cell.runner == "native":  # the others measure their own steps
                 result = replace(result, step_seconds=self.times[cell.key])
             files.save_result(result)
-            diverged = int((result.diverged_at >= 0).sum())
-            tasks = len(result.tasks)
-            files.save_status("done", tasks_done=tasks, seconds=result.seconds, steps=result.steps, diverged=diverged)
+            files.save_done(result)
             tracked.finish(result)
         return result
 

@@ -92,6 +92,10 @@ class Checkpoint:
     watch: dict[str, Any] | None = None
 
 
+class MisfitError(Exception):
+    """A checkpoint does not fit the cell that it is said to be of."""
+
+
 def problem_of(cell: Cell, stream: Stream, phase: int = 0) -> Problem:
     """Return what the cell's networks are built for; a later phase gives other, independent initial weights."""
     # On the CPU, wherever they are trained: initial weights are the same everywhere.
@@ -125,6 +129,9 @@ def run_cell(
         save: called at the end of pretraining, if there is one, and of every task.
         tell: called with the progress.
         measured: called with the record after every evaluation; its time does not count as the cell's.
+
+    Raises:
+        MisfitError: ``resume`` is of other networks, or of another optimiser; nothing was done yet.
     """
     if stream.groups:
         return merge(
@@ -142,8 +149,11 @@ def run_cell(
     watch = Watch(stream, None if resume is None else resume.watch) if cell.locality else None
     samples_of = lru_cache(1)(lambda numbers: union([stream.train[number] for number in numbers]))  # joint's stay the same
     if resume is not None:
-        network.make_room(resume.network)
-        network.load_state_dict(resume.network)
+        try:
+            network.make_room(resume.network)
+            network.load_state_dict(resume.network)
+        except Exception as error:
+            raise MisfitError(f"holds other networks than the cell's ({_line(error)})") from error
         state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
         record, first, saved_learner = resume.record, resume.phases_done, resume.learner
     began, before = time.perf_counter(), record.seconds
@@ -196,7 +206,7 @@ def run_cell(
         if learner is None or not keeps:
             learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
             if saved_learner is not None and keeps:
-                learner.load_state_dict(saved_learner)
+                _go_on(learner, saved_learner)
         learner.state = state
         learner.rates = learning_rates(cell.policy, step_counts, phase, boundaries)
         source = phase_batches(stream, samples, strategy, cell.policy, phase, steps)
@@ -249,6 +259,17 @@ def groups_of(
 
     for number, group in enumerate(stream.groups):
         yield replace(cell, seeds=group.seeds), group, partial(told, before=done, share=len(stream.groups) - number)
+
+
+def _go_on(learner: Learner, saved: Any) -> None:
+    try:
+        learner.load_state_dict(saved)
+    except Exception as error:
+        raise MisfitError(f"holds the state of another optimiser than the cell's ({_line(error)})") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _checked(state: State, stream: Stream) -> State:

@@ -51,10 +51,13 @@ class Compare:
 
         results = load(self.out)
         if not results.entries:
-            raise InputError(f"{self.out} holds no finished cell yet; repeat the kancl run that made it")
+            damage = "".join(f"\n  - {line}" for line in results.damaged)
+            raise InputError(f"{self.out} holds no finished cell yet; repeat the kancl run that made it{damage}")
         rules = Rules(margin=self.margin, equivalence=self.equivalence)
         self._print(results, compare(results, self.against, rules), rules)
         notes = make_console(stderr=True)
+        for line in results.damaged:
+            notes.print(f"damaged: {line}", style="yellow", soft_wrap=True)
         if results.missing:
             left_out = f"left out, not finished: {', '.join(results.missing)} (repeat the kancl run to finish them)"
             notes.print(left_out, style="yellow", soft_wrap=True)

@@ -82,7 +82,7 @@ class Run(Request):
             for line in (*data_files(cells), *stacks.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)
-            outcome = run(cells, Store(out), screen, self.device, stacks, tracking, screen.say)
+            outcome = run(cells, Store(out, screen.say), screen, self.device, stacks, tracking, screen.say)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):

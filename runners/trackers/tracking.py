@@ -6,7 +6,6 @@ up to the checkpoint from the checkpoint, and those after it with the same numbe
 finished cell that a tool does not have all of is told from the stored result.
 """
 
-import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,8 +15,9 @@ from typing import Any
 
 from kancl.errors import Foreign, is_interrupt, one_line
 from runners.config import Cell
-from runners.files import write_json
+from runners.files import DamageError, Tell, once, read_or_tell
 from runners.result import Result
+from runners.seals import read_sealed, write_sealed
 from runners.store import describe
 from runners.trackers.events import Course, Evaluation, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
@@ -32,7 +32,7 @@ class Tracking:
     Args:
         trackers: the tools by name.
         out: the experiment's folder. Nothing is written there before a cell begins.
-        warn: hears, once for each tool, that it failed and is left out from then on.
+        warn: hears, once for each tool, that it failed and is left out from then on, and which of its files is damaged.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Tracking:
     ) -> None:
         self.trackers = dict(trackers or {})
         self.out = out
-        self.warn = warn
+        self.warn = once(warn)
 
     @contextmanager
     def cell(self, cell: Cell, tasks: Sequence[str]) -> "Iterator[Tracked]":
@@ -58,7 +58,7 @@ class Tracking:
 
     def stored(self, cell: Cell, result: Result) -> None:
         """Tell a finished cell to the tools that do not have all of it."""
-        lacking = [name for name in self.trackers if not Told(self.folder(name)).is_complete(cell.key)]
+        lacking = [name for name in self.trackers if not Told(self.folder(name), self.warn).is_complete(cell.key)]
         with self._opened(cell, result.tasks, lacking) as tracked:
             tracked.finish(result)
 
@@ -117,7 +117,7 @@ class Tracked:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # Before the tool hears it: whenever this is killed, the next run finds what the tool has.
-            own_id = Told(folder).note(cell.key, complete=False)
+            own_id = Told(folder, self.tracking.warn).note(cell.key, complete=False)
             about = Description(cell.key, own_id, describe(cell), experiment, configuration(cell, tasks))
             with FOREIGN:
                 self.sinks[name] = self.tracking.trackers[name].begin(about, folder)
@@ -143,7 +143,7 @@ class Tracked:
             del self.sinks[name]
             sink.close(state)
             if state == "done":
-                Told(self.tracking.folder(name)).note(self.cell.key, complete=True)
+                Told(self.tracking.folder(name), self.tracking.warn).note(self.cell.key, complete=True)
 
         self._each(end)
 
@@ -169,29 +169,44 @@ class Tracked:
 
 
 class Told:
-    """Which cells a tool was told of, in a file; one that is damaged counts as empty."""
+    """Which cells a tool was told of, in a file; one that is damaged counts as absent.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "cells.json"
+    Args:
+        folder: of the tool's files.
+        tell: hears how the file is damaged.
+    """
+
+    def __init__(self, folder: Path, tell: Tell = lambda line: None) -> None:
+        self.folder, self.path, self.tell = folder, folder / "cells.json", tell
 
     def is_complete(self, key: str) -> bool:
         """Return whether the tool has all of a cell."""
-        return self._read().get(key, {}).get("complete") is True
+        return bool(self._read().get(key, {}).get("complete"))
 
     def note(self, key: str, complete: bool) -> str:
         """Write down that the tool was told of a cell, and return the cell's id, made if it has none yet."""
         cells = self._read()
-        known = cells.get(key, {}).get("id")
-        own_id = known if isinstance(known, str) else uuid.uuid4().hex
-        write_json(self.path, {**cells, key: {"id": own_id, "complete": complete}})
+        own_id = cells[key]["id"] if key in cells else uuid.uuid4().hex
+        write_sealed(self.path, self._name, {**cells, key: {"id": own_id, "complete": complete}})
         return own_id
 
+    @property
+    def _name(self) -> str:
+        return f"tracking/{self.folder.name}/{self.path.name}"
+
     def _read(self) -> dict[str, dict[str, Any]]:
-        try:
-            cells = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return {key: told for key, told in cells.items() if isinstance(told, dict)} if isinstance(cells, dict) else {}
+        def read() -> dict[str, dict[str, Any]]:
+            cells, _ = read_sealed(self.path, self.folder.parent.parent, self._name)
+            for told in cells.values():
+                if (
+                    not isinstance(told, dict)
+                    or not isinstance(told.get("id"), str)
+                    or not isinstance(told.get("complete"), bool)
+                ):
+                    raise DamageError("holds no list of what a tool was told")
+            return cells
+
+        return read_or_tell(self.path, read, self.tell) or {}
 
 
 def configuration(cell: Cell, tasks: Sequence[str]) -> dict[str, Any]:

@@ -272,8 +272,8 @@ def test_what_needs_borders_is_refused(enrol: Any, strategy: Any, said: dict[str
 
 def test_a_killed_run_goes_on(kancl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed right after a checkpoint in the middle; the same command ends with the numbers of an undisturbed run."""
+    from runners.cell_store import CellStore
     from runners.results import load
-    from runners.store import CellStore
 
     run = ("run", "gaussian-peaks:tasks=4,blur=1", "--architectures", "mlp", "--seeds", 2, "--optimizer", "adam", "--steps", 30)
     save = CellStore.save_checkpoint

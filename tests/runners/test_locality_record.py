@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from kancl.locality import explain_damage
 from kancl.models import Network, Problem, architectures
+from runners.cell_store import CellStore
 from runners.locality import Locality
 from runners.result import Result
 from runners.results import load
-from runners.store import CellStore
 from runners.train import run_cell
 
 SMALL: dict[str, Any] = {"seeds": 2, "optimizer": "adam", "lr": 0.01, "steps": 6, "evaluations": 2}

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from kancl.errors import InputError
 from kancl.options import Spec
 from runners.batches import batches
+from runners.cell_store import CellStore
 from runners.config import LATER, Cell, Kind, Policy, cell_from_json
 from runners.graphs import GraphedLearner, can_be_recorded
 from runners.learners import StackedLearner
 from runners.optimizers import kind_of, make_optimizer, set_rate
 from runners.schedule import factor, learning_rates
-from runners.store import CellStore
 from runners.strategies import strategies
 from runners.stream import Stream
 from runners.train import build_network, run_cell

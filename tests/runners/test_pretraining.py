@@ -17,12 +17,12 @@ import torch
 
 from kancl.errors import InputError
 from runners.batches import batches
+from runners.cell_store import CellStore
 from runners.config import Request
 from runners.learners import make_learner
 from runners.pretraining import pretraining_steps
 from runners.results import load
 from runners.stacks import Stacks
-from runners.store import CellStore
 from runners.strategies import State, Strategy, strategies
 from runners.stream import Samples, Stream
 from runners.sweep import expand

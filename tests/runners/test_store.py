@@ -15,10 +15,10 @@ import torch
 
 from kancl.errors import StorageError
 from kancl.splines import UniformGrid, unavailable
+from runners.cell_store import CellStore
 from runners.files import write_atomically, write_json
 from runners.result import Result
 from runners.results import load
-from runners.store import CellStore
 
 COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
 TINY = ("run", "gaussian-peaks:tasks=3,samples=20", "--architectures", "mlp:hidden=4", "--seeds", 2, "--steps", 6)
@@ -113,8 +113,8 @@ def copied(finished: Path, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_a_finished_cell_has_its_four_files(finished: Path) -> None:
-    assert files_in(only_cell(finished)) == ["arrays.npz", "checkpoint.pt", "config.json", "status.json"]
+def test_a_finished_cell_has_its_five_files(finished: Path) -> None:
+    assert files_in(only_cell(finished)) == ["arrays.npz", "checkpoint.pt", "config.json", "history.bin", "status.json"]
     status = json.loads((only_cell(finished) / "status.json").read_text())
     assert (status["state"], status["tasks_done"], status["steps"], status["diverged"]) == ("done", 3, 18, 0)
     assert {"python", "torch", "numpy", "kancl", "commit", "cores"} <= status["environment"].keys()

@@ -22,6 +22,7 @@ from runners.store import Store, describe
 from runners.sweep import run
 from runners.trackers import Description, Tracking, make_trackers
 from runners.trackers.events import Course, summary
+from runners.trackers.tracking import Told
 from runners.train import Progress
 
 TASKS, STEPS = 3, 12
@@ -101,7 +102,8 @@ def assert_same(found: Series, wanted: Series, rtol: float = 1e-12) -> None:
 
 def forget_the_end(told: Path) -> None:
     """As if the process had been killed right before it noted that a tool has all."""
-    told.write_text(told.read_text().replace("true", "false"))
+    for key in json.loads(told.read_text()).keys() - {"of", "sha256"}:
+        Told(told.parent).note(key, complete=False)
 
 
 # TensorBoard.
@@ -208,7 +210,7 @@ def test_wandb_holds_the_result_in_one_offline_run(cell: Cell, tmp_path: Path) -
     assert (config["architecture"], config["policy"]["lr"], config["cell"]) == ("mlp", cell.policy.lr, cell.key)
     assert (about.project, about.run_group, about.display_name) == ("kancl", "out", describe(cell))
     noted = json.loads((tmp_path / "out/tracking/wandb/cells.json").read_text())
-    assert noted == {cell.key: {"id": about.run_id, "complete": True}}
+    assert noted[cell.key] == {"id": about.run_id, "complete": True}
 
 
 class FakeWandb(ModuleType):
