@@ -8,6 +8,7 @@ seeds did.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -48,8 +49,14 @@ def t_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
     mean = float(finite.mean())
     if n == 1:
         return Interval(mean, np.nan, np.nan, 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * finite.std(ddof=1) / n**0.5)
+    half = float(_student(confidence, n) * finite.std(ddof=1) / n**0.5)
     return Interval(mean, mean - half, mean + half, n)
+
+
+@lru_cache(1024)
+def _student(confidence: float, n: int) -> float:
+    """Return Student's quantile for n values; a table asks for the same one in every cell."""
+    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
 
 
 def bootstrap_interval(values: PerSeed, confidence: float = 0.95) -> Interval:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from runners.panels import draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.results import Entry, Results
+from runners.thinning import heading, legend_below
 
 POSITIONS = 3
 """Different values of an option that a contender needs for a curve against it."""
@@ -116,9 +117,9 @@ def dial_figure(shown: list[Family], among: list[Family]) -> Figure:
         label_scores(ax, metric, first.entries[0])
     drawn = [ax.get_legend_handles_labels() for ax in axes[0]]
     legend = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=max(2, int(width / 2.2)))
+    legend_below(figure, legend.values(), list(legend))
     seeds = seeds_of([entry for family in shown for entry in family.entries])
-    figure.suptitle(f"{first.scenario}, {first.strategy}: against {first.option}\n{seeds}; mean and 95 % interval")
+    heading(figure, f"{first.scenario}, {first.strategy}: against {first.option}", f"{seeds}; mean and 95 % interval")
     return figure
 
 

@@ -1,5 +1,6 @@
 """Stored results as tidy pandas frames."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from kancl.errors import InputError
 from kancl.metrics import INTRANSIGENCE, METRICS, intransigence
+from kancl.options import Spec
 from kancl.statistics import mean_interval
 from runners.config import Cell
 from runners.contents import same_content
@@ -44,6 +47,10 @@ class Entry:
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""
+        return dict(self._metrics)
+
+    @cached_property
+    def _metrics(self) -> dict[str, np.ndarray]:
         result = self.result
         nothing = np.full(len(result.seeds), np.nan)
         values = {key: result.metric(key) if key in result.metrics else nothing for key in METRICS}
@@ -68,12 +75,12 @@ class Results:
 
         ``after_task`` counts from 0 (before any training), ``task`` from 1.
         """
-        frames = []
-        for entry in self.entries:
-            for name, R in entry.result.R.items():
-                seeds, rows, tasks = np.indices(R.shape).reshape(3, -1)
-                frames.append(_frame(entry, seeds, tasks, name, R, after_task=rows))
-        return _concat(frames)
+        blocks = [
+            _Block(entry, name, R, {"after_task": np.arange(R.shape[1])})
+            for entry in self.entries
+            for name, R in entry.result.R.items()
+        ]
+        return _long(blocks)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -81,15 +88,14 @@ class Results:
 
         Where seeds took steps of their own, each has its own rows.
         """
-        frames = []
-        for entry in self.entries:
-            place = entry.result
-            for name, curve in place.curves.items():
-                seeds, rows, tasks = np.indices(curve.shape).reshape(3, -1)
-                at = rows if place.curve_task.ndim == 1 else (seeds, rows)
-                frame = _frame(entry, seeds, tasks, name, curve, training_task=place.curve_task[at], step=place.curve_step[at])
-                frames.append(frame if place.curve_task.ndim == 1 else frame[frame["step"] >= 0])
-        return _concat(frames)
+        blocks = [
+            _Block(entry, name, curve, {"training_task": entry.result.curve_task, "step": entry.result.curve_step})
+            for entry in self.entries
+            for name, curve in entry.result.curves.items()
+        ]
+        frame = _long(blocks)
+        alike = all(entry.result.curve_task.ndim == 1 for entry in self.entries)
+        return frame if alike else frame[frame["step"] >= 0].reset_index(drop=True)
 
     @cached_property
     def overlap(self) -> pd.DataFrame:
@@ -147,17 +153,26 @@ class Results:
                 rows.append({**entry.labels, "metric": key, **numbers, **fixed, "formula": formula, "cell": entry.cell.key})
         return pd.DataFrame(rows)
 
+    @cached_property
+    def _joints(self) -> dict[str, list[Entry]]:
+        """The runs of the joint strategy, by what they have in common with those of others that they stand beside."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.cell.strategy.name == "joint":
+                found.setdefault(_but_for_strategy(entry.cell), []).append(entry)
+        return found
+
     def _joint_beside(self, entry: Entry) -> Entry | None:
         """Return the run of the joint strategy that is otherwise like an entry of a sequential one."""
-        if "final_score" not in entry.result.metrics or entry.cell.strategy.name == "joint":
+        if not self._joints or "final_score" not in entry.result.metrics or entry.cell.strategy.name == "joint":
             return None
-        for other in self.entries:
-            if other.cell.strategy.name != "joint":
-                continue
-            alike = replace(other.cell, strategy=entry.cell.strategy)
-            if alike.asked_key == entry.cell.asked_key and same_content(alike, entry.cell):
-                return other
-        return None
+        alike = self._joints.get(_but_for_strategy(entry.cell), [])
+        return next((joint for joint in alike if same_content(joint.cell, entry.cell)), None)
+
+
+def _but_for_strategy(cell: Cell) -> str:
+    """Return what is the same for cells that differ in their strategies alone, whatever files and data hold."""
+    return replace(cell, strategy=Spec("any")).asked_key
 
 
 def load(path: str | Path) -> Results:
@@ -190,9 +205,10 @@ def load(path: str | Path) -> Results:
 def _labels(cells: list[Cell]) -> list[dict[str, str]]:
     """Name every cell by what was asked for and its policy; where two would be alike, add what else may tell them apart."""
     plain = [{**cell.labels, "policy": cell.policy.label} for cell in cells]
+    found = Counter(tuple(label.values()) for label in plain)
     labels = []
     for cell, label in zip(cells, plain, strict=True):
-        if plain.count(label) > 1:
+        if found[tuple(label.values())] > 1:
             seeds = ",".join(map(str, cell.seeds))
             label = {**label, "policy": f"{label['policy']} {cell.dtype} seeds={seeds} #{cell.key[-4:]}"}
         labels.append(label)
@@ -205,24 +221,38 @@ def _intransigence(entry: Entry, joint: Entry) -> np.ndarray:
     return np.where(entry.alive & joint.alive, values, np.nan)
 
 
-def _frame(
-    entry: Entry, seeds: np.ndarray, tasks: np.ndarray, score: str, values: np.ndarray, **more: np.ndarray
-) -> pd.DataFrame:
-    result = entry.result
-    frame = pd.DataFrame(
-        {
-            "seed": np.array(result.seeds)[seeds],
-            **more,
-            "task": tasks + 1,
-            "task_name": np.array(result.tasks)[tasks],
-            "score": score,
-            "value": values.ravel(),
-        }
-    )
-    for place, (label, text) in enumerate(entry.labels.items()):
-        frame.insert(place, label, text)
-    frame["cell"] = entry.cell.key
-    return frame
+@dataclass(frozen=True)
+class _Block:
+    """One score of one cell, (S, rows, T), and what numbers its rows, by column."""
+
+    entry: Entry
+    score: str
+    values: Float[np.ndarray, "S R T"]
+    rows: dict[str, Int[np.ndarray, "R"] | Int[np.ndarray, "S R"]]
+
+
+def _long(blocks: list[_Block]) -> pd.DataFrame:
+    """Return a row for each number of the blocks; every column is made in one go."""
+    if not blocks:
+        return pd.DataFrame()
+    first, sizes = blocks[0], [block.values.size for block in blocks]
+
+    def texts(own: list[str]) -> np.ndarray:
+        return np.repeat(np.array(own, dtype=object), sizes)
+
+    def spread(own: list[np.ndarray]) -> np.ndarray:
+        pairs = zip(own, blocks, strict=True)
+        return np.concatenate([np.broadcast_to(values, block.values.shape).ravel() for values, block in pairs])
+
+    columns = {label: texts([block.entry.labels[label] for block in blocks]) for label in first.entry.labels}
+    columns["seed"] = spread([np.array(block.entry.result.seeds)[:, None, None] for block in blocks])
+    columns |= {name: spread([block.rows[name][..., None] for block in blocks]) for name in first.rows}
+    columns["task"] = spread([np.arange(1, block.values.shape[2] + 1) for block in blocks])
+    columns["task_name"] = spread([np.array(block.entry.result.tasks, dtype=object) for block in blocks])
+    columns["score"] = texts([block.score for block in blocks])
+    columns["value"] = np.concatenate([block.values.ravel() for block in blocks])
+    columns["cell"] = texts([block.entry.cell.key for block in blocks])
+    return pd.DataFrame(columns)
 
 
 def _concat(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -13,7 +13,10 @@ from runners.dial_plots import dial_figures
 from runners.mechanism import Mechanism, mechanisms
 from runners.panels import PANELS, draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.results import Entry, Results
+from runners.thinning import NAMES, evenly, heading, legend_below
 
+BARS = 60
+"""Old tasks up to which a point has its spread."""
 SIZES = 3
 """Different sizes that an architecture needs for a curve against size."""
 
@@ -65,10 +68,9 @@ def size_figure(scenario: str, strategy: str, families: dict[str, list[Entry]]) 
             _null_line(ax, first)
         ax.set_xlabel("parameters")
         label_scores(ax, metric, first)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     seeds = seeds_of([entry for entries in families.values() for entry in entries])
-    figure.suptitle(f"{scenario}, {strategy}: does size cure forgetting?\n{seeds}; mean and 95 % interval")
+    heading(figure, f"{scenario}, {strategy}: does size cure forgetting?", f"{seeds}; mean and 95 % interval")
     return figure
 
 
@@ -84,11 +86,15 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
     """What is lost of each old task against the mass that it shares with later ones; a point is the mean over seeds."""
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     ax = figure.subplots()
-    looks = styles(len(mechanism.entries))
+    looks, many = styles(len(mechanism.entries)), mechanism.shared.shape[2] > BARS
+    named = [mechanism.entries[place] for place in evenly(len(mechanism.entries), NAMES)]
+    names = {entry.cell.key: _name(entry, mechanism.entries) for entry in named}
     for entry, shared, lost, style in zip(mechanism.entries, mechanism.shared, mechanism.lost, looks, strict=True):
         x, y, spread = _over_seeds(np.mean, shared), _over_seeds(np.mean, lost), _over_seeds(np.std, lost)
         marks = {key: value for key, value in style.items() if key != "linestyle"}
-        ax.errorbar(x, y, spread, label=_name(entry, mechanism.entries), linestyle="none", markersize=5, alpha=0.85, **marks)
+        size, alpha = (2.5, 0.5) if many else (5, 0.85)
+        bars = None if many else spread
+        ax.errorbar(x, y, bars, label=names.get(entry.cell.key), linestyle="none", markersize=size, alpha=alpha, **marks)
     slope = mechanism.slope
     if slope.slope.n > 1:
         ends = np.array(mechanism.seen)
@@ -96,11 +102,13 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
         ax.plot(ends, slope.intercept + slope.slope.mean * ends, color="0.3", linewidth=1, label=text)
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("shared mass: largest overlap with a later task, mean over layers")
-    ax.set_ylabel("lost share of what was gained (mean and SD over seeds)")
+    ax.set_ylabel(f"lost share of what was gained ({'mean' if many else 'mean and SD'} over seeds)")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=7)
     n = len(mechanism.entries[0].cell.seeds)
     what = f"{mechanism.scenario}, {mechanism.strategy}: does overlap explain forgetting?"
-    figure.suptitle(f"{what}\na point per network and old task, n = {n} seeds")
+    unnamed = len(mechanism.entries) - len(named)
+    more = f"{unnamed:,} networks, between the others in colour, are not named" if unnamed else ""
+    heading(figure, what, f"a point per network and old task, n = {n} seeds", more)
     return figure
 
 

@@ -132,16 +132,17 @@ def _columns(name: str, value: object) -> dict[str, object]:
 
 def _pairs(group: list[Entry], against: str | None) -> Iterator[tuple[Entry, Entry]]:
     """Yield which cells of one scenario and strategy are compared."""
-    labels = list(dict.fromkeys(_architecture(entry) for entry in group))
+    cells: dict[str, list[Entry]] = {}
+    for entry in group:
+        cells.setdefault(_architecture(entry), []).append(entry)
+    labels = list(cells)
     references = _named(group, against or REFERENCE)
     if references:
         wanted = [(label, reference) for label in labels if label not in references for reference in references]
     else:
         wanted = list(combinations(labels, 2)) if against is None else []
     for first, second in wanted:
-        own = [entry for entry in group if _architecture(entry) == first]
-        other = [entry for entry in group if _architecture(entry) == second]
-        yield from _matched(own, other)
+        yield from _matched(cells[first], cells[second])
 
 
 def _matched(own: list[Entry], other: list[Entry]) -> Iterator[tuple[Entry, Entry]]:

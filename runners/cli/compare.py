@@ -45,6 +45,7 @@ class Compare:
         from kancl.errors import InputError
         from kancl.verdict import Rules
         from runners.cli.screen import make_console
+        from runners.pages import pages_of
         from runners.plots import draw_all
         from runners.results import load
         from runners.verdicts import compare
@@ -67,6 +68,8 @@ class Compare:
         try:
             for path in draw_all(results, folder):
                 notes.print(f"wrote {path}", soft_wrap=True)
+            for line in pages_of(results)[1]:
+                notes.print(line, style="yellow", soft_wrap=True)
         except OSError as error:
             raise InputError(
                 f"figures cannot be written to {folder}: {error.strerror}; choose another with --figures"

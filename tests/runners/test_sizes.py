@@ -1,0 +1,225 @@
+"""Many tasks and many cells: frames are those of plain loops, figures stay small, and nothing is looked at for every pair.
+
+Counted, never timed: what grows with the square of something shows in the number of calls, lines and inches.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from kancl.metrics import METRICS
+from kancl.options import Spec
+from kancl.statistics import mean_interval
+from runners import plots
+from runners.config import Cell, Policy
+from runners.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
+from runners.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
+from runners.result import Result
+from runners.results import Entry, Results, _labels
+from runners.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
+
+
+def result_of(tasks: int, seeds: int = 3, evaluations: int = 3, score: str = "rmse", functions: bool = False) -> Result:
+    """What a run of some tasks left: any numbers, of the right shapes."""
+    rng = np.random.default_rng(tasks)
+    curve = rng.uniform(0.1, 0.9, (seeds, 1 + tasks * evaluations, tasks))
+    x = np.linspace(0, 1, 20)[:, None]
+    learned = rng.normal(size=(seeds, tasks + 1, 20, 1)) if functions else None
+    return Result(
+        seeds=tuple(range(4, 4 + seeds)),
+        tasks=tuple(f"task {k}" for k in range(tasks)),
+        setting="domain",
+        metrics=tuple(METRICS),
+        higher_is_better={score: score == "accuracy"},
+        R={score: curve[:, ::evaluations]},
+        null={score: np.full((seeds, tasks), 0.5)},
+        curves={score: curve},
+        curve_task=np.concatenate([[0], np.repeat(np.arange(tasks) + 1, evaluations)]),
+        curve_step=np.concatenate([[0], np.tile(np.arange(evaluations) + 1, tasks)]),
+        diverged_at=np.full(seeds, -1),
+        parameters=10,
+        seconds=1.0,
+        steps=tasks * evaluations,
+        functions=learned,
+        plot_x=x if functions else None,
+        plot_target=np.sin(x) if functions else None,
+    )
+
+
+def entry_of(number: int, result: Result, scenario: str = "long", strategy: str = "naive") -> Entry:
+    asked = {"scenario": scenario, "architecture": f"mlp:hidden={number}", "strategy": strategy}
+    specs = (Spec(scenario), Spec("mlp", {"hidden": [number]}), Spec(strategy))
+    cell = Cell(*specs, Policy(steps=3), result.seeds, asked=asked)
+    return Entry(cell, result, {**asked, "policy": cell.policy.label})
+
+
+def results_of(entries: list[Entry]) -> Results:
+    return Results(Path("nowhere"), tuple(entries), ())
+
+
+def lines(figure: Figure) -> Iterator[Any]:
+    return itertools.chain.from_iterable(ax.lines for ax in figure.axes)
+
+
+def rows_by_hand(entries: list[Entry], curves: bool) -> pd.DataFrame:
+    """The frames' definition, number by number."""
+    rows = []
+    for entry in entries:
+        result = entry.result
+        for score, values in (result.curves if curves else result.R).items():
+            for s, i, j in np.ndindex(values.shape):
+                place = {"training_task": result.curve_task[i], "step": result.curve_step[i]} if curves else {"after_task": i}
+                task = {"task": j + 1, "task_name": result.tasks[j], "score": score, "value": values[s, i, j]}
+                rows.append({**entry.labels, "seed": result.seeds[s], **place, **task, "cell": entry.cell.key})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("kind", ["retention", "curves"])
+def test_frames_are_those_of_a_loop_over_numbers(kind: str) -> None:
+    entries = [entry_of(1, result_of(3)), entry_of(2, result_of(5, seeds=2)), entry_of(3, result_of(1, score="accuracy"))]
+    frame = getattr(results_of(entries), kind)
+    pd.testing.assert_frame_equal(frame, rows_by_hand(entries, kind == "curves"), check_exact=True)
+    assert len(getattr(results_of([]), kind)) == 0
+
+
+def test_a_cell_finds_the_joint_run_beside_it_as_a_search_over_all_pairs_does() -> None:
+    entries = [
+        entry_of(number, result_of(3), scenario, strategy)
+        for scenario, number, strategy in itertools.product(("a", "b"), (1, 2, 3), ("naive", "joint", "ewc"))
+        if (scenario, number, strategy) != ("b", 2, "joint")
+    ]
+    other_file = replace(entries[0].cell, sources={"plug-in.py": "1"})
+    entries.append(replace(entries[0], cell=other_file))
+    summary = results_of(entries).summary
+    found = set(summary["cell"][summary["metric"] == "intransigence"])
+
+    def beside(one: Cell, joint: Cell) -> bool:
+        return joint.strategy.name == "joint" and replace(joint, strategy=one.strategy).asked_key == one.asked_key
+
+    cells = [entry.cell for entry in entries]
+    assert found == {c.key for c in cells if c.strategy.name != "joint" and any(beside(c, other) for other in cells)}
+    assert len(found) == 2 * 5 + 1
+
+
+def test_a_summary_needs_the_key_of_a_cell_and_not_of_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [entry_of(n, result_of(2), strategy=s) for n in range(40) for s in ("naive", "joint")]
+    written: list[int] = []
+    plain = Cell.to_json
+
+    def counted(cell: Cell) -> dict[str, Any]:
+        written.append(1)
+        return plain(cell)
+
+    monkeypatch.setattr(Cell, "to_json", counted)
+    assert results_of(entries).summary["metric"].eq("intransigence").sum() == 40
+    assert len(written) <= 3 * len(entries)
+
+
+def test_labels_of_many_cells_differ_as_those_of_few_do() -> None:
+    cells = [replace(entry_of(n % 100, result_of(2)).cell, dtype=dtype) for n in range(100) for dtype in ("float32", "float64")]
+    labels = [tuple(label.values()) for label in _labels([*cells, entry_of(500, result_of(2)).cell])]
+    assert len(set(labels)) == len(labels) == 201
+    assert labels[-1][-1] == Policy(steps=3).label
+
+
+def test_student_quantiles_are_kept_and_intervals_stay_as_they_are() -> None:
+    values = np.array([0.1, 0.4, 0.9])
+    assert mean_interval(values) == mean_interval(values)
+    assert mean_interval(values).low == pytest.approx(-0.53729, abs=1e-4)
+    assert mean_interval(values[:2]).low != mean_interval(values).low
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 5, 12, 13, 40, 1000])
+def test_figures_have_an_upper_size_and_say_what_is_not_in_them(tasks: int) -> None:
+    entries = [entry_of(n, result_of(tasks, evaluations=2 if tasks > 100 else 12, functions=tasks <= 40)) for n in range(3)]
+    curves, matrix = curves_figure("long", entries), matrix_figure("long", entries, "a note")
+    for figure in (curves, matrix):
+        assert max(figure.get_size_inches()) <= 30
+    told = curves.get_suptitle() + matrix.get_suptitle()
+    assert ("in colour" in told) == (tasks > ALL_TASKS)
+    assert (f"{ROWS} of" in told) == (tasks > ROWS)
+    assert "a note" in told
+    assert len(list(lines(curves))) <= 3 * (HIGHLIGHTED + QUIET + 40)
+    assert sum(len(line.get_xdata()) for line in lines(curves)) <= 3 * (HIGHLIGHTED + QUIET) * (MOMENTS + HIGHLIGHTED) + 1000
+    assert len(curves.legends[0].get_texts()) == min(tasks, HIGHLIGHTED if tasks > ALL_TASKS else tasks)
+    assert all(ax.images[0].get_array().size <= (ROWS + 1) * ROWS for ax in matrix.axes[:3])
+    assert sum(len(ax.texts) for ax in matrix.axes) == (3 * tasks * (tasks + 1) if tasks <= NUMBERED else 0)
+    if tasks <= 40:
+        functions = function_figure("long", entries)
+        assert len(functions.axes) == 3 * min(tasks, FUNCTIONS)
+        assert (f"{FUNCTIONS} of" in functions.get_suptitle()) == (tasks > FUNCTIONS)
+
+
+def test_a_line_keeps_the_best_moment_of_its_task_and_a_matrix_its_numbers() -> None:
+    entry = entry_of(1, result_of(1000, evaluations=2))
+    figure = curves_figure("long", [entry])
+    R, position = np.median(entry.result.R["rmse"], 0), 1.0
+    drawn = {str(line.get_label()): line for line in lines(figure)}
+    for number in evenly(1000, HIGHLIGHTED):
+        line = drawn[f"task {number}"]
+        x, y = np.array(line.get_xdata()), np.array(line.get_ydata())
+        position = number + 1.0
+        assert y[x == position] == R[number + 1, number]
+        assert x.min() >= number
+    image = np.array(matrix_figure("long", [entry]).axes[0].images[0].get_array())
+    kept = evenly(1000, ROWS)
+    np.testing.assert_array_equal(image[1:], np.log10(R[1:][np.ix_(kept, kept)]))
+    np.testing.assert_array_equal(image[0], np.log10(R[0, kept]))
+
+
+def test_evaluations_that_are_few_are_all_drawn() -> None:
+    few = result_of(12, evaluations=12).curve_task
+    assert len(moments(few, [0])) == len(few)
+    many = result_of(100, evaluations=12).curve_task
+    kept = moments(many, [3])
+    assert set(kept) <= {0, *range(12, 1201, 12)}
+    assert {0, 4 * 12, 1200} <= set(kept)
+
+
+def test_every_label_has_room() -> None:
+    assert [len(ticks(count)) <= 12 for count in range(1, 3000)] == [True] * 2999
+    assert max(map(len, fold("a" * 200 + ", " + "b" * 10, 34).splitlines())) <= 34
+    figure = Figure(figsize=(6, 4))
+    handles = figure.subplots().plot(np.zeros((2, 300)))
+    legend_below(figure, handles, [f"contender {n}" for n in range(300)])
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert (len(names), names[-1]) == (NAMES + 1, "and 276 more")
+
+
+def test_cells_beyond_what_figures_hold_are_counted_and_not_drawn() -> None:
+    result = result_of(2)
+    one = results_of([entry_of(n, result) for n in range(500)])
+    pages, left_out = pages_of(one)
+    assert [len(page.entries) for page in pages] == [PANELS_ON_PAGE] * PAGES
+    assert [page.note for page in pages] == ["cells 1 to 24 of 500", "cells 25 to 48 of 500, 452 are not drawn"]
+    assert left_out == ["long: the first 48 of 500 cells have panels, the tables show all"]
+    several = results_of([entry_of(n, result, f"scenario {k}") for k in range(40) for n in range(10)])
+    pages, left_out = pages_of(several)
+    assert sum(len(page.entries) for page in pages) == PANELS
+    assert left_out[-1] == "30 more scenarios have no panels of their own, since figures hold 96 in all"
+    few = pages_of(results_of([entry_of(n, result) for n in range(3)]))
+    assert [(page.number, page.note) for page in few[0]] == [("", "")]
+    assert few[1] == []
+
+
+def test_a_figure_is_laid_out_once_for_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    laid: list[int] = []
+    plain: Callable[..., None] = ConstrainedLayoutEngine.execute
+
+    def counted(engine: Any, figure: Figure) -> None:
+        laid.append(1)
+        plain(engine, figure)
+
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", counted)
+    written = list(plots._save(curves_figure("long", [entry_of(1, result_of(2))]), tmp_path / "figure"))
+    assert [path.suffix for path in written] == [".png", ".svg"]
+    assert len(laid) == 1
