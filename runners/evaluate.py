@@ -61,11 +61,8 @@ class Evaluator:
         """Return every score of every task, by name."""
         network.eval()  # for third-party networks that behave differently in training
         outputs = torch.cat([network(part) for part in self.parts], dim=1)
-        for task, places in enumerate(_places(self.sizes)):
-            own = None if answers is None else answers(task)
-            if own is not None:
-                chunks = self.stream.test[task].x.split(self.most, dim=1)
-                outputs[:, places] = torch.cat([functional_call(network, dict(own), (chunk,)) for chunk in chunks], dim=1)
+        if answers is not None:
+            self._answer(network, answers, outputs)
         network.train()
         seeds, scores = len(self.stream.seeds), self.stream.objective.scores
         found = {name: np.empty((seeds, len(self.sizes))) for name in scores}
@@ -75,6 +72,14 @@ class Evaluator:
                 values = score.compute(part, group.y, group.mask)
                 found[name][:, group.tasks] = values.double().cpu().numpy().reshape(seeds, -1)
         return found
+
+    def _answer(self, network: Network, answers: Answers, outputs: Float[Tensor, "S N O"]) -> None:
+        """Write the outputs of those tasks that have parameters of their own over the network's."""
+        for task, places in enumerate(_places(self.sizes)):
+            own = answers(task)
+            if own is not None:
+                chunks = self.stream.test[task].x.split(self.most, dim=1)
+                outputs[:, places] = torch.cat([functional_call(network, dict(own), (chunk,)) for chunk in chunks], dim=1)
 
     @torch.no_grad()
     def function(self, network: Network) -> Float[np.ndarray, "S P O"] | None:

@@ -214,11 +214,10 @@ def function_figure(scenario: str, entries: list[Entry], note: str = "") -> Figu
 
 def _save(figure: Figure, path: Path) -> Iterator[Path]:
     FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out, once for both files
     for suffix in (".png", ".svg"):
         target = path.with_name(path.name + suffix)
         figure.savefig(target, metadata={"Date": None} if suffix == ".svg" else None)
+        figure.set_layout_engine("none")  # it is laid out now, once for both files
         yield target
 
 

@@ -12,6 +12,10 @@ import tyro
 from runners.config import Cell, Request, Said
 
 
+LISTED = 20
+"""Folders of cells that are named at the end."""
+
+
 @dataclass(frozen=True)
 class Run(Request):
     """Train every combination of scenarios, architectures and strategies, all seeds at once.
@@ -88,8 +92,10 @@ class Run(Request):
             for table in summary_tables(results, screen.console.width):
                 screen.console.print(table)
         screen.console.print(f"\nWrote {out / 'experiment.json'} and, for each cell, config, status, checkpoint and arrays:")
-        for cell in outcome.cells:
+        for cell in outcome.cells[:LISTED]:
             screen.console.print(f"  {out / 'cells' / cell.key}")
+        if len(outcome.cells) > LISTED:
+            screen.console.print(f"  and {len(outcome.cells) - LISTED:,} more")
         screen.console.print(
             f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
         )
