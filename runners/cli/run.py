@@ -11,7 +11,6 @@ import tyro
 
 from runners.config import Cell, Request, Said
 
-
 LISTED = 20
 """Folders of cells that are named at the end."""
 
