@@ -15,6 +15,8 @@ from runners.results import Entry
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
+BARS = 30
+"""Cells on a line up to which each has its bar."""
 PANELS = {"learning_score": "learning", "final_score": "final", "retention": "retention"}
 """Metrics that have a panel, and what stands on its axis."""
 
@@ -32,8 +34,12 @@ def styles(count: int) -> list[dict[str, Any]]:
 
 
 def draw_line(ax: Axes, x: Sequence[float], entries: Sequence[Entry], metric: str, name: str, style: dict[str, Any]) -> None:
-    """Draw a metric of cells against x: mean and 95 % interval over seeds."""
+    """Draw a metric of cells against x: mean and 95 % interval over seeds, a bar at each of few cells, a band over many."""
     mean, low, high, _ = np.array([mean_interval(entry.metrics()[metric]) for entry in entries]).T
+    if len(entries) > BARS:
+        ax.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
+        ax.plot(x, mean, label=name, linewidth=1.2, markersize=2.5, **style)
+        return
     ax.errorbar(x, mean, (mean - low, high - mean), label=name, capsize=2, linewidth=1.2, markersize=4, **style)
 
 

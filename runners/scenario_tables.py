@@ -16,6 +16,9 @@ NAMED = 6
 CROWD = 12
 """Tasks up to which overlaps are printed pair by pair."""
 
+FIRST, LAST = 40, 10
+"""Rows of a table of tasks: where there are more tasks, those between are counted."""
+
 
 def facts(scenario: Scenario, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what can be said in a line each, with its name."""
@@ -51,7 +54,7 @@ def facts_table(scenario: Scenario, options: Mapping[str, Any]) -> Table:
 
 
 def tasks_table(scenario: Scenario) -> Table:
-    """Return a row for each task, those of pretraining first."""
+    """Return a row for each task, those of pretraining first; of very many, the first and the last ones."""
     score = next(iter(OBJECTIVES[scenario.loss].scores))
     classes = scenario.loss == "cross-entropy"
     table = Table(box=None, pad_edge=False)
@@ -65,7 +68,12 @@ def tasks_table(scenario: Scenario) -> Table:
         table.add_column("active outputs")
     table.add_column(f"null {score}", justify="right")
     rows = [("pre", task) for task in scenario.pretrain] + [(str(n), task) for n, task in enumerate(scenario.tasks, 1)]
-    for number, task in rows:
+    left_out = range(FIRST, len(rows) - LAST)
+    for place, (number, task) in enumerate(rows):
+        if place in left_out:
+            if place == FIRST:
+                table.add_row("…", f"{len(left_out):,} more")
+            continue
         targets = _classes(task) if classes else _range(task, scenario.operator is not None)
         active = [_numbers(task.active) if task.active is not None else "all"] if heads else []
         null = f"{null_score(scenario, task):.4g}"

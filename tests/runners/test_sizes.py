@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from kancl.metrics import METRICS
@@ -20,10 +21,13 @@ from kancl.statistics import mean_interval
 from runners import plots
 from runners.config import Cell, Policy
 from runners.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
+from runners.panels import draw_line, styles
 from runners.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
 from runners.result import Result
 from runners.results import Entry, Results, _labels
+from runners.scenario_tables import tasks_table
 from runners.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
+from scenarios import Scenario, Task
 
 
 def result_of(tasks: int, seeds: int = 3, evaluations: int = 3, score: str = "rmse", functions: bool = False) -> Result:
@@ -174,6 +178,27 @@ def test_a_line_keeps_the_best_moment_of_its_task_and_a_matrix_its_numbers() -> 
     np.testing.assert_array_equal(image[0], np.log10(R[0, kept]))
 
 
+def test_seeds_with_steps_of_their_own_are_thinned_alike() -> None:
+    result = result_of(100, seeds=2, evaluations=6)
+    task, step = (np.stack([side, side]) for side in (result.curve_task, result.curve_step))
+    task[1, -6:], step[1, -6:] = -1, -1  # the second seed has fewer evaluations
+    figure = curves_figure("long", [entry_of(1, replace(result, curve_task=task, curve_step=step))])
+    assert all(len(line.get_xdata()) <= MOMENTS + HIGHLIGHTED for line in lines(figure))
+    assert "at the ends of tasks" in figure.get_suptitle()
+    frame = results_of([entry_of(1, replace(result, curve_task=task, curve_step=step))]).curves
+    assert len(frame) == (2 * 601 - 6) * 100
+    assert (frame["step"] >= 0).all()
+
+
+def test_a_table_of_very_many_tasks_shows_its_ends() -> None:
+    def task(number: int) -> Task:
+        x = torch.arange(4.0)[:, None] + 10 * number
+        return Task(f"task {number}", (x[:2], x[:2]), (x[2:], x[2:]))
+
+    rows = {count: tasks_table(Scenario([task(k) for k in range(count)], "mse")).row_count for count in (50, 51, 1000)}
+    assert rows == {50: 50, 51: 51, 1000: 51}
+
+
 def test_evaluations_that_are_few_are_all_drawn() -> None:
     few = result_of(12, evaluations=12).curve_task
     assert len(moments(few, [0])) == len(few)
@@ -191,6 +216,15 @@ def test_every_label_has_room() -> None:
     legend_below(figure, handles, [f"contender {n}" for n in range(300)])
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert (len(names), names[-1]) == (NAMES + 1, "and 276 more")
+
+
+@pytest.mark.parametrize("cells", [3, 200])
+def test_intervals_of_many_cells_are_a_band_and_those_of_few_are_bars(cells: int) -> None:
+    ax = Figure().subplots()
+    entries = [entry_of(n, result_of(2)) for n in range(cells)]
+    draw_line(ax, range(cells), entries, "retention", "mlp", styles(1)[0])
+    assert (len(ax.containers), len(ax.lines)) == ((1, 3) if cells == 3 else (0, 1))
+    assert len(ax.collections) == 1
 
 
 def test_cells_beyond_what_figures_hold_are_counted_and_not_drawn() -> None:
