@@ -11,12 +11,12 @@ from kancl.models import Network, architectures
 from kancl.options import Spec, parse_spec
 from runners.avalanche.strategies import registry_of
 from runners.config import Cell, Request, parse_seeds
-from runners.digest import digest_of
+from runners.digest import digest_of, plain_parts
 from runners.stream import Stream
 from scenarios.registry import scenarios
 
 DATA, SETTINGS = "data", "settings"
-WEIGHTS = "architecture: initial weights"
+BUILT = ("architecture: as built", "strategy: as built")
 
 
 def content_of(cell: Cell, stream: Stream) -> dict[str, str]:
@@ -29,11 +29,17 @@ def content_of(cell: Cell, stream: Stream) -> dict[str, str]:
     return found
 
 
-def with_weights(cell: Cell, network: Network) -> Cell:
-    """Return a cell with a digest of the initial weights of an architecture that is not kancl's: it may have read them."""
-    if not any(name.startswith("architecture: ") for name in cell.content):
-        return cell
-    return replace(cell, content={**cell.content, WEIGHTS: digest_of(list(network.named_parameters()))})
+def as_built(cell: Cell, network: Network, strategy: object) -> Cell:
+    """Return a cell with digests of its initial networks and its strategy where these are not kancl's.
+
+    What a builder reads from a file shows there: in parameters, and in numbers, texts and tensors that the objects hold.
+    """
+    modules = [(name, plain_parts(module)) for name, module in network.named_modules()]
+    tensors = [*network.named_parameters(), *network.named_buffers()]
+    built = {BUILT[0]: [tensors, modules], BUILT[1]: plain_parts(strategy)}
+    others = {name.partition(": ")[0] for name in cell.content}
+    digests = {name: digest_of(parts) for name, parts in built.items() if name.partition(": ")[0] in others}
+    return replace(cell, content={**cell.content, **digests})
 
 
 def request_digest(request: Request, scenario: str, architecture: str, strategy: str) -> str:
@@ -69,8 +75,8 @@ def changed(cell: Cell, before: Mapping[str, str]) -> str:
     """Return in words what differs from an earlier record of the same request, e.g. ``the data of `two` ``."""
     now = recorded(cell)
     names = [name for name in dict.fromkeys([*now, *before]) if now.get(name) != before.get(name)]
-    if any(name.startswith("architecture: ") and name != WEIGHTS for name in names):
-        names = [name for name in names if name != WEIGHTS]  # which follow from it
+    coded = {name.partition(": ")[0] for name in names if name not in BUILT}
+    names = [name for name in names if name not in BUILT or name.partition(": ")[0] not in coded]  # what follows from the code
     told = [_words(name, cell) for name in names if name != SETTINGS and not name.startswith("file: ")]
     told = told or [_words(name, cell) for name in names if name != SETTINGS]  # a data file shows in the data, if it matters
     return _joined(told or ["defaults or advice"])
@@ -83,8 +89,8 @@ def _words(name: str, cell: Cell) -> str:
     if part == "file" or thing.startswith("package "):
         return thing
     file = getattr(cell, part).name.rpartition(":")[0]
-    if name == WEIGHTS:
-        return f"the initial weights of {file or cell.architecture.name}"
+    if name in BUILT:
+        return f"what {file or getattr(cell, part).name} builds"
     return file if not file or Path(file).name == thing else f"{thing} beside {file}"
 
 

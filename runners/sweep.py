@@ -20,7 +20,7 @@ from runners.blur import check_mixed
 from runners.cell_store import CellStore
 from runners.checks import check_policy, check_seeds
 from runners.config import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
-from runners.contents import DATA, content_of, request_digest, with_weights
+from runners.contents import DATA, as_built, content_of, request_digest
 from runners.governed import check_strategy_governed
 from runners.listener import Heard, Listener
 from runners.pretraining import check_pretraining
@@ -128,7 +128,8 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str
             except PluginError as error:
                 broken[own[-1].asked["architecture"]] = error
                 continue
-            own[-len(chosen) :] = [with_weights(cell, network) for cell in own[-len(chosen) :]]
+            pairs = zip(own[-len(chosen) :], chosen, strict=True)
+            own[-len(chosen) :] = [as_built(cell, network, built) for cell, (_, _, built) in pairs]
             with refusing(own[-1]):
                 _check_strategies(network, own[-1], stream, {text: built for text, _, built in chosen})
         cells += adjust(request, own, stream)

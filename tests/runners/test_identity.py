@@ -130,7 +130,29 @@ def test_weights_that_an_architecture_reads_are_part_of_it(kancl: Callable[..., 
     assert ": stored" in kancl(*COMMAND).out
     Path("weights.txt").write_text("0.25")
     said = kancl(*COMMAND)
-    assert "the initial weights of ./network.py changed since" in said.out, said
+    assert "what ./network.py builds changed since" in said.out, said
+    assert ": stored" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "values"),
+    [
+        ("strategy.py", "strength=STRENGTH", "**read()", [{"strength": 0.1}, {"strength": 0.2}]),
+        ("network.py", "hidden=", "**read(), hidden=", [{"activation": "relu"}, {"activation": "tanh"}]),
+    ],
+)
+def test_settings_that_a_builder_reads_are_part_of_it(
+    kancl: Callable[..., Any], desk: Path, file: str, old: str, new: str, values: list[dict[str, Any]]
+) -> None:
+    edit(file, old, new)
+    with Path(file).open("a") as plug_in:
+        plug_in.write("def read():\n    import json\n    with open('settings.json') as file:\n        return json.load(file)\n")
+    Path("settings.json").write_text(json.dumps(values[0]))
+    kancl(*COMMAND)
+    assert ": stored" in kancl(*COMMAND).out
+    Path("settings.json").write_text(json.dumps(values[1]))
+    said = kancl(*COMMAND)
+    assert f"what ./{file} builds changed since" in said.out, said
     assert ": stored" not in said.out
 
 
