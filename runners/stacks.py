@@ -45,4 +45,4 @@ class Stacks:
 def _size(stream: Stream) -> int:
     pretrain = () if stream.pretrain is None else (stream.pretrain,)
     samples = (*stream.train, *stream.test, *pretrain)
-    return sum(once(tensor).nbytes for part in samples for tensor in (part.x, part.y))
+    return sum(once(tensor).nbytes for part in samples for tensor in (part.x, part.y)) + sum(map(_size, stream.groups))

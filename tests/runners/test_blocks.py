@@ -16,7 +16,7 @@ from runners.config import Cell, Request
 from runners.locality import Locality
 from runners.merge import merge
 from runners.result import Result
-from runners.stacks import Stacks
+from runners.stacks import Stacks, _size
 from runners.strategies import strategies
 from runners.stream import stack
 from runners.sweep import expand
@@ -95,8 +95,10 @@ def test_steps_that_are_the_same_for_all_seeds_have_one_course(said: dict[str, A
 
 
 def test_seeds_that_took_steps_of_their_own_say_so() -> None:
-    (cell,) = cells(("naive",))
+    (cell,) = cells(("naive",), evaluations=20)
     result = run_cell(cell, Stacks().of(cell))
+    assert (result.curve_step < 0).sum(1).tolist() == [4, 0, 4, 0]  # of 6 or 8 evaluations in each of two tasks, and one before
+    assert_each_alone(cell, result)
     last = [result.curve_step[s][result.curve_task[s] == 1].max() for s in range(4)]
     assert last == [6, 8, 6, 8]  # 2 epochs of 23 or 30 samples in batches of 8
     assert result.steps == 2 * (6 + 8)
@@ -130,6 +132,17 @@ def test_the_whole_stream_shows_what_all_seeds_have() -> None:
 def test_the_avalanche_runner_too(name: str) -> None:
     (cell,) = cells((name,), runner="avalanche", epochs=1, seeds="5,0")
     assert_each_alone(cell, run_cell(cell, Stacks().of(cell)))
+
+
+def test_what_is_kept_in_memory_counts_the_groups() -> None:
+    (cell,) = cells(("naive",))
+    whole = Stacks()
+    stream = whole.of(cell)
+    alone = [Stacks() for _ in stream.groups]
+    for stacks, group in zip(alone, stream.groups, strict=True):
+        stacks.of(replace(cell, seeds=group.seeds))
+    own = sum(_size(stream) for stacks in alone for stream in stacks.kept.values())
+    assert _size(stream) == own + _size(replace(stream, groups=()))
 
 
 def test_locality_records_are_put_side_by_side() -> None:
