@@ -64,6 +64,7 @@ def spline(
     B_c are the B-splines of degree K on the extended knots of ``grid`` (Cox-de Boor; de Boor 1978, chapter IX). Points
     beyond the extended knots give 0, as in pykan and efficient-kan. Exactly one cell owns a point; at a knot it is the one
     to the right, up to rounding of (x - low) / step, and the last extended knot belongs to the last cell. NaN in x gives NaN.
+    A coefficient or base weight that is NaN or infinite makes its output NaN at every point.
 
     Args:
         x: the points, one batch per seed.

@@ -21,4 +21,18 @@ def evaluate(
     With ``base``, sum_i base[s,i,o] silu(x[s,b,i]) is added, as a second one.
     """
     y = basis_matrix(x, grid).flatten(2) @ coef.flatten(1, 2)
-    return y if base is None else y + functional.silu(x) @ base
+    return spread(y if base is None else y + functional.silu(x) @ base, coef, base)
+
+
+def spread(
+    y: Float[Tensor, "S B O"], coef: Float[Tensor, "S I C O"], base: Float[Tensor, "S I O"] | None
+) -> Float[Tensor, "S B O"]:
+    """Return y with NaN at every point for the outputs of a coefficient (or base weight) that is not finite.
+
+    In the matrix product 0 times it is NaN already where a point does not need it; an infinite one gives infinities elsewhere,
+    and backends that read what a point needs would see it there alone. A network that has diverged has so everywhere.
+    """
+    broken = (0 * coef.detach()).sum((1, 2))
+    if base is not None:
+        broken = broken + (0 * base.detach()).sum(1)
+    return y + broken[:, None]

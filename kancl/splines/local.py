@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from kancl.splines.dense import spread
 from kancl.splines.grid import Grid
 
 
@@ -13,7 +14,7 @@ def evaluate(
 ) -> Float[Tensor, "S B O"]:
     """Return the same as the dense backend: rows of the coefficients, gathered and summed with the basis values as weights."""
     y = _gathered(x, coef, grid)
-    return y if base is None else y + functional.silu(x) @ base
+    return spread(y if base is None else y + functional.silu(x) @ base, coef, base)
 
 
 def _gathered(x: Tensor, coef: Tensor, grid: Grid) -> Tensor:

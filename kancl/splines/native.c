@@ -438,8 +438,23 @@ static int run_inputs(const Layer *l) {
     return failed;
 }
 
+/* Outputs of a coefficient (or base weight) that is not finite are NaN at every point, as 0 times it is in the definition. */
+static void spread(const Sizes *z, const REAL *weights, int64_t rows, REAL *y) {
+    const int64_t count = rows * z->outputs;
+    for (int64_t s = 0; s < z->seeds; s++) {
+        const REAL *own = weights + s * count;
+        int broken = 0;
+        for (int64_t n = 0; n < count; n++) broken |= !(own[n] - own[n] == 0);
+        for (int64_t n = 0; broken && n < count; n++)
+            if (!(own[n] - own[n] == 0))
+                for (int64_t b = 0; b < z->batch; b++) y[(s * z->batch + b) * z->outputs + n % z->outputs] = own[n] - own[n];
+    }
+}
+
 int forward(const Sizes *z, const REAL *x, const REAL *coef, const REAL *base, const REAL *table, REAL *y) {
     run_rows(&(Layer){.z = z, .x = x, .coef = coef, .base = base, .table = table, .y = y});
+    spread(z, coef, z->inputs * (z->intervals + K), y);
+    if (base) spread(z, base, z->inputs, y);
     return 0;
 }
 

@@ -19,6 +19,8 @@ import triton  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import triton.language as tl  # type: ignore[import-not-found, import-untyped, unused-ignore]
 from torch import Tensor
 
+from kancl.splines.dense import spread
+
 
 @triton.jit
 def _with(values, value):
@@ -219,7 +221,7 @@ def forward(x: Tensor, coef: Tensor, base: Tensor | None, table: Tensor, interva
     y = x.new_empty(parts, seeds, batch, outputs)
     with torch.cuda.device_of(x):
         _forward[rows, columns * parts, seeds](coef=coef, base=base, y=y, share=share, **common, **tile)
-    return y.sum(0) if parts > 1 else y[0]
+    return spread(y.sum(0) if parts > 1 else y[0], coef, base)
 
 
 def backward(

@@ -221,6 +221,34 @@ def test_nan_shows_for_its_own_sample_only(degree: int, kind: str, backend: str,
     assert gradient[1, 1].isfinite().all()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("weights", ["coef", "base"])
+@pytest.mark.parametrize("outputs", [1, 3, 20])
+@pytest.mark.parametrize("backend", HERE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_weight_that_is_not_finite_makes_its_output_nan_at_every_point(
+    kind: str, backend: str, outputs: int, weights: str, value: float
+) -> None:
+    """Of its own seed: at the points that do not need it as well, which a backend may not read it for."""
+    dtype, degree = torch.float64, 2
+    grid = make_grid(kind, degree, 2, 3, dtype)
+    x, coef = points_between_knots(grid, 2, 40, 3, dtype), coefficients(grid, 2, 3, outputs, dtype)
+    base = torch.ones(2, 3, outputs, dtype=dtype)
+    x[:, 0], x[:, 1] = -1e3, 1e3  # beyond the grid no coefficient is needed at all
+    expected = spline(x, coef, grid, backend, base=base)
+    last = outputs - 1
+    for c in range(coef.shape[2]) if weights == "coef" else [0]:
+        sick, sick_base = coef.clone(), base.clone()
+        if weights == "coef":
+            sick[1, 2, c, last] = value
+        else:
+            sick_base[1, 2, last] = value
+        found = spline(x, sick, grid, backend, base=sick_base)
+        assert found[1, :, last].isnan().all()
+        found[1, :, last] = expected[1, :, last]
+        assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0), (-0.3, 0.7), (0.1, 0.7), (-2.3, 4.9), (-1 / 3, 5.1)])
 @pytest.mark.parametrize("kind", ["uniform", "knots"])

@@ -146,6 +146,20 @@ def interpret_shapes(kind: str, shape: tuple[int, int, int, int, int]) -> None:
     assert_same(by_triton(grid, *layer), by_dense(grid, *layer))
 
 
+def interpret_weights_that_are_not_finite_make_their_outputs_nan() -> None:
+    grid = make_grid("uniform", 3, 2, 2, torch.float32)
+    x, coef, base, _ = make_layer(grid, 2, 9, 2, 4, torch.float32)
+    for weights, place in ((coef, (1, 0, 2, 3)), (base, (0, 1, 2))):
+        for value in (torch.nan, torch.inf):
+            weights[place] = value
+            with torch.no_grad():
+                expected = spline(x, coef, grid, "dense", base=base)
+            found = by_triton(grid, x, coef, base, torch.ones_like(expected))[0]
+            assert found[place[0], :, place[-1]].isnan().all()
+            assert torch.equal(found.isnan(), expected.isnan())
+            weights[place] = 1.0
+
+
 def interpret_many_seeds() -> None:
     grid = make_grid("knots-each", 1, 33, 1, torch.float64)
     layer = make_layer(grid, 33, 2, 1, 2, torch.float64)
