@@ -1,5 +1,6 @@
 """``--match``: the widths at which the architectures of a request cost as much as one of them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -96,6 +97,9 @@ def match_cells(
         alike = (reference, replace(cell, strategy=reference.strategy))
         place = "/".join([request.match, *(one.key for one in alike)])
         known = memory.take_over("/".join([request.match, *(one.old_key for one in alike)]), place)
+        if known and not _is_match(known):
+            memory.distrust(place, f"a match of {asked} that is none")
+            known = None
         if known:
             solved[asked] = Matched(**known)
         else:
@@ -104,6 +108,18 @@ def match_cells(
         memory.put(place, vars(solved[asked]))
         tell(solved[asked])
     return [_with_width(cell, solved.get(cell.asked["architecture"])) for cell in cells]
+
+
+def _is_match(known: dict[str, Any]) -> bool:
+    """Tell whether a remembered match is one: somebody may have written it by hand."""
+    texts, numbers = ("scenario", "architecture", "option", "by", "to"), ("target", "cost")
+    return (
+        known.keys() == {*texts, *numbers, "value"}
+        and all(isinstance(known[name], str) for name in texts)
+        and all(isinstance(known[name], int | float) and 0 < known[name] < math.inf for name in numbers)
+        and isinstance(known["value"], int | float | list)
+        and known["by"] in UNITS
+    )
 
 
 def _reference(text: str, cells: list[Cell], stream: Stream, request: Request) -> Cell:

@@ -18,7 +18,7 @@ class Memory:
     """
 
     def __init__(self, path: Path, tell: Tell = lambda line: None) -> None:
-        self.path = path
+        self.path, self.tell = path, tell
         read = read_or_tell(path, self._read, tell)
         self.entries: dict[str, Any] = read or {}
         self.changed = self.taken_over = False
@@ -49,6 +49,12 @@ class Memory:
             self.put(place, self.entries.pop(old))
             self.taken_over = True
         return self.get(place)
+
+    def distrust(self, place: str, why: str) -> None:
+        """Let go of a choice that cannot have been made, and say so."""
+        self.tell(f"{self.path} holds {why}; it counts as absent")
+        del self.entries[place]
+        self.changed = self.lost = True
 
     def save(self) -> None:
         """Write everything down, whole or not at all."""

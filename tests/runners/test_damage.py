@@ -618,6 +618,20 @@ def test_trials_that_were_lost_are_run_again_and_choose_the_same(kancl: Callable
     assert said.out.count(": stored") == 2
 
 
+@pytest.mark.parametrize("change", [{"cost": float("nan")}, {"by": "beauty"}, {"value": "many"}, {"target": None}, {"more": 1}])
+def test_a_match_that_is_none_is_made_again(kancl: Callable[..., Any], tmp_path: Path, change: dict[str, Any]) -> None:
+    out = tmp_path / "out"
+    command = ("run", TWO[1], "--architectures", "mlp:hidden=4", "kan", "--seeds", 2, "--steps", 2, "--match", "parameters")
+    command = (*command, "--to", "mlp:hidden=4", "--out", out)
+    assert kancl(*command).code == 0
+    before = json.loads((out / "matching.json").read_text())["entries"]
+    resealed(out / "matching.json", lambda content: next(iter(content["entries"].values())).update(change))
+    said = kancl(*command)
+    assert said.code == 0, said.err
+    assert "matching.json holds a match of" in said.out
+    assert json.loads((out / "matching.json").read_text())["entries"] == before
+
+
 def test_what_a_tool_was_told_is_not_believed_of_another_tools_file(tmp_path: Path) -> None:
     said: list[str] = []
     one, two = (tmp_path / "out" / "tracking" / name for name in ("one", "two"))
