@@ -30,15 +30,21 @@ def blocks_of(seeds: Sequence[int], *choices: Mapping[int, int] | None) -> Block
     >>> blocks_of([0, 1, 2, 3], {0: 7, 1: 7, 2: 8, 3: 9}, None)
     array([0, 0, 1, 2])
     """
-    block = np.arange(len(seeds))
+    parent = list(range(len(seeds)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            place = parent[place]
+        return place
+
     for own in choices:
-        if own is None:
-            continue
-        chosen = np.array([own[seed] for seed in seeds], int)
-        for value in np.unique(chosen):
-            joined = np.isin(block, block[chosen == value])
-            block[joined] = block[joined].min()
-    return np.unique(block, return_inverse=True)[1]
+        first: dict[int, int] = {}
+        for place, seed in enumerate(seeds if own is not None else ()):
+            assert own is not None
+            one, other = root(first.setdefault(own[seed], place)), root(place)
+            parent[max(one, other)] = min(one, other)
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(root(place), len(numbers)) for place in range(len(seeds))], int)
 
 
 def interval_over(values: PerSeed, block: Block) -> Interval:

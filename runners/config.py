@@ -283,7 +283,11 @@ class Request:
     tune_by: Said[Literal["learning", "final"]] = None
     """What decides: the score right after each task was learned (learning, the default), or the average at the end (final)."""
     tune_seeds: Said[int | str] = None
-    """Seeds of the trials, none of them reported: a number of them (after the largest reported one), a range or a list; 3."""
+    """Seeds of the trials, none of them reported: how many for each choice (after the largest reported one; 2), or a range or
+    list of all of them."""
+    tune_choices: Said[int] = None
+    """How often the choice is made, each time on seeds of its own and for an equal part of the reported ones: for every
+    reported seed if not given. With fewer than 6 no verdict can be reached, with 1 there is none."""
     tune_range: Said[tuple[float, float]] = None
     """Smallest and largest learning rate of the trials; 0.0001 0.1 (sgd 0.001 1, lbfgs 0.01 1) if not given."""
 

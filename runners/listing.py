@@ -93,13 +93,16 @@ class Earlier:
 
     def __init__(self, listing: Listing, keys: Collection[str], of: Callable[[str], Stored]) -> None:
         self.left, self.of = dict.fromkeys(key for key in listing.cells if key in keys), of
-        self.by_request = {str(listing.records[key].get("request")): key for key in self.left if key in listing.records}
+        self.by_request: dict[str, list[str]] = {}  # of what was tuned there may be several, by what was chosen
+        for key in self.left:
+            if key in listing.records:
+                self.by_request.setdefault(str(listing.records[key].get("request")), []).append(key)
         self.unrecorded = [key for key in self.left if key not in listing.records]
 
     def take(self, cell: Cell) -> str | None:
         """Return the key of the earlier cell, or None if there is none."""
-        same_request = self.by_request.get(cell.request) if cell.request else None
-        for key in (cell.old_key, same_request, *self._by_asked.get(cell.asked_key, ())):
+        same_request = self.by_request.get(cell.request, []) if cell.request else []
+        for key in (cell.old_key, *same_request, *self._by_asked.get(cell.asked_key, ())):
             if key in self.left:
                 del self.left[key]
                 return key
@@ -156,11 +159,12 @@ def compare(listing: Listing, cells: Sequence[Cell], words: Callable[[Cell], str
     only_here: list[Cell] = []
     superseded = list(listing.superseded)
     records: dict[str, Mapping[str, Any]] = {}
+    requests = {record.get("request") for record in listing.records.values()} - {"", None}
     for cell in cells:
         record = {"request": cell.request, "since": f"{date.today()}", "contents": recorded(cell)}
         key = None if cell.key in listing.cells else earlier.take(cell)
         if key is None:
-            if listing.cells and cell.key not in listing.cells:
+            if listing.cells and cell.key not in listing.cells and cell.request not in requests:
                 only_here.append(cell)
             known = listing.records.get(cell.key, {})
             records[cell.key] = {**record, "since": known.get("since", record["since"])}
@@ -179,6 +183,11 @@ def compare(listing: Listing, cells: Sequence[Cell], words: Callable[[Cell], str
         superseded.append({"cell": key, "by": cell.key, "on": f"{date.today()}", "changed": what})
         records[cell.key] = record
         found.append(cell)
+    heirs = {cell.request: cell.key for cell in cells if cell.request}
+    for key in list(earlier.left):  # tuned anew, seeds may fall into fewer cells
+        if heir := heirs.get(listing.records.get(key, {}).get("request", "")):
+            del earlier.left[key]
+            superseded.append({"cell": key, "by": heir, "on": f"{date.today()}", "changed": "what was chosen"})
     listed = Listing({cell.key: words(cell) for cell in found}, records, tuple(superseded))
     return Compared(found, listed, told.lines(), only_here, list(earlier.left))
 

@@ -75,7 +75,7 @@ class Mechanism:
         slope = {name: value if np.isfinite(value) else None for name, value in self.slope.slope._asdict().items()}
         rest = {"intercept": self.slope.intercept}
         numbers = {name: value if np.isfinite(value) else None for name, value in rest.items()}
-        cells = [entry.cell.key for entry in self.entries]
+        cells = [entry.key for entry in self.entries]
         return {"scenario": self.scenario, "strategy": self.strategy, "cells": cells, "slope": slope, **numbers}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,15 @@ from runners.config import Cell, Request
 from runners.listener import Heard, Listener
 from runners.matching import check_match, match_cells
 from runners.memory import Memory
+from runners.plans import check_tune, place_of_plan, plan_of
 from runners.stacks import Stacks
 from runners.store import Store, describe
 from runners.stream import Stream
 from runners.sweep import expand
-from runners.tuning import check_tune, place_of_plan, plan_of, tune_cell
+from runners.tuned import TUNING
+from runners.tuning import tune_cell
 
-MATCHING, TUNING = "matching.json", "tuning.json"
+MATCHING = "matching.json"
 
 
 def prepare(
@@ -78,10 +80,12 @@ def prepare(
     with store.locked():
         if memory.changed and (memory.taken_over or not store.keys() or store.was_asked(cell for cell, _ in cells)):
             memory.save()
+        for plan in dict.fromkeys(_plans(cells, reported, trials)):
+            tell(plan)
         tune = partial(
             _tuned, reported=reported, memory=trials, listener=Heard(listener), tell=tell, device=device, stacks=stacks
         )
-        ready = [tune(cell, request) for cell, request in cells]
+        ready = [own for cell, request in cells for own in tune(cell, request)]
     return list({cell.key: cell for cell in ready}.values()), folder
 
 
@@ -94,12 +98,22 @@ def _tuned(
     tell: Callable[[object], None],
     device: str,
     stacks: Stacks,
-) -> Cell:
+) -> tuple[Cell, ...]:
     if request.tune is None:
-        return cell
+        return (cell,)
     tuned = tune_cell(cell, plan_of(request, cell, reported), memory, listener, device, stacks)
     tell(tuned)
-    return tuned.cell
+    return tuned.cells
+
+
+def _plans(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], memory: Memory) -> Iterator[str]:
+    """Yield what the tunings cost that are not done yet."""
+    for cell, request in cells:
+        if request.tune is None:
+            continue
+        plan = plan_of(request, cell, reported)
+        if "choices" not in (memory.get(place_of_plan(cell, plan)) or {}):
+            yield str(plan)
 
 
 def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], memory: Memory, store: Store) -> None:
@@ -109,11 +123,21 @@ def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[in
             continue
         plan = plan_of(request, cell, reported)
         known = memory.get(place_of_plan(cell, plan)) or memory.get(place_of_plan(replace(cell, content={}), plan))
-        if (known is None or "chosen" not in known) and not store.was_asked([cell]):
+        if not {"chosen", "choices"} & set(known or {}) and not store.was_asked([cell]):
             raise InputError(
                 f"--out {store.out} holds a different experiment: {describe(cell)} was not tuned there like this; choose "
-                "another --out, or repeat the command that made it"
+                f"another --out, or repeat the command that made it{_tuned_once(request, cell, reported, memory)}"
             )
+
+
+def _tuned_once(request: Request, cell: Cell, reported: Sequence[int], memory: Memory) -> str:
+    """Return how to repeat what earlier versions meant by the same command; empty if that is not what the folder holds."""
+    once = replace(request, tune_choices=1, tune_seeds=request.tune_seeds or 3)
+    plan = plan_of(once, cell, reported)
+    places = (place_of_plan(cell, plan), place_of_plan(replace(cell, content={}), plan))
+    if request.tune_choices is not None or not any(map(memory.get, places)):
+        return ""
+    return f" (chosen once for all seeds, as earlier versions did: --tune-choices 1 --tune-seeds {once.tune_seeds})"
 
 
 def _default_out(cells: Sequence[Cell], chosen: Sequence[Request]) -> Path:

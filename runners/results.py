@@ -1,7 +1,7 @@
 """Stored results as tidy pandas frames."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,10 @@ from runners.config import Cell
 from runners.contents import same_content
 from runners.locality import Locality
 from runners.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
+from runners.merge import merge
 from runners.result import Result
 from runners.store import Store
+from runners.tuned import Tuning, labels_of_all, tunings_of
 
 COSTS = ("parameters", "active", "flops", "step_flops", "step_seconds")
 """What a cell costs per network, as :class:`runners.result.Result` names it."""
@@ -29,11 +31,36 @@ LABELS = ["scenario", "architecture", "strategy", "policy"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished cell with its result; ``labels`` tell it from every other cell of its experiment."""
+    """A finished cell with its result; ``labels`` tell it from every other cell of its experiment.
+
+    Args:
+        cell: the cell; of several that were tuned together, one with the seeds of all.
+        result: of all seeds.
+        labels: scenario, architecture, strategy and policy.
+        tuning: how what was tuned was chosen, if anything was.
+        parts: the stored cells that are read as one; the cell alone if there are none.
+    """
 
     cell: Cell
     result: Result
     labels: dict[str, str]
+    tuning: Tuning | None = None
+    parts: tuple[Cell, ...] = ()
+
+    @property
+    def stored(self) -> tuple[Cell, ...]:
+        """The cells as they are stored."""
+        return self.parts or (self.cell,)
+
+    @property
+    def keys(self) -> dict[int, str]:
+        """The key of the stored cell of every seed."""
+        return {seed: part.key for part in self.stored for seed in part.seeds}
+
+    @property
+    def key(self) -> str:
+        """The keys of the stored cells, with spaces between them."""
+        return " ".join(part.key for part in self.stored)
 
     @property
     def alive(self) -> np.ndarray:
@@ -125,7 +152,7 @@ class Results:
                 frame = frame_of(entry.result.locality, entry.result.seeds)
                 for place, (label, text) in enumerate(entry.labels.items()):
                     frame.insert(place, label, text)
-                frames.append(frame.assign(cell=entry.cell.key))
+                frames.append(frame.assign(cell=frame["seed"].map(entry.keys)))
         return _concat(frames)
 
     @cached_property
@@ -150,7 +177,7 @@ class Results:
                 finite = per_seed[np.isfinite(per_seed)]
                 median = float(np.median(finite)) if len(finite) else np.nan
                 numbers = {**mean_interval(per_seed)._asdict(), "median": median}
-                rows.append({**entry.labels, "metric": key, **numbers, **fixed, "formula": formula, "cell": entry.cell.key})
+                rows.append({**entry.labels, "metric": key, **numbers, **fixed, "formula": formula, "cell": entry.key})
         return pd.DataFrame(rows)
 
     @cached_property
@@ -167,7 +194,13 @@ class Results:
         if not self._joints or "final_score" not in entry.result.metrics or entry.cell.strategy.name == "joint":
             return None
         alike = self._joints.get(_but_for_strategy(entry.cell), [])
-        return next((joint for joint in alike if same_content(joint.cell, entry.cell)), None)
+        return next((joint for joint in alike if _same_cells(joint, entry)), None)
+
+
+def _same_cells(one: Entry, other: Entry) -> bool:
+    """Tell whether two entries differ in their strategies alone, in each of their stored cells."""
+    ours, theirs = ({_but_for_strategy(cell): cell for cell in entry.stored} for entry in (one, other))
+    return set(ours) == set(theirs) and all(same_content(ours[key], theirs[key]) for key in ours)
 
 
 def _but_for_strategy(cell: Cell) -> str:
@@ -197,22 +230,31 @@ def load(path: str | Path) -> Results:
             missing.append(key)
         else:
             found.append(stored)
-    labels = _labels([cell for cell, _ in found])
-    entries = tuple(Entry(cell, result, label) for (cell, result), label in zip(found, labels, strict=True))
-    return Results(Path(path), entries, tuple(missing), tuple(damaged))
+    return Results(Path(path), tuple(_labelled(list(_joined(Path(path), found)))), tuple(missing), tuple(damaged))
 
 
-def _labels(cells: list[Cell]) -> list[dict[str, str]]:
-    """Name every cell by what was asked for and its policy; where two would be alike, add what else may tell them apart."""
-    plain = [{**cell.labels, "policy": cell.policy.label} for cell in cells]
-    found = Counter(tuple(label.values()) for label in plain)
-    labels = []
-    for cell, label in zip(cells, plain, strict=True):
-        if found[tuple(label.values())] > 1:
+def _joined(path: Path, found: list[tuple[Cell, Result]]) -> Iterator[Entry]:
+    """Yield the cells, those that one tuning made as one."""
+    for tuning, places in tunings_of(path, [cell for cell, _ in found]):
+        cells, results = [found[place][0] for place in places], [found[place][1] for place in places]
+        plain = [{**cell.labels, "policy": cell.policy.label} for cell in cells]
+        seeds = sorted(seed for cell in cells for seed in cell.seeds)
+        if tuning is None or len(cells) == 1 or len(set(seeds)) < len(seeds):
+            yield from (Entry(*own, label, tuning) for own, label in zip(zip(cells, results, strict=True), plain, strict=True))
+            continue
+        whole = replace(cells[0], seeds=tuple(seeds))
+        yield Entry(whole, merge(results, seeds), labels_of_all(plain), tuning, tuple(cells))
+
+
+def _labelled(entries: list[Entry]) -> Iterator[Entry]:
+    """Yield the entries; where two would be named alike, the names have what else may tell them apart."""
+    alike = Counter(tuple(entry.labels.values()) for entry in entries)
+    for entry in entries:
+        label, cell = entry.labels, entry.cell
+        if alike[tuple(label.values())] > 1:
             seeds = ",".join(map(str, cell.seeds))
-            label = {**label, "policy": f"{label['policy']} {cell.dtype} seeds={seeds} #{cell.key[-4:]}"}
-        labels.append(label)
-    return labels
+            label = {**label, "policy": f"{label['policy']} {cell.dtype} seeds={seeds} #{entry.key[-4:]}"}
+        yield replace(entry, labels=label)
 
 
 def _intransigence(entry: Entry, joint: Entry) -> np.ndarray:
@@ -251,7 +293,8 @@ def _long(blocks: list[_Block]) -> pd.DataFrame:
     columns["task_name"] = spread([np.array(block.entry.result.tasks, dtype=object) for block in blocks])
     columns["score"] = texts([block.score for block in blocks])
     columns["value"] = np.concatenate([block.values.ravel() for block in blocks])
-    columns["cell"] = texts([block.entry.cell.key for block in blocks])
+    cells = [list(map(block.entry.keys.get, block.entry.result.seeds)) for block in blocks]
+    columns["cell"] = spread([np.array(keys, dtype=object)[:, None, None] for keys in cells])
     return pd.DataFrame(columns)
 
 

@@ -36,6 +36,13 @@ class Stacks:
             self.kept[place] = stream
         return self.kept[place]
 
+    def parts(self, cell: Cell, seeds: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return seeds in parts that can be stacked: all at once if that is within the limit, else as many as the cell has."""
+        count = len(cell.seeds)
+        if _size(self.of(cell)) * len(seeds) <= self.limit * count:
+            return [seeds]
+        return [seeds[first : first + count] for first in range(0, len(seeds), count)]
+
     def _forget(self, more: int) -> None:
         """Let the oldest go until the others and ``more`` bytes are within the limit."""
         while self.kept and sum(map(_size, self.kept.values())) + more > self.limit:

@@ -1,6 +1,5 @@
 """``--tune``: the same number of trials for every scenario, architecture and strategy, on seeds that are not reported."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,78 +16,20 @@ from kancl.registry import Registry
 from kancl.seeding import generator
 from runners.avalanche.strategies import registry_of
 from runners.blame import told
-from runners.config import Cell, Request, parse_seeds
+from runners.choices import trials_of
+from runners.config import Cell
+from runners.contents import DATA
 from runners.listener import Listener
 from runners.memory import Memory
+from runners.plans import Plan, place_of_plan
 from runners.result import Result
 from runners.stacks import Stacks
 from runners.stream import Stream
 from runners.train import run_cell
+from runners.tuned import PARTS, likeness, notes_on, said_choices
 
-RANGES = {"adam": (1e-4, 1e-1), "adamw": (1e-4, 1e-1), "sgd": (1e-3, 1.0), "lbfgs": (1e-2, 1.0)}
-"""Learning rates tried, by optimiser."""
-SEEDS = 3
 BY = {"learning": "learning_score", "final": "final_score"}
 EVALUATIONS = 2
-MOST_TRIALS = 1000
-"""Each is a run."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a cell is tuned: so many trials, by a score, on seeds, over a range of learning rates."""
-
-    trials: int
-    by: str
-    seeds: tuple[int, ...]
-    rates: tuple[float, float]
-
-
-def check_tune(request: Request, reported: Sequence[int]) -> None:
-    """Refuse what cannot be tuned, before anything is done.
-
-    Args:
-        request: what was asked for.
-        reported: the seeds of the whole experiment.
-    """
-    if request.tune is None:
-        for name in ("tune_by", "tune_seeds", "tune_range"):
-            if getattr(request, name) is not None:
-                raise InputError(f"--{name.replace('_', '-')} says how to tune; give the number of trials too, e.g. --tune 8")
-        return
-    if not 1 <= request.tune <= MOST_TRIALS:
-        raise InputError(f"--tune must be at least 1 trial and at most {MOST_TRIALS:,}, got {request.tune}")
-    if request.lr is not None:
-        raise InputError(f"--tune chooses the learning rate and --lr {request.lr:g} gives it; leave one of them out")
-    low, high = request.tune_range or (1.0, 1.0)
-    if not 0 < low <= high < np.inf:
-        raise InputError(f"--tune-range needs 0 < smallest <= largest learning rate, got {low:g} and {high:g}")
-    shared = set(_tune_seeds(request, reported)) & set(reported)
-    if shared:
-        raise InputError(
-            f"--tune-seeds {request.tune_seeds} has reported seeds ({', '.join(map(str, sorted(shared)))}); what is chosen on "
-            "a seed must not be reported on it"
-        )
-
-
-def plan_of(request: Request, cell: Cell, reported: Sequence[int]) -> Plan:
-    """Return how a cell of a request that asks for tuning is tuned."""
-    assert request.tune is not None
-    rates = request.tune_range or RANGES[cell.policy.optimizer]
-    return Plan(request.tune, request.tune_by or "learning", _tune_seeds(request, reported), rates)
-
-
-def _tune_seeds(request: Request, reported: Sequence[int]) -> tuple[int, ...]:
-    said = str(SEEDS if request.tune_seeds is None else request.tune_seeds)
-    seeds = parse_seeds(said)
-    return tuple(max(reported) + 1 + seed for seed in seeds) if said.strip().isdigit() else seeds
-
-
-def place_of_plan(cell: Cell, plan: Plan) -> str:
-    """Return the name under which a cell's trials are remembered."""
-    return (
-        f"{cell.key}/{plan.trials} by {plan.by} on {','.join(map(str, plan.seeds))} from {plan.rates[0]:g} to {plan.rates[1]:g}"
-    )
 
 
 def candidates(cell: Cell, plan: Plan) -> list[dict[str, Any]]:
@@ -149,73 +90,125 @@ def _said_with(asked: str, given: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned cell: as it will be run, and what its trials gave."""
+    """A tuned cell: as it will be run, a cell for each trial that was chosen, and the record of its trials."""
 
-    cell: Cell
+    cells: tuple[Cell, ...]
     record: dict[str, Any]
 
     def __str__(self) -> str:
-        best, asked = self.record["trials"][self.record["chosen"]], self.record["cell"]
-        ends = {trial["lr"] for trial in (self.record["trials"][0], self.record["trials"][-1])}
-        edge = "; at an end of the range: a wider --tune-range may hold better" if len(ends) > 1 and best["lr"] in ends else ""
+        if len(self.record["trials"]) == 0:
+            return f"tuned {self.record['cell']}: nothing to choose, all trials would be the same"
         lost = sum(trial["score"] is None for trial in self.record["trials"])
-        values = [f"lr={best['lr']:g}"]
-        values += [f"{key}={value}" for key, value in (best["options"] | best.get("strategy", {})).items()]
-        return (
-            f"tuned {asked}: {' '.join(values)}, {self.record['metric']} {best['score']:.4g}, best within a standard error of "
-            f"{len(self.record['trials'])} trials on seeds {', '.join(map(str, self.record['seeds']))}"
-            + (f" ({lost} diverged or failed)" if lost else "")
-            + edge
+        return "; ".join(
+            [
+                f"tuned {self.record['cell']}: {said_choices(self.record)}; {self.record['metric']} equal to the best of "
+                f"{len(self.record['trials'])} trials" + (f" ({lost} with diverged seeds or failed)" if lost else ""),
+                *notes_on(self.record),
+            ]
         )
 
 
 def tune_cell(
     cell: Cell, plan: Plan, memory: Memory, listener: Listener, device: str = "cpu", stacks: Stacks | None = None
 ) -> Tuned:
-    """Return the cell with the best of its trials; trials that are remembered are not run again.
+    """Return the cell with the best of its trials, seed by seed; trials that are remembered are not run again.
 
-    The best trial has the best mean over the plan's seeds of the main score, right after learning or at the end; a trial in
-    which any seed diverged, or that failed, cannot win. Of the trials within one standard error of the best (of its mean over
-    the seeds), the one with the smallest learning rate is taken: what a few seeds cannot tell apart should not decide between
-    rates that forget to different degrees (the one-standard-error rule; Breiman et al. 1984, section 3.4.3).
+    A choice takes the best mean over its seeds of the main score, right after learning or at the end; of the trials that its
+    seeds cannot tell from the best it takes the one with the smallest learning rate (:meth:`runners.choices.Trials.equal`).
+    All choices share the trials: the seeds of all of them train side by side.
 
     Raises:
-        InputError: no trial ended with finite scores.
+        InputError: no trial ended with finite scores for the seeds of a choice.
     """
-    place = place_of_plan(cell, plan)
+    place, wanted = place_of_plan(cell, plan), candidates(cell, plan)
     memory.take_over(place_of_plan(replace(cell, content={}), plan), place)
-    asked = " / ".join(cell.labels[part] for part in ("scenario", "architecture", "strategy"))
-    stream = (Stacks() if stacks is None else stacks).of(replace(cell, seeds=plan.seeds))
-    record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "data": stream.digest}
-    known_record = memory.get(place)
-    if known_record and known_record.get("data", stream.digest) == stream.digest:  # else the trials' seeds have other data now
-        record |= known_record
-    wanted, stream = candidates(cell, plan), stream.to(device)
+    stacks = Stacks() if stacks is None else stacks
+    asked = " / ".join(cell.labels[part] for part in PARTS)
+    record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "like": likeness(cell)}
+    if all(trial == wanted[0] for trial in wanted):
+        return _finished(cell, plan, wanted, record, [0] * len(plan.choices), place, memory, stacks)
+    record["data"] = " ".join(stacks.of(replace(cell, seeds=seeds)).digest for seeds in stacks.parts(cell, plan.seeds))
+    before = memory.get(place)
+    if before and before.get("data", record["data"]) == record["data"]:  # else the trials' seeds have other data now
+        record |= before
     for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
-        tried = replace(with_trial(cell, trial), seeds=plan.seeds, evaluations=EVALUATIONS)
         known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
-        if known is not None:  # where a rate is given and nothing else varies
-            record = {**record, "trials": [*record["trials"], known]}
-            continue
-        listener.begin_cell(tried, number, plan.trials)
-        outcome = _try(tried, plan.by, listener, stream)
-        listener.end_cell(tried, outcome.pop("said"))
-        record = {
-            **record,
-            "metric": outcome.pop("metric", record.get("metric")),
-            "trials": [*record["trials"], trial | outcome],
-        }
+        if known is None:
+            facts, known = _run_trial(with_trial(cell, trial), plan, trial, number, listener, device, stacks)
+            record = {**record, **facts}
+        record = {**record, "trials": [*record["trials"], known]}
         memory.put(place, record)
         memory.save()
-    chosen = _chosen(record["trials"])
-    if chosen is None:
-        raise InputError(
-            f"--tune: none of the {plan.trials} trials of {asked} ended with finite scores (learning rates {plan.rates[0]:g} "
-            f"to {plan.rates[1]:g}); choose another --tune-range. The trials stand in {memory.path}"
-        )
-    memory.put(place, record := {**record, "chosen": chosen})
-    memory.save()
-    return Tuned(with_trial(cell, wanted[chosen]), record)
+    return _finished(cell, plan, wanted, record, _chosen(record, plan, f"{asked} ended", memory), place, memory, stacks)
+
+
+def _chosen(record: dict[str, Any], plan: Plan, asked: str, memory: Memory) -> list[int]:
+    """Return the trial of each choice: what was chosen before, by whatever rule, stays."""
+    if "choices" in record:
+        return [choice["trial"] for choice in record["choices"]]
+    if "chosen" in record:  # by an older version, once for all
+        return [record["chosen"]] * len(plan.choices)
+    trials, columns = trials_of(record), {seed: column for column, seed in enumerate(record["seeds"])}
+    chosen = []
+    for choice in plan.choices:
+        trial = trials.choose(np.array([columns[seed] for seed in choice.seeds]))
+        if trial is None:
+            raise InputError(
+                f"--tune: none of the {plan.trials} trials of {asked} with finite scores on seeds "
+                f"{', '.join(map(str, choice.seeds))} (learning rates {plan.rates[0]:g} to {plan.rates[1]:g}); choose another "
+                f"--tune-range. The trials stand in {memory.path}"
+            )
+        chosen.append(trial)
+    return chosen
+
+
+def _finished(
+    cell: Cell, plan: Plan, wanted: list[dict[str, Any]], record: dict[str, Any], chosen: list[int], place: str, memory: Memory,
+    stacks: Stacks,
+) -> Tuned:  # fmt: skip
+    """Remember which trial was chosen for whom, and return a cell for each."""
+    cells = []
+    for trial in dict.fromkeys(chosen):
+        reported = {seed for choice, k in zip(plan.choices, chosen, strict=True) if k == trial for seed in choice.reported}
+        cells.append(of_seeds(with_trial(cell, wanted[trial]), tuple(s for s in cell.seeds if s in reported), stacks))
+    choices = [
+        {"trial": trial, "reported": list(choice.reported), "seeds": list(choice.seeds)}
+        for choice, trial in zip(plan.choices, chosen, strict=True)
+    ]
+    labels = {str(trial): with_trial(cell, wanted[trial]).labels for trial in dict.fromkeys(chosen)}
+    whole = {**record, "choices": choices, "labels": labels}
+    if memory.get(place) != whole:
+        memory.put(place, whole)
+        memory.save()
+    return Tuned(tuple(cells), whole)
+
+
+def of_seeds(cell: Cell, seeds: tuple[int, ...], stacks: Stacks) -> Cell:
+    """Return a cell with some of its seeds, and the digest of their data."""
+    if seeds == cell.seeds:
+        return cell
+    some = replace(cell, seeds=seeds)
+    return replace(some, content={**cell.content, DATA: stacks.of(some).digest})
+
+
+def _run_trial(
+    cell: Cell, plan: Plan, trial: dict[str, Any], number: int, listener: Listener, device: str, stacks: Stacks
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a trial on the seeds of all choices; return what the record keeps of the metric, and what of the trial."""
+    facts: dict[str, Any] = {}
+    found: dict[str, Any] = {"score": None, "per_seed": [], "retained": []}
+    for seeds in stacks.parts(cell, plan.seeds):
+        tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS)
+        listener.begin_cell(tried, number, plan.trials)
+        outcome = _try(tried, plan.by, listener, stacks.of(tried).to(device))
+        listener.end_cell(tried, outcome.pop("said"))
+        for name in ("per_seed", "retained"):
+            found[name] += outcome.pop(name, None) or [None] * len(seeds)
+        facts |= {name: outcome.pop(name) for name in ("metric", "gap") if name in outcome}
+        found |= outcome
+    if all(value is not None for value in found["per_seed"]):
+        found["score"] = float(np.mean(found["per_seed"]))
+    return facts, trial | found
 
 
 def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, Any]:
@@ -225,30 +218,30 @@ def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, A
         if is_interrupt(error):
             raise
         message = told(error, cell)
-        return {"score": None, "per_seed": None, "error": message, "said": message}
-    metric, values = _scores(result, by)
-    title = f"{METRICS[metric].title.format(score=result.score)}"
-    lost = int((result.diverged_at >= 0).sum()) or int((~np.isfinite(values)).sum())
-    per_seed = [float(value) if np.isfinite(value) else None for value in values]
-    facts = {"metric": title, "per_seed": per_seed, "higher_is_better": result.higher_is_better[result.score]}
-    if lost:
-        return {**facts, "score": None, "said": f"{lost} of {len(values)} seeds diverged"}
-    return {**facts, "score": float(values.mean()), "said": f"done, as a trial: {title} {values.mean():.4g}"}
+        return {"error": message, "said": message}
+    metric, values, kept = _scores(result, by)
+    values = np.where(result.diverged_at < 0, values, np.nan)
+    title = METRICS[metric].title.format(score=result.score)
+    up, null = result.higher_is_better[result.score], result.null[result.score]
+    finite = values[np.isfinite(values)]
+    lost = len(values) - len(finite)
+    said = f"done, as a trial: {title} {finite.mean():.4g}" if len(finite) else "as a trial"
+    return {
+        "metric": title,
+        "gap": float(np.abs((1.0 if up else 0.0) - null).mean()),
+        "higher_is_better": up,
+        "per_seed": _plain(values),
+        "retained": _plain(kept),
+        "said": said + (f", {lost} of {len(values)} seeds diverged" if lost else ""),
+    }
 
 
-def _scores(result: Result, by: str) -> tuple[str, np.ndarray]:
-    """Return the metric and its values; where the strategy gives the one asked for no sense, the other one."""
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _scores(result: Result, by: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return the metric with its values, and retention; where the strategy gives the one asked for no sense, the other one."""
     metric = BY[by] if BY[by] in result.metrics else next(m for m in BY.values() if m != BY[by])
-    return metric, result.metric(metric)
-
-
-def _chosen(trials: list[dict[str, Any]]) -> int | None:
-    """Return the trial with the smallest rate among those within one standard error of the best mean; None if all failed."""
-    scores = {k: t["score"] if t["higher_is_better"] else -t["score"] for k, t in enumerate(trials) if t["score"] is not None}
-    if not scores:
-        return None
-    best = max(scores, key=lambda k: (scores[k], -k))
-    values = np.array(trials[best]["per_seed"], dtype=float)
-    margin = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    near = [k for k, score in scores.items() if score >= scores[best] - margin]
-    return min(near, key=lambda k: (trials[k]["lr"], k))
+    kept = result.metric("retention") if "retention" in result.metrics else np.full(len(result.seeds), np.nan)
+    return metric, result.metric(metric), kept

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
-from kancl.verdict import Outcome, Rules
+from kancl.verdict import Outcome, Rules, Verdict
+from runners.results import Entry
 from runners.tables import WIDE, with_error
 from runners.verdicts import Comparison
 
@@ -77,9 +78,11 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
             "p": _p(verdict.p),
             "p (Holm)": _p(verdict.p_holm),
             "g": _effect(verdict.effect_size),
-            "n": str(verdict.difference.n),
+            "n": _count(verdict),
             "diverged": str(len(verdict.diverged)),
         }
+        if any(other.tuning for other in comparisons):
+            row["tuning"] = "; ".join(comparison.tuning)
         if any(other.verdict.explanation for other in comparisons):
             row["explanation"] = verdict.explanation or ""
         lines += [list(row), ["---"] * len(row)] if not lines else []
@@ -94,7 +97,7 @@ def with_interval(interval: Interval) -> str:
     ('0.50 [0.41, 0.63]', '(-4.9 [-6.2, -3.6])e-06')
     """
     mean, low, high, n = interval
-    if n < 2:
+    if n < 2 or not np.isfinite(high - low):
         return with_error(mean, None) if n else "–"
     largest, half = max(abs(mean), abs(low), abs(high)), (high - low) / 2
     if largest == 0:
@@ -124,11 +127,16 @@ def _strategy_name(comparison: Comparison) -> str:
 def _own_values(comparison: Comparison) -> tuple[str, str]:
     """Return what tuning chose for either side: the rate, and the strategy where the sides have other options of it."""
     entries = (comparison.first, comparison.second)
-    rates = [f"lr={entry.cell.policy.lr:g}" for entry in entries]
+    rates = [_rate(entry) for entry in entries]
     first, second = (entry.labels["strategy"] for entry in entries)
     if first == second:
         return rates[0], rates[1]
     return f"{rates[0]} {first}", f"{rates[1]} {second}"
+
+
+def _rate(entry: Entry) -> str:
+    found = re.search(r"\blr=(tuned\([^)]*\)|\S+)", entry.labels["policy"])
+    return found[0] if found else f"lr={entry.cell.policy.lr:g}"
 
 
 def _table(title: str, group: list[Comparison], columns: tuple[str, ...]) -> Table:
@@ -171,7 +179,7 @@ def _cells(comparison: Comparison) -> dict[str, tuple[str | Text, ...]]:
         "verdict": (
             outcome,
             f"p {_p(verdict.p)}, Holm {_p(verdict.p_holm)}",
-            f"g {_effect(verdict.effect_size)}, n {verdict.difference.n}",
+            f"g {_effect(verdict.effect_size)}, n {_count(verdict)}",
         ),
     }
 
@@ -192,12 +200,14 @@ def _notes(comparison: Comparison) -> Iterator[Text]:
         if seeds:
             shown = ", ".join(map(str, seeds[:8])) + (", ..." if len(seeds) > 8 else "")
             yield Text(f"  {len(seeds)} seed{'s' if len(seeds) > 1 else ''} left out, {why}: {shown}", "yellow")
+    for note in comparison.tuning:
+        yield Text(f"  {note}", "" if ": tuned, " in note else "yellow")
     if verdict.explanation is not None:
         yield Text(f"  {verdict.explanation}")
 
 
 def _without_rate(policy: str) -> str:
-    return re.sub(r" lr=\S+", "", policy)
+    return re.sub(r" lr=(tuned\([^)]*\)|\S+)", "", policy)
 
 
 def _policy(comparison: Comparison) -> str:
@@ -216,6 +226,12 @@ def _both(sides: tuple[Interval, Interval]) -> tuple[str, str]:
 
 def _against(sides: tuple[Interval, Interval]) -> str:
     return " against ".join(_both(sides))
+
+
+def _count(verdict: Verdict) -> str:
+    """Return the number of pairs, and of the independent blocks that they form where these are fewer."""
+    pairs = verdict.difference.n
+    return f"{pairs}" if verdict.blocks == pairs else f"{pairs} in {verdict.blocks} tuning{'' if verdict.blocks == 1 else 's'}"
 
 
 def _share(share: float) -> str:

@@ -38,6 +38,15 @@ class Comparison:
         """Whether nothing but what tuning chooses tells them apart: the learning rate, and the strategy's tunable options."""
         return not self.same_policy and _but_for_tuned(self.first) == _but_for_tuned(self.second)
 
+    @property
+    def tuning(self) -> list[str]:
+        """What the tuning of either side has to tell beside the verdict: the choices, ends of ranges, unequal plateaus."""
+        told = []
+        for entry in (self.first, self.second):
+            if entry.tuning is not None:
+                told += [f"{_architecture(entry)}: {note}" for note in (f"tuned, {entry.tuning.said}", *entry.tuning.notes)]
+        return told
+
 
 def compare(results: Results, against: str | None = None, rules: Rules | None = None) -> list[Comparison]:
     """Return the verdicts on all pairs of architectures of each scenario and strategy; one family for Holm's correction.
@@ -63,8 +72,8 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
     for entry in entries:
         groups.setdefault((entry.labels["scenario"], f"{entry.cell.runner} {_strategy(entry)}"), []).append(entry)
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
-    learners = {entry.cell.key: _learner(entry) for entry in entries}
-    judged = judge([(learners[a.cell.key], learners[b.cell.key], _gap(a)) for a, b in pairs], rules)
+    learners = {entry.key: _learner(entry) for entry in entries}
+    judged = judge([(learners[a.key], learners[b.key], _gap(a)) for a, b in pairs], rules)
     return [
         Comparison(first, second, replace(verdict, explanation=_explanation(first, second)))
         for (first, second), verdict in zip(pairs, judged, strict=True)
@@ -115,7 +124,8 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         }
         for field in fields(verdict):
             row |= _columns(field.name, getattr(verdict, field.name))
-        rows.append({**row, "cell": first.cell.key, "against_cell": second.cell.key})
+        row |= {"tuning": "; ".join(comparison.tuning) or None, "cell": first.key, "against_cell": second.key}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -169,7 +179,9 @@ def _architecture(entry: Entry) -> str:
 
 
 def _condition(entry: Entry) -> tuple[object, ...]:
-    return entry.cell.policy, entry.cell.dtype, entry.labels["strategy"]
+    values = () if entry.tuning is None else tuple(entry.tuning.values_of(seed) for seed in entry.cell.seeds)
+    tuned = values if len(set(values)) > 1 else ()
+    return entry.cell.policy, entry.cell.dtype, entry.labels["strategy"], tuned
 
 
 def _but_for_rate(entry: Entry) -> tuple[object, ...]:
@@ -189,6 +201,7 @@ def _learner(entry: Entry) -> Learner:
         learned=values["learned"],
         retention=values["retention"],
         forgetting=values["forgetting"],
+        choices=None if entry.tuning is None else tuple(map(entry.tuning.choice_of, entry.result.seeds)),
     )
 
 

@@ -486,6 +486,10 @@ def test_old_cells_that_are_half_finished_are_trained_anew(kancl: Callable[..., 
 
 def test_old_choices_count_once(kancl: Callable[..., Any], old: Path) -> None:
     command = (*OLD, "--tune", 2, "--tune-seeds", 1, "--out", "tuned")
+    said = kancl(*command)
+    assert said.code == 2
+    assert "chosen once for all seeds, as earlier versions did: --tune-choices 1 --tune-seeds 1" in " ".join(said.err.split())
+    command = (*command, "--tune-choices", 1)
     for _ in range(2):
         said = kancl(*command)
         assert said.code == 0, said.err

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import torch
 import runners
 from kancl.models import Network, Problem, architectures
 from kancl.models.tunable import tunable
+from runners.choices import Trials, trials_of
 from runners.config import Request
-from runners.tuning import _chosen, candidates, plan_of, with_trial
+from runners.plans import plan_of
+from runners.tuning import candidates, with_trial
 
 Kancl = Callable[..., Any]
 
@@ -44,18 +47,67 @@ def trials_in(out: str) -> list[dict[str, Any]]:
     return list(json.loads((Path(out) / "tuning.json").read_text())["entries"].values())
 
 
-def trial(lr: float, *scores: float, up: bool = True) -> dict[str, Any]:
-    return {"lr": lr, "score": float(np.mean(scores)), "per_seed": list(scores), "higher_is_better": up}
+def measured(*trials: tuple[float, list[float]], up: bool = True, gap: float = 0.0) -> Trials:
+    entries = [{"lr": lr, "per_seed": scores, "higher_is_better": up} for lr, scores in trials]
+    return trials_of({"seeds": list(range(len(trials[0][1]))), "gap": gap, "trials": entries})
+
+
+def chosen(trials: Trials, *seeds: int) -> int | None:
+    return trials.choose(np.array(seeds or range(trials.scores.shape[1])))
 
 
 def test_of_rates_that_the_seeds_cannot_tell_apart_the_smallest_is_taken() -> None:
-    better, close, far = trial(0.1, 0.90, 0.94, 0.98), trial(0.01, 0.92, 0.93, 0.94), trial(0.001, 0.80, 0.81, 0.82)
-    assert _chosen([far, close, better]) == 1  # 0.94 - 0.93 is less than 0.04 / sqrt(3)
-    assert _chosen([far, trial(0.01, 0.90, 0.91, 0.92), better]) == 2
-    errors = [trial(lr, *scores, up=False) for lr, *scores in ((0.001, 5.0, 5.0), (0.01, 1.1, 1.1), (0.1, 0.9, 1.1))]
-    assert _chosen(errors) == 1
-    assert _chosen([{"lr": 0.1, "score": None, "per_seed": None, "higher_is_better": True}]) is None
-    assert _chosen([trial(0.1, 0.5), trial(0.2, 0.6)]) == 1, "one seed has no standard error"
+    better, far = (0.1, [0.90, 0.94, 0.98]), (0.001, [0.80, 0.81, 0.82])
+    assert chosen(measured(far, (0.01, [0.92, 0.93, 0.94]), better)) == 1  # 0.94 - 0.93 is less than 0.04 / sqrt(3)
+    assert chosen(measured(far, (0.01, [0.90, 0.91, 0.92]), better)) == 2
+    assert chosen(measured((0.001, [5.0, 5.0]), (0.01, [1.1, 1.1]), (0.1, [0.9, 1.1]), up=False)) == 1
+    assert chosen(measured((0.1, [0.5]), (0.2, [0.6]))) == 1, "one seed has no standard error"
+    assert chosen(measured((0.1, [0.595]), (0.2, [0.6]), gap=0.6)) == 0, "within 1 % of the gap from null to perfect"
+    assert chosen(measured((0.1, [0.593]), (0.2, [0.6]), gap=0.6)) == 1
+    assert chosen(measured((0.1, [0.605]), (0.2, [0.6]), up=False, gap=0.6)) == 0
+    mixed = measured((0.1, [0.5, 0.9]), (0.2, [0.6, 0.6]))
+    assert [chosen(mixed, 0), chosen(mixed, 1)] == [1, 0], "each by the seeds that it is given"
+
+
+def test_a_trial_with_a_diverged_seed_wins_only_where_every_trial_lost_as_many() -> None:
+    lost = float("nan")
+    assert chosen(measured((0.1, [0.5, 0.5]), (0.2, [0.9, lost]))) == 0
+    assert chosen(measured((0.1, [lost, 0.5]), (0.2, [0.9, lost]))) == 1
+    assert chosen(measured((0.1, [lost, lost]))) is None
+    assert chosen(measured((0.1, [0.5, 0.5]), (0.2, [0.9, lost])), 0) == 1, "what its own seeds did not lose"
+
+
+def test_a_plateau_that_retains_unequally_is_told() -> None:
+    def told(*kept: float) -> str | None:
+        entries = [
+            {"lr": lr, "per_seed": [score] * 2, "retained": [own, None], "higher_is_better": True}
+            for lr, score, own in zip((0.01, 0.1, 1.0), (0.8, 0.9, 0.901), kept, strict=True)
+        ]
+        return trials_of({"seeds": [0, 1], "gap": 0.5, "trials": entries}).plateau()
+
+    assert told(0.1, 0.9, 0.4) == (
+        "2 trials with lr=0.1 to 1 are equal within 1 % of the gap or a standard error, and retain 0.4 to 0.9"
+    )
+    assert told(0.1, 0.9, 0.88) is None
+    assert told(0.1, float("nan"), 0.88) is None
+
+
+def test_every_reported_seed_has_its_own_choice_on_seeds_of_its_own(tools: Any) -> None:
+    cell, reported = tools.make_cell("gaussian-peaks", "mlp"), (0, 1, 2, 5)
+
+    def choices(own: tuple[int, ...], **said: Any) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        plan = plan_of(Request(tune=4, **said), replace(cell, seeds=own), reported)
+        return [(choice.reported, choice.seeds) for choice in plan.choices]
+
+    each = [((0,), (6, 7)), ((1,), (8, 9)), ((2,), (10, 11)), ((5,), (12, 13))]
+    assert choices(reported) == each
+    assert choices((2, 5)) == each[2:], "a block of the seeds takes its own part, so no two blocks share a choice"
+    assert choices(reported, tune_choices=2, tune_seeds=1) == [((0, 1), (6,)), ((2, 5), (7,))]
+    assert choices(reported, tune_seeds="20-22") == [(reported, (20, 21, 22))]
+    assert choices(reported, tune_seeds="20-23") == [((0, 1), (20, 21)), ((2, 5), (22, 23))]
+    assert choices(reported, tune_seeds="20-22", tune_choices=3) == [((0, 1), (20,)), ((2,), (21,)), ((5,), (22,))]
+    said = str(plan_of(Request(tune=4), replace(cell, seeds=reported), reported))
+    assert "4 trials with 8 seeds each, 32 networks beside the 4 that are reported (4 choices, on 2 seeds each)" in said
 
 
 def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk: Path) -> None:
@@ -64,13 +116,14 @@ def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk:
     (record,) = trials_in("out")
     assert [trial["lr"] for trial in record["trials"]] == [0.005, 0.5, 50.0]
     assert [trial["score"] is None for trial in record["trials"]] == [False, False, True]
-    assert record["chosen"] == 1
+    assert [choice["trial"] for choice in record["choices"]] == [1, 1]
     (entry,) = runners.load("out").entries
     assert entry.cell.policy.lr == 0.5
     assert set(record["seeds"]).isdisjoint(entry.cell.seeds)
-    assert record["seeds"] == [2, 3, 4]
-    assert "lr=0.5, learning rmse" in said.out
-    assert "best within a standard error of 3 trials on seeds 2, 3, 4 (1 diverged or failed)" in " ".join(said.out.split())
+    assert record["seeds"] == [2, 3, 4, 5]
+    flat = " ".join(said.out.split())
+    assert "lr=0.5; learning rmse equal to the best of 3 trials (1 with diverged seeds or failed)" in flat
+    assert "tuning takes 3 trials with 4 seeds each, 12 networks beside the 2 that are reported (2 choices, on 2 seeds" in flat
 
 
 def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
@@ -116,7 +169,7 @@ def test_tuning_by_the_final_score_can_choose_otherwise(kancl: Kancl, desk: Path
     (record,) = trials_in("out")
     assert record["metric"] == "final rmse"
     scores = [np.mean(trial["per_seed"]) for trial in record["trials"]]
-    assert record["chosen"] == int(np.argmin(scores))
+    assert {choice["trial"] for choice in record["choices"]} == {int(np.argmin(scores))}
 
 
 def test_where_every_trial_diverges_nothing_is_run(kancl: Kancl, desk: Path) -> None:
@@ -189,6 +242,9 @@ BAD = {
     "no trial": (("--tune", "0"), "at least 1 trial"),
     "a rate and a tuning": (("--tune", "2", "--lr", "0.1"), "leave one of them out"),
     "reported seeds": (("--tune", "2", "--tune-seeds", "0-3"), "reported seeds (0)"),
+    "too many choices": (("--tune", "2", "--tune-choices", "9"), "--tune-choices must be from 1 (one for all) to 1"),
+    "choices without seeds": (("--seeds", "2", "--tune", "2", "--tune-choices", "2", "--tune-seeds", "8,"), "too few for 2"),
+    "choices, but no tuning": (("--tune-choices", "1"), "--tune 8"),
     "a range the wrong way": (("--tune", "2", "--tune-range", "1", "0.1"), "smallest <= largest"),
     "how to tune, but not to": (("--tune-by", "final"), "--tune 8"),
 }  # fmt: skip
@@ -251,8 +307,8 @@ def test_a_trial_that_was_made_is_not_made_again(kancl: Kancl, desk: Path) -> No
     tune = ("--tune", "3", "--tune-by", "final", "--tune-range", "0.01", "0.01", "--tune-seeds", "1")
     said = kancl(*run, *tune, "--architectures", "mlp", "--strategies", "naive", "l2-init")
     assert (said.code, said.err) == (0, "")
-    assert said.out.count("naive / adam lr=0.01 steps=5 / 1 seeds: done, as a trial") == 1
-    assert said.out.count("done, as a trial") == 1 + 3
+    assert said.out.count("done, as a trial") == 3
+    assert "naive: nothing to choose" in " ".join(said.out.split())
     entries = json.loads((desk / "out" / "tuning.json").read_text())["entries"]
     trials = [entry["trials"] for entry in entries.values()]
-    assert [len(own) for own in trials] == [3, 3]
+    assert [len(own) for own in trials] == [0, 3]
