@@ -74,7 +74,11 @@ def _cells() -> "TypeAdapter[Cell]":
 
 def write_arrays(file: IO[bytes], arrays: dict[str, np.ndarray]) -> None:
     """Write an npz file, packed unless it would unpack to more than :func:`read_arrays` allows."""
-    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    # As numpy.savez_compressed does, at the level that takes a quarter of the time for a twentieth of the size.
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(values), allow_pickle=False)
     if sum(values.nbytes for values in arrays.values()) > ROOM + RATIO * file.tell():
         file.seek(0)
         file.truncate()
