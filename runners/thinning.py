@@ -28,6 +28,9 @@ NAMES = 24
 CHARACTERS = 12.0
 """Characters of a title on an inch of a figure."""
 
+LINE = 0.18
+"""Inches of a line of a title."""
+
 
 def evenly(count: int, most: int) -> list[int]:
     """Return at most ``most`` of the numbers from 0 to ``count`` - 1, evenly spaced, both ends among them.
@@ -66,9 +69,11 @@ def ticks(count: int, most: int = TICKS) -> list[int]:
 
 
 def heading(figure: Figure, *lines: str) -> None:
-    """Put lines over a figure, folded so that none is wider than it."""
+    """Put lines over a figure, folded so that none is wider than it; beyond two the figure grows by as much."""
     width = max(24, int(CHARACTERS * figure.get_figwidth()))
-    figure.suptitle("\n".join(fold(line, width) for line in lines if line))
+    text = "\n".join(fold(line, width) for line in lines if line)
+    figure.set_figheight(figure.get_figheight() + LINE * max(0, text.count("\n") - 1))
+    figure.suptitle(text)
 
 
 def fold(text: str, width: int) -> str:
