@@ -29,6 +29,10 @@ default it means what was done before it existed, and is not spelled out then, s
 default must never change."""
 
 
+LONGEST = 10_000
+"""Characters of a name with its options at most."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """A builder's name and the options given for it, as plain values."""
@@ -54,6 +58,8 @@ def parse_spec(text: str) -> Spec:
     >>> parse_spec("mlp:hidden=12x13,activation=tanh").options
     {'hidden': [12, 13], 'activation': 'tanh'}
     """
+    if len(text) > LONGEST:
+        raise InputError(f"a name with its options has at most {LONGEST:,} characters, got {len(text):,}: {text[:60]!r}...")
     match = re.fullmatch(r"(?P<name>(?:.*\.py:)?[^:]+)(?::(?P<options>.*))?", text.strip(), re.DOTALL)
     if match is None:
         raise InputError(f"{text!r} is not of the form name:option=value,option=value")

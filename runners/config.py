@@ -148,6 +148,10 @@ LATER = ("decay_on", "schedule", "schedule_over", "lazy", "clip")
 they existed, so they are left out of a cell's key then, and what is stored keeps its name."""
 
 
+LONGEST = 255
+"""Bytes of a key: it names a folder, and file systems take no more."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """The unit that is run, stored and resumed: one scenario, architecture, strategy and policy with a block of seeds.
@@ -206,7 +210,10 @@ class Cell:
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]
         names = [Path(spec.name).name.split(":")[-1] for spec in (self.scenario, self.architecture, self.strategy)]
         names[2] = names[2] if self.runner == "native" else f"{self.runner}-{names[2]}"
-        return "--".join([*(re.sub(r"[^\w.-]", "_", name) for name in names), digest])
+        said = [re.sub(r"[^\w.-]", "_", name) for name in names]
+        if len("--".join([*said, digest]).encode()) > LONGEST:  # the digest tells apart what is cut
+            said = [name.encode()[: LONGEST // 3 - 6].decode(errors="ignore") for name in said]
+        return "--".join([*said, digest])
 
     @property
     def old_key(self) -> str:

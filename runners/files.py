@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and read with care: they may be damaged, or come from a stranger."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -115,6 +116,19 @@ def _lives(process: int) -> bool:
     except OSError:  # another user's
         return True
     return True
+
+
+def file_name(text: str, most: int = 120) -> str:
+    """Return a text as a file's name, or a part of it, of so many bytes at most; one that is cut ends in a hash of the whole.
+
+    >>> file_name("split-digits:samples=60, setting=task", most=24)
+    'split-digits_sa-6fb28ed3'
+    """
+    name = re.sub(r"[^\w.-]+", "_", text)
+    if len(name.encode()) <= most:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{name.encode()[: most - 9].decode(errors='ignore')}-{digest}"
 
 
 def open_stored(path: Path, root: Path, most: int | None = None) -> IO[bytes]:

@@ -3,10 +3,12 @@
 import ast
 import inspect
 import keyword
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from kancl.errors import InputError
 from runners.config import Request
@@ -33,11 +35,22 @@ def write_template(path: Path, name: str) -> None:
         raise InputError(f"there is no folder {path.parent}; make it first, or choose another place")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(content)
+            _write(file, content, path)
     except FileExistsError as error:
         raise InputError(f"{path} exists and is not overwritten; choose another name") from error
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+
+
+def _write(file: IO[str], content: str, path: Path) -> None:
+    """Write a new file whole; of one that the disk has no room for, nothing stays."""
+    try:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def template(name: str = PLACEHOLDER) -> str:

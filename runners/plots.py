@@ -4,8 +4,8 @@ Colours are viridis, whose lightness rises with the task number, so figures surv
 figure is written as PNG and as SVG.
 """
 
-import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from runners.files import file_name, remove_temporaries, write_atomically
 from runners.pages import pages_of
 from runners.results import Entry, Results
 from runners.summary_plots import summary_figures
@@ -44,11 +45,12 @@ def draw_all(results: Results, folder: Path) -> Iterator[Path]:
     """Draw every figure that the results allow, one set per scenario, and yield the paths; see :mod:`runners.pages` for which
     cells have a panel."""
     folder.mkdir(parents=True, exist_ok=True)
+    remove_temporaries(folder)
     with mpl.rc_context(STYLE):
         for name, figure in summary_figures(results):
-            yield from _save(figure, folder / re.sub(r"[^\w.-]+", "_", name))
+            yield from _save(figure, folder / file_name(name))
     for page in pages_of(results)[0]:
-        name, number = re.sub(r"[^\w.-]+", "_", page.scenario), f"-{page.number}" if page.number else ""
+        name, number = file_name(page.scenario), f"-{page.number}" if page.number else ""
         with mpl.rc_context(STYLE):
             yield from _save(curves_figure(page.scenario, page.entries, page.note), folder / f"{name}-curves{number}")
             yield from _save(matrix_figure(page.scenario, page.entries, page.note), folder / f"{name}-retention{number}")
@@ -216,7 +218,8 @@ def _save(figure: Figure, path: Path) -> Iterator[Path]:
     FigureCanvasAgg(figure)
     for suffix in (".png", ".svg"):
         target = path.with_name(path.name + suffix)
-        figure.savefig(target, metadata={"Date": None} if suffix == ".svg" else None)
+        metadata = {"Date": None} if suffix == ".svg" else None
+        write_atomically(target, partial(figure.savefig, format=suffix[1:], metadata=metadata))
         figure.set_layout_engine("none")  # it is laid out now, once for both files
         yield target
 

@@ -42,9 +42,10 @@ class Compare:
 
     def execute(self) -> int:
         """Print, draw and return the exit code."""
-        from kancl.errors import InputError
+        from kancl.errors import InputError, StorageError
         from kancl.verdict import Rules
         from runners.cli.screen import make_console
+        from runners.files import reason_of
         from runners.pages import pages_of
         from runners.plots import draw_all
         from runners.results import load
@@ -70,10 +71,9 @@ class Compare:
                 notes.print(f"wrote {path}", soft_wrap=True)
             for line in pages_of(results)[1]:
                 notes.print(line, style="yellow", soft_wrap=True)
-        except OSError as error:
-            raise InputError(
-                f"figures cannot be written to {folder}: {error.strerror}; choose another with --figures"
-            ) from error
+        except (OSError, StorageError) as error:
+            reason = reason_of(error) if isinstance(error, OSError) else error
+            raise InputError(f"figures cannot be written to {folder}: {reason}; choose another with --figures") from error
         return 0
 
     def _print(self, results: "Results", comparisons: "list[Comparison]", rules: "Rules") -> None:

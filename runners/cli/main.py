@@ -1,5 +1,7 @@
 """``kancl``: reads the command line, hands over to one command, and turns errors into messages and exit codes."""
 
+import io
+import os
 import sys
 from typing import Annotated
 
@@ -27,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from kancl.errors import InputError, StorageError
 
+    if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
+        return _refused("an argument holds the character NUL, which no name can hold")
+    try:
+        os.getcwd()
+    except OSError as error:
+        return _refused(f"the folder you are in cannot be used ({error.strerror}): it was removed, perhaps; change to another")
     command = tyro.cli(
         Command,
         prog="kancl",
@@ -37,16 +45,30 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return command.execute()
     except InputError as error:
-        print(f"kancl: {error}", file=sys.stderr)
-        return 2
+        return _refused(str(error))
     except StorageError as error:
-        print(f"kancl: {error}; what was finished is kept, and the same command goes on from there", file=sys.stderr)
-        return 2
+        return _refused(f"{error}; what was finished is kept, and the same command goes on from there")
     except KeyboardInterrupt:
         print("kancl: interrupted; the same command continues after the last finished task", file=sys.stderr)
         return 130
 
 
+LONGEST = 5000
+"""Characters of a message; what came may be of any length."""
+
+
+def _refused(message: str) -> int:
+    """Say what is wrong and return the exit code."""
+    from kancl.text import visible
+
+    shown = visible(message[:LONGEST], "\n\t")
+    print(f"kancl: {shown}{'...' if len(message) > LONGEST else ''}", file=sys.stderr)
+    return 2
+
+
 def entry() -> None:
     """Entry point of the ``kancl`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a terminal knows ascii alone, a plus-minus is no reason to end
+            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     sys.exit(main())

@@ -165,4 +165,5 @@ def _counted(count: int, thing: str) -> str:
 def _default_figure(spec: "Spec") -> Path:
     import re
 
-    return Path(re.sub(r"[^\w.,=-]+", "-", Path(spec.label.split(".py:")[-1]).name)[:80] + "-preview.png")
+    name = re.sub(r"[^\w.,=-]+", "-", Path(spec.label.split(".py:")[-1]).name)[:80]
+    return Path(name.encode()[:200].decode(errors="ignore") + "-preview.png")

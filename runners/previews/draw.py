@@ -1,13 +1,15 @@
 """Which figure shows a scenario, and how it is written."""
 
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kancl.errors import InputError
+from kancl.errors import InputError, StorageError
+from runners.files import write_atomically
 from runners.plots import STYLE
 from runners.previews.common import plain, shown_tasks
 from runners.previews.line import line_figure
@@ -48,22 +50,26 @@ def preview(scenario: Scenario, label: str, seed: int = 0) -> Figure:
     return figure
 
 
+MOST_DOTS = 1200
+"""Dots per inch; the picture is held in memory."""
+
+
 def draw_preview(scenario: Scenario, label: str, path: Path, seed: int = 0, dpi: int = 150) -> None:
     """Write the preview of a scenario to a file, in the format of its suffix; a PNG with ``dpi`` dots per inch.
 
     Raises:
         InputError: a format that is not written, or a place that cannot be written.
     """
-    if dpi < 1:
-        raise InputError(f"a picture has at least 1 dot per inch, got {dpi}")
+    if not 1 <= dpi <= MOST_DOTS:
+        raise InputError(f"a picture has at least 1 dot per inch and at most {MOST_DOTS:,}, got {dpi}")
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"a figure is written as {', '.join(SUFFIXES)}, got {path.name}; give its name one of these endings")
     figure = preview(scenario, label, seed)
     FigureCanvasAgg(figure)
     try:
-        figure.savefig(path, dpi=dpi)
-    except OSError as error:
-        raise InputError(f"the preview cannot be written to {path}: {error.strerror}; choose another place") from error
+        write_atomically(path, partial(figure.savefig, format=path.suffix[1:].lower(), dpi=dpi))
+    except (OSError, StorageError) as error:
+        raise InputError(f"the preview cannot be written: {error}; choose another place") from error
 
 
 def _title(scenario: Scenario, label: str, seed: int) -> str:

@@ -283,7 +283,7 @@ def test_dots_per_inch_make_the_size(tmp_path: Path) -> None:
         with Image.open(tmp_path / f"{dpi}.png") as picture:
             widths.append(picture.width)
     assert widths[1] == pytest.approx(2 * widths[0], abs=2)
-    with pytest.raises(InputError, match="1 dot per inch, got 0"):
+    with pytest.raises(InputError, match="at least 1 dot per inch and at most 1,200, got 0"):
         draw_preview(scenario, "x", tmp_path / "b.png", dpi=0)
 
 
