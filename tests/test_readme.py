@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import tyro
 
-from runners.cli.main import Command, main
+from runners.cli.commands import Command
+from runners.cli.main import main
 from runners.cli.run import Run
 from runners.config import Request
 from runners.experiment_file import read_file

@@ -8,7 +8,7 @@ import pytest
 import tyro
 
 from kancl.options import parse_spec
-from runners.cli.main import Command
+from runners.cli.commands import Command
 from runners.cli.run import Run
 from runners.sweep import expand
 from scenarios import build_scenario, complete_scenario, scenarios

@@ -1,56 +1,61 @@
 """``kancl``: reads the command line, hands over to one command, and turns errors into messages and exit codes."""
 
-import io
 import os
+import signal
 import sys
-from typing import Annotated
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
-import tyro
-
-from runners.cli.bench import Bench
-from runners.cli.compare import Compare
-from runners.cli.list import List
-from runners.cli.run import Run
-from runners.cli.scenario import Scenario
-
-Command = (
-    Annotated[List, tyro.conf.subcommand("list")]
-    | Annotated[Run, tyro.conf.subcommand("run")]
-    | Annotated[Compare, tyro.conf.subcommand("compare")]
-    | Annotated[Scenario, tyro.conf.subcommand("scenario")]
-    | Annotated[Bench, tyro.conf.subcommand("bench")]
-)
+KEEPING = ("Run", "Bench")
+"""Commands that write down what they print; for the others, what cannot be printed is lost."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``kancl`` with these arguments (the process's own if None) and return the exit code.
 
-    0: all went well. 1: a cell failed. 2: the input or the disk cannot be used. 130: interrupted.
+    0: all went well. 1: a cell failed. 2: the input or the disk cannot be used. 130: interrupted. Whether all could be printed
+    does not matter to what is stored; a reader that closes its pipe had enough.
     """
+    from runners.cli.output import outputs
+
+    with outputs() as (out, _), interrupts() as pressed:
+        try:
+            code, name = _executed(arguments)
+        except KeyboardInterrupt:
+            return _interrupted()
+        except Exception:
+            if pressed:  # some libraries make another error of it, while they are imported for example
+                return _interrupted()
+            raise
+        out.flush()
+        if out.failed is not None:
+            print(f"kancl: standard output cannot be written: {out.failed}", file=sys.stderr)
+            code = code if name in KEEPING else code or 2
+        return _interrupted() if pressed else code
+
+
+def _executed(arguments: list[str] | None) -> tuple[int, str]:
+    """Return a command's exit code, and its name."""
     from kancl.errors import InputError, StorageError
+    from runners.cli.commands import read
 
     if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
-        return _refused("an argument holds the character NUL, which no name can hold")
+        return _refused("an argument holds the character NUL, which no name can hold"), ""
     try:
         os.getcwd()
     except OSError as error:
-        return _refused(f"the folder you are in cannot be used ({error.strerror}): it was removed, perhaps; change to another")
-    command = tyro.cli(
-        Command,
-        prog="kancl",
-        description="Does this network forget? Train KANs and their rivals on sequences of tasks, and measure what each keeps.",
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone),
-    )
+        said = f"the folder you are in cannot be used ({error.strerror}): it was removed, perhaps; change to another"
+        return _refused(said), ""
+    command = read(arguments)
     try:
-        return command.execute()
+        code = command.execute()
     except InputError as error:
-        return _refused(str(error))
+        code = _refused(str(error))
     except StorageError as error:
-        return _refused(f"{error}; what was finished is kept, and the same command goes on from there")
-    except KeyboardInterrupt:
-        print("kancl: interrupted; the same command continues after the last finished task", file=sys.stderr)
-        return 130
+        code = _refused(f"{error}; what was finished is kept, and the same command goes on from there")
+    return code, type(command).__name__
 
 
 LONGEST = 5000
@@ -66,9 +71,31 @@ def _refused(message: str) -> int:
     return 2
 
 
+def _interrupted() -> int:
+    print("kancl: interrupted; the same command continues after the last finished task", file=sys.stderr)
+    return 130
+
+
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Note the Ctrl-C that come; they raise KeyboardInterrupt as ever."""
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def entry() -> None:
     """Entry point of the ``kancl`` command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # where a terminal knows ascii alone, a plus-minus is no reason to end
-            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     sys.exit(main())

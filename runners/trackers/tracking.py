@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kancl.errors import Foreign, is_interrupt, one_line
+from kancl.text import visible
 from runners.config import Cell
 from runners.files import DamageError, Tell, once, read_or_tell
 from runners.result import Result
@@ -118,7 +119,7 @@ class Tracked:
             folder.mkdir(parents=True, exist_ok=True)
             # Before the tool hears it: whenever this is killed, the next run finds what the tool has.
             own_id = Told(folder, self.tracking.warn).note(cell.key, complete=False)
-            about = Description(cell.key, own_id, describe(cell), experiment, configuration(cell, tasks))
+            about = Description(cell.key, own_id, visible(describe(cell)), visible(experiment), configuration(cell, tasks))
             with FOREIGN:
                 self.sinks[name] = self.tracking.trackers[name].begin(about, folder)
         except Exception as error:
@@ -210,9 +211,12 @@ class Told:
 
 
 def configuration(cell: Cell, tasks: Sequence[str]) -> dict[str, Any]:
-    """Return what a tool lists beside a cell: what was asked for, the names of the tasks, and every option spelled out."""
+    """Return what a tool lists beside a cell: what was asked for, the names of the tasks, and every option spelled out.
+
+    Texts can be written by every tool: what cannot be seen stands as an escape.
+    """
     specs = {"scenario": cell.scenario, "architecture": cell.architecture, "strategy": cell.strategy}
-    return {
+    said = {
         "cell": cell.key,
         **{part: cell.asked.get(part, spec.label) for part, spec in specs.items()},
         "tasks": list(tasks),
@@ -223,3 +227,14 @@ def configuration(cell: Cell, tasks: Sequence[str]) -> dict[str, Any]:
         "evaluations": cell.evaluations,
         "sources": dict(cell.sources),
     }
+    shown: dict[str, Any] = _visible(said)
+    return shown
+
+
+def _visible(value: Any) -> Any:
+    """Return plain values with all texts made visible."""
+    if isinstance(value, Mapping):
+        return {visible(str(key)): _visible(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_visible(inner) for inner in value]
+    return visible(value, keep="\n") if isinstance(value, str) else value

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kancl.errors import InputError, StorageError, blamed, one_line
+from kancl.errors import ForeignError, InputError, StorageError, blamed, one_line
 from kancl.models import Network, Problem, architectures
 from kancl.models.mlp import mlp
 from runners.batches import Batch
@@ -340,6 +340,14 @@ def test_a_cell_that_never_began_says_why(tools: Any, tmp_path: Path, monkeypatc
     outcome = run([cell], Store(tmp_path / "out"), Silence())
     assert outcome.failures == {cell.key: "MemoryError: 2 TB"}
     assert json.loads((tmp_path / "out/cells" / cell.key / "status.json").read_text())["error"] == "MemoryError: 2 TB"
+
+
+@pytest.mark.parametrize("error", [StopIteration("over"), GeneratorExit(), SystemExit(3)])
+def test_no_plugin_ends_a_stream_or_the_process_silently(error: BaseException) -> None:
+    problem = Problem(1, 1, (0,), torch.zeros(1, 1), torch.ones(1, 1))
+    network = Fused(mlp(problem, hidden=(3,)), Fuse(lambda: error, "forward", 1))
+    with pytest.raises(ForeignError, match=type(error).__name__):  # where map would end, and give one of three
+        list(map(network, torch.rand(3, 1, 2, 1)))
 
 
 def test_a_long_text_is_cut() -> None:

@@ -117,7 +117,7 @@ def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, 
 
     warnings: list[str] = []
     tracking = Tracking(tools, out, warnings.append)
-    with patch("runners.sweep.run_cell", stopping):
+    with patch("runners.blocks.run_cell", stopping):
         outcome = run([cell], Store(out), Silence(), "cpu", Stacks(), tracking)
     return outcome, warnings
 
