@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from runners.drawing import Axes, Drawing, Figure
 from runners.panels import draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.results import Entry, Results
 from runners.thinning import heading, legend_below
@@ -46,15 +46,15 @@ class Family:
         return float(entry.cell.scenario.options[self.option])
 
 
-def dial_figures(results: Results) -> Iterator[tuple[str, Figure]]:
-    """Yield names and figures: one for each option with families, up to ``COLUMNS`` of them side by side."""
+def dial_figures(results: Results) -> Iterator[Drawing]:
+    """Yield names and what makes the figures: one for each option with families, up to ``COLUMNS`` of them side by side."""
     dials: dict[tuple[str, str, str], list[Family]] = {}
     for family in families(results):
         dials.setdefault((family.scenario, family.strategy, family.option), []).append(family)
     for (scenario, strategy, option), found in dials.items():
         for start in range(0, len(found), COLUMNS):
             number = f"-{start // COLUMNS + 1}" if len(found) > COLUMNS else ""
-            yield f"{scenario}-{strategy}-{option}{number}", dial_figure(found[start : start + COLUMNS], among=found)
+            yield f"{scenario}-{strategy}-{option}{number}", partial(dial_figure, found[start : start + COLUMNS], among=found)
 
 
 def families(results: Results) -> list[Family]:

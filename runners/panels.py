@@ -6,11 +6,10 @@ Contenders differ in marker, line and lightness, so figures survive greyscale an
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 
 from kancl.statistics import mean_interval
+from runners.drawing import Axes, colormaps, named
 from runners.results import Entry
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -25,7 +24,7 @@ def styles(count: int) -> list[dict[str, Any]]:
     """Return colour, marker and line for each of so many contenders."""
     return [
         {
-            "color": mpl.colormaps["viridis"](0.85 * place / max(count - 1, 1)),
+            "color": colormaps["viridis"](0.85 * place / max(count - 1, 1)),
             "marker": MARKERS[place % len(MARKERS)],
             "linestyle": LINES[place % len(LINES)],
         }
@@ -38,9 +37,9 @@ def draw_line(ax: Axes, x: Sequence[float], entries: Sequence[Entry], metric: st
     mean, low, high, _ = np.array([mean_interval(entry.metrics()[metric]) for entry in entries]).T
     if len(entries) > BARS:
         ax.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
-        ax.plot(x, mean, label=name, linewidth=1.2, markersize=2.5, **style)
+        ax.plot(x, mean, label=named(name), linewidth=1.2, markersize=2.5, **style)
         return
-    ax.errorbar(x, mean, (mean - low, high - mean), label=name, capsize=2, linewidth=1.2, markersize=4, **style)
+    ax.errorbar(x, mean, (mean - low, high - mean), label=named(name), capsize=2, linewidth=1.2, markersize=4, **style)
 
 
 def label_scores(ax: Axes, metric: str, entry: Entry) -> None:

@@ -9,13 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from runners.files import file_name, remove_temporaries, write_atomically
+from runners.drawing import Axes, Drawing, Figure, Lost, colormaps, draw_each, named, warn
 from runners.pages import pages_of
 from runners.results import Entry, Results
 from runners.summary_plots import summary_figures
@@ -30,33 +26,30 @@ BORDERS = 20
 """Tasks up to which a line stands between any two."""
 FUNCTIONS = 8
 """Tasks after which the learned function is shown."""
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 150,
-    "svg.hashsalt": "kancl",
-    "legend.frameon": False,
-}
 
 
-def draw_all(results: Results, folder: Path) -> Iterator[Path]:
+def draw_all(results: Results, folder: Path, lost: Lost = warn) -> Iterator[Path]:
     """Draw every figure that the results allow, one set per scenario, and yield the paths; see :mod:`runners.pages` for which
-    cells have a panel."""
+    cells have a panel.
+
+    Args:
+        results: what to draw.
+        folder: for the files.
+        lost: hears of figures that cannot be drawn; they take no others along.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    remove_temporaries(folder)
-    with mpl.rc_context(STYLE):
-        for name, figure in summary_figures(results):
-            yield from _save(figure, folder / file_name(name))
+    yield from draw_each(_figures(results), folder, lost)
+
+
+def _figures(results: Results) -> Iterator[Drawing]:
+    yield from summary_figures(results)
     for page in pages_of(results)[0]:
-        name, number = file_name(page.scenario), f"-{page.number}" if page.number else ""
-        with mpl.rc_context(STYLE):
-            yield from _save(curves_figure(page.scenario, page.entries, page.note), folder / f"{name}-curves{number}")
-            yield from _save(matrix_figure(page.scenario, page.entries, page.note), folder / f"{name}-retention{number}")
-            learned = [entry for entry in page.entries if entry.result.functions is not None]
-            if learned:
-                yield from _save(function_figure(page.scenario, learned, page.note), folder / f"{name}-functions{number}")
+        number = f"-{page.number}" if page.number else ""
+        yield f"{page.scenario}-curves{number}", partial(curves_figure, page.scenario, page.entries, page.note)
+        yield f"{page.scenario}-retention{number}", partial(matrix_figure, page.scenario, page.entries, page.note)
+        learned = [entry for entry in page.entries if entry.result.functions is not None]
+        if learned:
+            yield f"{page.scenario}-functions{number}", partial(function_figure, page.scenario, learned, page.note)
 
 
 def curves_figure(scenario: str, entries: list[Entry], note: str = "") -> Figure:
@@ -110,7 +103,7 @@ def _curves_panel(ax: Axes, entry: Entry, logarithmic: bool) -> None:
         own = position >= (number if quiet else 0)
         low, middle, high = _band(curve[:, own, number])
         ax.fill_between(position[own], low, high, color=colours[number], alpha=0.25, linewidth=0)
-        ax.plot(position[own], middle, color=colours[number], label=_short(result.tasks[number]), linewidth=1.4)
+        ax.plot(position[own], middle, color=colours[number], label=named(_short(result.tasks[number])), linewidth=1.4)
     for number in range(1, tasks) if tasks <= BORDERS else ():
         ax.axvline(number, color="0.8", linewidth=0.7, zorder=0)
     null = float(result.null[result.score].mean())
@@ -214,16 +207,6 @@ def function_figure(scenario: str, entries: list[Entry], note: str = "") -> Figu
     return figure
 
 
-def _save(figure: Figure, path: Path) -> Iterator[Path]:
-    FigureCanvasAgg(figure)
-    for suffix in (".png", ".svg"):
-        target = path.with_name(path.name + suffix)
-        metadata = {"Date": None} if suffix == ".svg" else None
-        write_atomically(target, partial(figure.savefig, format=suffix[1:], metadata=metadata))
-        figure.set_layout_engine("none")  # it is laid out now, once for both files
-        yield target
-
-
 def _living(entry: Entry, values: np.ndarray) -> np.ndarray:
     """Return the values of the seeds that did not diverge; all NaN if every one did."""
     return values[entry.alive] if entry.alive.any() else np.full_like(values[:1], np.nan)
@@ -301,7 +284,7 @@ def _band_label() -> str:
 
 def task_colours(count: int) -> list[tuple[float, float, float, float]]:
     """Return a colour for each task, lighter from task to task."""
-    return [mpl.colormaps["viridis"](0.9 * k / max(count - 1, 1)) for k in range(count)]
+    return [colormaps["viridis"](0.9 * k / max(count - 1, 1)) for k in range(count)]
 
 
 def _short(name: str) -> str:

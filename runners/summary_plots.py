@@ -1,15 +1,14 @@
 """Figures over many cells: does size cure forgetting, does overlap explain it, and what does a scenario's option do?"""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from kancl.models.matching import DEFAULT_OPTIONS
 from kancl.options import parse_spec
 from runners.dial_plots import dial_figures
+from runners.drawing import Axes, Drawing, Figure, LogLocator, NullFormatter, StrMethodFormatter, named
 from runners.mechanism import Mechanism, mechanisms
 from runners.panels import PANELS, draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.results import Entry, Results
@@ -21,14 +20,14 @@ SIZES = 3
 """Different sizes that an architecture needs for a curve against size."""
 
 
-def summary_figures(results: Results) -> Iterator[tuple[str, Figure]]:
-    """Yield names and figures: scores against size and against options of the scenario, for families of three values and more,
-    and overlap against loss."""
+def summary_figures(results: Results) -> Iterator[Drawing]:
+    """Yield names and what makes the figures: scores against size and against options of the scenario, for families of three
+    values and more, and overlap against loss."""
     for (scenario, strategy), families in _families(results).items():
-        yield f"{scenario}-{strategy}-size", size_figure(scenario, strategy, families)
+        yield f"{scenario}-{strategy}-size", partial(size_figure, scenario, strategy, families)
     yield from dial_figures(results)
     for mechanism in mechanisms(results):
-        yield f"{mechanism.scenario}-{mechanism.strategy}-overlap", overlap_figure(mechanism)
+        yield f"{mechanism.scenario}-{mechanism.strategy}-overlap", partial(overlap_figure, mechanism)
 
 
 def _families(results: Results) -> dict[tuple[str, str], dict[str, list[Entry]]]:
@@ -87,8 +86,8 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     ax = figure.subplots()
     looks, many = styles(len(mechanism.entries)), mechanism.shared.shape[2] > BARS
-    named = [mechanism.entries[place] for place in evenly(len(mechanism.entries), NAMES)]
-    names = {entry.cell.key: _name(entry, mechanism.entries) for entry in named}
+    few = [mechanism.entries[place] for place in evenly(len(mechanism.entries), NAMES)]
+    names = {entry.cell.key: named(_name(entry, mechanism.entries)) for entry in few}
     for entry, shared, lost, style in zip(mechanism.entries, mechanism.shared, mechanism.lost, looks, strict=True):
         x, y, spread = _over_seeds(np.mean, shared), _over_seeds(np.mean, lost), _over_seeds(np.std, lost)
         marks = {key: value for key, value in style.items() if key != "linestyle"}
@@ -106,7 +105,7 @@ def overlap_figure(mechanism: Mechanism) -> Figure:
     figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=7)
     n = len(mechanism.entries[0].cell.seeds)
     what = f"{mechanism.scenario}, {mechanism.strategy}: does overlap explain forgetting?"
-    unnamed = len(mechanism.entries) - len(named)
+    unnamed = len(mechanism.entries) - len(few)
     more = f"{unnamed:,} networks, between the others in colour, are not named" if unnamed else ""
     heading(figure, what, f"a point per network and old task, n = {n} seeds", more)
     return figure

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Int
-from matplotlib.artist import Artist
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+
+from runners.drawing import Artist, Figure, Rectangle
 
 HIGHLIGHTED = 10
 """Tasks with a colour, a band and a place in the legend."""

@@ -8,18 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
 from runners.bench.timing import Comparison
-from runners.files import write_atomically
+from runners.drawing import Axes, Drawing, Figure, LogLocator, StrMethodFormatter, draw_each, named
 from runners.panels import styles
-from runners.plots import STYLE
 
 SWEEPS = {
     "bench-grid": ((GRID_BACKWARD, GRID_STEP), "grid intervals G", "time against G"),
@@ -30,6 +24,10 @@ SWEEPS = {
 def draw_sweeps(comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
     """Draw the sweeps that were measured, with the first number of threads, and yield the paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    yield from draw_each(_figures(comparisons), folder)
+
+
+def _figures(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
     threads = comparisons[0].threads if comparisons else 1
     for name, (groups, along, title) in SWEEPS.items():
         panels: dict[str, list[Comparison]] = {}
@@ -37,10 +35,7 @@ def draw_sweeps(comparisons: Sequence[Comparison], folder: Path) -> Iterator[Pat
             if comparison.threads == threads and comparison.place is not None and comparison.group.startswith(groups):
                 panels.setdefault(comparison.group, []).append(comparison)
         if panels:
-            with mpl.rc_context(STYLE):
-                yield from _save(
-                    _figure(panels, along, f"{title}, {threads} thread{'s' if threads > 1 else ''}"), folder / name
-                )
+            yield name, partial(_figure, panels, along, f"{title}, {threads} thread{'s' if threads > 1 else ''}")
 
 
 def _figure(panels: dict[str, list[Comparison]], along: str, title: str) -> Figure:
@@ -72,7 +67,7 @@ def _panel(ax: Axes, points: list[Comparison], looks: dict[str, dict[str, Any]])
         x = np.array([place for place, _ in found])
         low, middle, high = np.array([(t.low, t.median, t.high) for _, t in found]).T * 1e6
         ax.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
-        ax.plot(x, middle, label=name, linewidth=1.4, markersize=4, **style)
+        ax.plot(x, middle, label=named(name), linewidth=1.4, markersize=4, **style)
     ax.set_xscale("log")
     ax.set_yscale("log")
     places = sorted({point.place for point in points if point.place is not None})
@@ -80,11 +75,3 @@ def _panel(ax: Axes, points: list[Comparison], looks: dict[str, dict[str, Any]])
     ax.minorticks_off()
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # a sweep may span less than a power of ten
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-
-
-def _save(figure: Figure, path: Path) -> Iterator[Path]:
-    FigureCanvasAgg(figure)
-    for kind in ("png", "svg"):
-        target = path.with_name(f"{path.name}.{kind}")
-        write_atomically(target, partial(figure.savefig, format=kind, metadata={"Date": None} if kind == "svg" else None))
-        yield target

@@ -42,7 +42,7 @@ class Compare:
 
     def execute(self) -> int:
         """Print, draw and return the exit code."""
-        from kancl.errors import InputError, StorageError
+        from kancl.errors import InputError, StorageError, one_line
         from kancl.verdict import Rules
         from runners.cli.screen import make_console
         from runners.files import reason_of
@@ -65,16 +65,18 @@ class Compare:
             notes.print(left_out, style="yellow", soft_wrap=True)
         if self.no_figures:
             return 0
-        folder = self.figures or self.out / "figures"
+        folder, lost = self.figures or self.out / "figures", []
         try:
-            for path in draw_all(results, folder):
+            for path in draw_all(results, folder, lambda name, error: lost.append(f"{name} ({one_line(error)})")):
                 notes.print(f"wrote {path}", soft_wrap=True)
             for line in pages_of(results)[1]:
                 notes.print(line, style="yellow", soft_wrap=True)
         except (OSError, StorageError) as error:
             reason = reason_of(error) if isinstance(error, OSError) else error
             raise InputError(f"figures cannot be written to {folder}: {reason}; choose another with --figures") from error
-        return 0
+        for name in lost:
+            notes.print(f"left out, cannot be drawn: {name}", style="red", soft_wrap=True)
+        return 1 if lost else 0
 
     def _print(self, results: "Results", comparisons: "list[Comparison]", rules: "Rules") -> None:
         """Print everything that goes to standard output."""
@@ -100,7 +102,8 @@ class Compare:
             method = verdict_tables.method(comparisons, rules)
             content = {"cells": json.loads(tables.as_json(results)), "verdicts": verdicts, "method": method}
             content["overlap"] = [mechanism.to_json() for mechanism in mechanisms(results)]
-            text = json.dumps(content, indent=1, ensure_ascii=False)
+            unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+            text = json.dumps(content, indent=1, ensure_ascii=not unicode)
         elif self.format == "csv":
             text = tables.as_csv(results) if self.rows == "cells" else frame(comparisons).to_csv(index=False)
         else:

@@ -101,6 +101,7 @@ class Show:
 
         from rich.text import Text
 
+        from kancl.errors import InputError, one_line
         from kancl.options import parse_spec
         from runners.cli.docstrings import print_docstring
         from runners.cli.screen import make_console
@@ -126,7 +127,13 @@ class Show:
             from runners.previews import draw_preview
 
             path = self.figure or _default_figure(asked)
-            draw_preview(scenario, asked.label, path, self.seed, self.dpi)
+            try:
+                draw_preview(scenario, asked.label, path, self.seed, self.dpi)
+            except InputError:
+                raise
+            except Exception as error:  # of the scenario's own target, or of matplotlib: what was printed stands
+                make_console(stderr=True).print(f"the preview cannot be drawn: {one_line(error)}", style="red", soft_wrap=True)
+                return 1
             console.print(f"\nwrote {path}", soft_wrap=True)
         return 0
 

@@ -5,15 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
 from torch import Tensor
 
+from kancl.text import visible
+from runners.drawing import (
+    Axes,
+    BoundaryNorm,
+    Colormap,
+    Figure,
+    Line2D,
+    ListedColormap,
+    Normalize,
+    ScalarMappable,
+    SubFigure,
+    colormaps,
+)  # fmt: skip
 from runners.plots import task_colours
 from scenarios import Scenario, Task
 
@@ -24,7 +31,7 @@ POINTS = 400
 NAME_WIDTH = 26
 NAME_LINES = 2
 """Width and lines of a task's name in a legend."""
-TARGETS = ListedColormap(mpl.colormaps["magma"](np.linspace(0.0, 0.87, 256)), "targets")
+TARGETS = ListedColormap(colormaps["magma"](np.linspace(0.0, 0.87, 256)), "targets")
 """Colours of target values: not those of the tasks, and none so bright that it vanishes on white."""
 
 Colour = tuple[float, float, float, float]
@@ -75,15 +82,10 @@ def shown_tasks(scenario: Scenario) -> list[Shown]:
 
 def shortened(name: str) -> str:
     """Return a task's name on two lines at most, cut where it is longer."""
-    lines = textwrap.wrap(name, NAME_WIDTH) or [""]
+    lines = textwrap.wrap(visible(name), NAME_WIDTH) or [""]
     if len(lines) > NAME_LINES:
         lines = [*lines[: NAME_LINES - 1], lines[NAME_LINES - 1][: NAME_WIDTH - 1] + "…"]
-    return plain("\n".join(lines))
-
-
-def plain(text: str) -> str:
-    """Return a text that matplotlib draws as it is: dollars enclose no formula."""
-    return text.replace("$", r"\$")
+    return "\n".join(lines)
 
 
 def seen_part(scenario: Scenario, task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -131,7 +133,7 @@ def scalar(scenario: Scenario, shown: Shown, y: np.ndarray) -> np.ndarray:
 def _class_colours(classes: int) -> Sequence[Colour]:
     """Return colours without an order, as long as there are enough of them."""
     for name in ("tab10", "tab20"):
-        colours: Sequence[Colour] = mpl.colormaps[name].colors  # type: ignore[attr-defined]
+        colours: Sequence[Colour] = colormaps[name].colors  # type: ignore[attr-defined]
         if classes <= len(colours):
             return colours[:classes]
     return task_colours(classes)

@@ -1,17 +1,13 @@
 """Which figure shows a scenario, and how it is written."""
 
 import textwrap
-from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from kancl.errors import InputError, StorageError
+from kancl.text import visible
+from runners.drawing import Figure, finish, own_style, rendered
 from runners.files import write_atomically
-from runners.plots import STYLE
-from runners.previews.common import plain, shown_tasks
+from runners.previews.common import shown_tasks
 from runners.previews.line import line_figure
 from runners.previews.pictures import picture_figure
 from runners.previews.plane import plane_figure
@@ -35,7 +31,7 @@ def preview(scenario: Scenario, label: str, seed: int = 0) -> Figure:
         label: what the title calls it.
         seed: which seed's it is, for the title.
     """
-    with mpl.rc_context(STYLE):
+    with own_style():
         if scenario.image_shape is not None:
             figure = picture_figure(scenario)
         elif scenario.inputs == 1:
@@ -47,7 +43,7 @@ def preview(scenario: Scenario, label: str, seed: int = 0) -> Figure:
         else:
             figure = table_figure(scenario)
         figure.suptitle(_title(scenario, label, seed), x=0.01, ha="left", fontsize=10)  # beside the legend
-    return figure
+        return finish(figure)
 
 
 MOST_DOTS = 1200
@@ -64,10 +60,10 @@ def draw_preview(scenario: Scenario, label: str, path: Path, seed: int = 0, dpi:
         raise InputError(f"a picture has at least 1 dot per inch and at most {MOST_DOTS:,}, got {dpi}")
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"a figure is written as {', '.join(SUFFIXES)}, got {path.name}; give its name one of these endings")
-    figure = preview(scenario, label, seed)
-    FigureCanvasAgg(figure)
+    with own_style():
+        content = rendered(preview(scenario, label, seed), path.suffix.lower()[1:], dpi=dpi)
     try:
-        write_atomically(path, partial(figure.savefig, format=path.suffix[1:].lower(), dpi=dpi))
+        write_atomically(path, lambda file: file.write(content))
     except (OSError, StorageError) as error:
         raise InputError(f"the preview cannot be written: {error}; choose another place") from error
 
@@ -81,4 +77,4 @@ def _title(scenario: Scenario, label: str, seed: int) -> str:
         facts.append(f"after {before} task{'s' * (before > 1)} of pretraining")
     if scenario.blur:
         facts.append(f"blur {scenario.blur:g}")
-    return "\n".join([*textwrap.wrap(plain(label), TITLE_WIDTH), ", ".join(facts)])
+    return "\n".join([*textwrap.wrap(visible(label), TITLE_WIDTH), ", ".join(facts)])

@@ -1,10 +1,8 @@
 """One input: the points of every task over the line, and the function that they are drawn from."""
 
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from runners.drawing import Axes, Figure, Line2D
 from runners.previews.common import Shown, shown_tasks, some, target_name, task_legend
 from scenarios import Scenario
 

@@ -1,9 +1,8 @@
 """Inputs that are pictures: some samples of every task, with their targets."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from runners.drawing import Axes, Figure
 from runners.previews.common import Shown, seen_part, shown_tasks
 from scenarios import Scenario
 

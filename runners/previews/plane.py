@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.figure import Figure, SubFigure
 
+from runners.drawing import Axes, BoundaryNorm, Figure, ListedColormap, SubFigure
 from runners.previews.common import Scale, Shown, scalar, seen_part, shown_tasks, some, target_scale, task_legend
 from scenarios import Scenario
 

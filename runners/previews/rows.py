@@ -1,10 +1,8 @@
 """Several inputs of which only a few combinations occur: each task's table of targets."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
+from runners.drawing import Axes, Figure, Normalize
 from runners.previews.common import TARGETS, Scale, Shown, seen_part, shown_tasks
 from scenarios import Scenario
 

@@ -1,10 +1,8 @@
 """More than two inputs: their first two principal components, the input in which tasks differ most, and the targets."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from runners.drawing import Axes, Figure, MaxNLocator
 from runners.previews.common import Shown, scalar, seen_part, shown_tasks, some, target_name, target_scale, task_legend
 from scenarios import Scenario
 

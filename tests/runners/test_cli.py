@@ -390,7 +390,7 @@ def test_compare_writes_only_the_data_to_standard_output(
 
 
 def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.plots.draw_all", lambda results, folder: [])
+    monkeypatch.setattr("runners.plots.draw_all", lambda *given: [])
     said = kancl("compare", experiment, "--format", "markdown")
     assert said.code == 0
     cells, _, _ = said.out.split("\n\n")  # then the verdicts, and the method
@@ -404,7 +404,7 @@ def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results
 
 
 def test_compare_prints_a_table(kancl: Kancl, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.plots.draw_all", lambda results, folder: [])
+    monkeypatch.setattr("runners.plots.draw_all", lambda *given: [])
     said = kancl("compare", experiment)
     assert said.code == 0
     for word in ("gaussian-peaks:tasks=2,samples=10", "split-digits", "kan:hidden=2", "independent", "±", "lower is better"):
@@ -443,7 +443,7 @@ def test_figures_can_be_drawn_for_any_number_of_cells(
 
     from runners.plots import draw_all
 
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **more: path.touch())
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **more: None)
     entries = [entry for entry in results.entries if entry.cell.scenario.name == "gaussian-peaks"] * 2
     assert list(draw_all(replace(results, entries=tuple(entries[:count])), tmp_path))
 

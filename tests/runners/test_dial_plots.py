@@ -60,7 +60,8 @@ def test_three_values_of_one_option_are_a_family_in_its_order(results: Results, 
     (family,) = families(of(results, *shown))
     assert (family.scenario, family.strategy, family.option) == ("overlap-dial", "naive", "joint")
     assert family.lines == {"kan": [shown[1], shown[2], shown[0]]}
-    ((name, figure),) = dial_figures(of(results, *shown))
+    ((name, draw),) = dial_figures(of(results, *shown))
+    figure = draw()
     assert name == "overlap-dial-naive-joint"
     learning, retention = figure.axes
     x, y = drawn(retention)["kan"]
@@ -96,7 +97,8 @@ def test_each_contender_is_one_line_whatever_is_advised_where(results: Results, 
     shown = [cell(name, joint=j, lr=0.01 * (1 + j)) for name in ("kan", "kan:hidden=[]", "mlp") for j in (0.0, 0.5, 1.0)]
     (family,) = families(of(results, *shown))
     assert list(family.lines) == ["kan", "kan:hidden=[]", "mlp"]
-    ((_, figure),) = dial_figures(of(results, *shown))
+    ((_, draw),) = dial_figures(of(results, *shown))
+    figure = draw()
     looks = {(c[0].get_marker(), c[0].get_color(), c[0].get_linestyle()) for c in figure.axes[0].containers}
     assert len(looks) == 3
 
@@ -110,7 +112,8 @@ def test_two_rates_at_one_position_are_two_lines(results: Results, cell: Any) ->
 def test_families_of_one_option_stand_side_by_side_under_what_tells_them_apart(results: Results, cell: Any) -> None:
     conflicts = np.linspace(0, 1, COLUMNS + 1).tolist()
     shown = [cell(joint=j, conflict=c) for c in conflicts[:2] for j in (0.0, 0.5, 1.0)]
-    ((name, figure),) = dial_figures(of(results, *shown))
+    ((name, draw),) = dial_figures(of(results, *shown))
+    figure = draw()
     assert name == "overlap-dial-naive-joint"
     assert [ax.get_title() for ax in figure.axes[:2]] == ["conflict=0", "conflict=0.25"]
     many = [cell(joint=j, conflict=c) for c in conflicts for j in (0.0, 0.5, 1.0)]
@@ -129,5 +132,6 @@ def test_compare_writes_the_figures(results: Results, cell: Any, tmp_path: Any) 
 def test_a_strategy_without_retention_has_learning_alone(results: Results, cell: Any) -> None:
     entries = [cell(joint=j) for j in (0.0, 0.5, 1.0)]
     bare = [replace(e, result=replace(e.result, metrics=("learning_score",))) for e in entries]
-    ((_, figure),) = dial_figures(of(results, *bare))
+    ((_, draw),) = dial_figures(of(results, *bare))
+    figure = draw()
     assert len(figure.axes) == 1

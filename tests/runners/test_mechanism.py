@@ -131,11 +131,11 @@ def test_families_of_three_sizes_and_recorded_overlaps_are_drawn(results: Result
     figures = dict(summary_figures(results))
     scenario = results.entries[0].labels["scenario"]
     assert set(figures) == {f"{scenario}-naive-size", f"{scenario}-naive-overlap"}
-    for figure in figures.values():
+    for figure in (draw() for draw in figures.values()):
         texts = [ax.get_xlabel() + ax.get_ylabel() for ax in figure.axes]
         assert all(texts)
         assert f"n = {SEEDS}" in figure.get_suptitle()
-    curve = figures[f"{scenario}-naive-size"].axes[0]
+    curve = figures[f"{scenario}-naive-size"]().axes[0]
     (line,) = [c for c in curve.containers if c.get_label().startswith("kan, adam")]
     assert list(line[0].get_xdata()) == [13, 23, 43]
     two = replace_entries(results, [e for e in results.entries if "intervals=40" not in e.labels["architecture"]])
