@@ -66,9 +66,9 @@ def parse_spec(text: str) -> Spec:
     options: dict[str, Any] = {}
     for part in _split(match["options"] or ""):
         key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise InputError(f"{text!r}: expected option=value, got {part!r}")
         name = key.strip().replace("-", "_")
+        if not equals or not name.isidentifier():
+            raise InputError(f"{text!r}: expected option=value, got {part!r}")
         if name in options:
             raise InputError(f"{text!r}: option {name} is given twice")
         options[name] = _read(value.strip())
@@ -284,7 +284,9 @@ def _read(text: str) -> Any:
     if re.fullmatch(r"\d+(x\d+)+", text):
         return [int(part) for part in text.split("x")]
     try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text, parse_constant=_refuse_constant)
+        return json.loads(
+            text.lower() if text.lower() in ("true", "false") else text, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except InputError:  # a ValueError, as what follows
         raise
     except RecursionError as error:
@@ -294,6 +296,12 @@ def _read(text: str) -> Any:
         if len(text) > 1 and text[0] == "[" and text[-1] == "]" and '"' not in text:
             return [_read(part.strip()) for part in _split(text[1:-1], "[(", "])")]
         return text
+
+
+def _finite(number: str) -> float:
+    if math.isinf(float(number)):  # of no use as a number, and as a text it is read back as what it was
+        raise ValueError(f"{number} is more than a number of 64 bits can be")
+    return float(number)
 
 
 def _refuse_constant(name: str) -> Any:

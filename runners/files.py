@@ -122,7 +122,7 @@ def file_name(text: str, most: int = 120) -> str:
     """Return a text as a file's name, or a part of it, of so many bytes at most; one that is cut ends in a hash of the whole.
 
     >>> file_name("split-digits:samples=60, setting=task", most=24)
-    'split-digits_sa-6fb28ed3'
+    'split-digits_sa-f8aa34c2'
     """
     name = re.sub(r"[^\w.-]+", "_", text)
     if len(name.encode()) <= most:

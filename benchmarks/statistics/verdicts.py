@@ -16,6 +16,7 @@ from bank import BANK, NETWORKS, SETTINGS
 from kancl.options import Spec
 from kancl.statistics import mean_interval, sign_flip_test
 from kancl.verdict import Learner, Outcome, judge
+from runners.bench.report import write_between_marks
 from runners.choices import trials_of
 from runners.config import Cell, Policy, Request
 from runners.plans import Plan, plan_of
@@ -231,16 +232,12 @@ def lines(draws: int = DRAWS) -> Iterator[str]:
             yield f"| {count}, {which} | " + " | ".join(shown) + " |"
 
 
-BEGIN, END = "<!-- benchmarks/statistics: begin -->", "<!-- benchmarks/statistics: end -->"
+MARKS = "<!-- benchmarks/statistics: begin -->", "<!-- benchmarks/statistics: end -->"
 
 
 def main() -> None:
     """Write the tables between the two marks of the page."""
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    assert mark, f"{PAGE} lacks the marks {BEGIN} and {END}"
-    PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines()) + "\n" + END + after)
+    write_between_marks(PAGE, "\n".join(lines()), MARKS)
 
 
 if __name__ == "__main__":

@@ -230,8 +230,8 @@ def _gpu(report: Report) -> str:
     return f" with {report.machine['gpu']}" if report.command.get("device") == "cuda" else ""
 
 
-def check_marks(path: Path) -> str:
-    """Return the document's text.
+def check_marks(path: Path, marks: tuple[str, str] = (BEGIN, END)) -> str:
+    """Return the text of a document that has these two marks.
 
     Raises:
         InputError: it cannot be read, or does not have the two marks, each once and in order.
@@ -240,13 +240,15 @@ def check_marks(path: Path) -> str:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); --write needs a text file that exists") from error
-    if (text.count(BEGIN), text.count(END)) != (1, 1) or text.index(BEGIN) > text.index(END):
-        raise InputError(f"{path} needs the line {BEGIN} once, and {END} once after it; the tables go between them")
+    begin, end = marks
+    if (text.count(begin), text.count(end)) != (1, 1) or text.index(begin) > text.index(end):
+        raise InputError(f"{path} needs the line {begin} once, and {end} once after it; the tables go between them")
     return text
 
 
-def write_between_marks(path: Path, inner: str) -> None:
+def write_between_marks(path: Path, inner: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Replace what stands between the marks of a document, and nothing else."""
-    before, after = re.split(f"{re.escape(BEGIN)}.*{re.escape(END)}", check_marks(path), flags=re.DOTALL)
-    text = f"{before}{BEGIN}\n{inner.strip()}\n{END}{after}"
+    begin, end = marks
+    before, after = re.split(f"{re.escape(begin)}.*{re.escape(end)}", check_marks(path, marks), flags=re.DOTALL)
+    text = f"{before}{begin}\n{inner.strip()}\n{end}{after}"
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -294,7 +294,8 @@ def test_a_spec_is_read(text: str, name: str, options: dict[str, Any]) -> None:
         ("kan:degree=3,bias", "'bias'"),
         ("kan:degree=3,degree=4", "degree is given twice"),
         ("kan:hidden-range=1,hidden_range=2", "hidden_range is given twice"),
-        pytest.param(f"kan:hidden={'[' * 100_000}", "nested too deeply", id="deep"),
+        pytest.param(f"kan:hidden={'[' * 9_000}", "nested too deeply", id="deep"),
+        pytest.param(f"kan:hidden={'[' * 100_000}", "at most 10,000 characters", id="long"),
     ],
 )
 def test_a_spec_that_makes_no_sense_is_refused(text: str, came: str) -> None:

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from kancl.metrics import METRICS
 from kancl.options import Spec
 from kancl.statistics import mean_interval
-from runners import plots
 from runners.config import Cell, Policy
+from runners.drawing import draw_each
 from runners.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
 from runners.panels import draw_line, styles
 from runners.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
 from runners.result import Result
-from runners.results import Entry, Results, _labels
+from runners.results import Entry, Results, _labelled
 from runners.scenario_tables import tasks_table
 from runners.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
 from scenarios import Scenario, Task
@@ -127,8 +127,9 @@ def test_a_summary_needs_the_key_of_a_cell_and_not_of_every_pair(monkeypatch: py
 
 
 def test_labels_of_many_cells_differ_as_those_of_few_do() -> None:
-    cells = [replace(entry_of(n % 100, result_of(2)).cell, dtype=dtype) for n in range(100) for dtype in ("float32", "float64")]
-    labels = [tuple(label.values()) for label in _labels([*cells, entry_of(500, result_of(2)).cell])]
+    entries = [entry_of(n, result_of(2)) for n in [*range(100), 500]]
+    entries = [*(replace(entry, cell=replace(entry.cell, dtype="float64")) for entry in entries[:100]), *entries]
+    labels = [tuple(entry.labels.values()) for entry in _labelled(entries)]
     assert len(set(labels)) == len(labels) == 201
     assert labels[-1][-1] == Policy(steps=3).label
 
@@ -254,6 +255,6 @@ def test_a_figure_is_laid_out_once_for_both_files(tmp_path: Path, monkeypatch: p
         plain(engine, figure)
 
     monkeypatch.setattr(ConstrainedLayoutEngine, "execute", counted)
-    written = list(plots._save(curves_figure("long", [entry_of(1, result_of(2))]), tmp_path / "figure"))
+    written = list(draw_each([("figure", lambda: curves_figure("long", [entry_of(1, result_of(2))]))], tmp_path))
     assert [path.suffix for path in written] == [".png", ".svg"]
     assert len(laid) == 1

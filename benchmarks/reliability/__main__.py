@@ -1,0 +1,69 @@
+"""The soak: stored files damaged, runs killed, plug-ins that fail; figures of how many were named, lost and believed.
+
+python benchmarks/reliability                       # everything, some fifteen minutes
+python benchmarks/reliability --quick               # a small part of each, about a minute: shows that it runs
+python benchmarks/reliability --write docs/reliability.md
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from damage import damage_all
+from kills import kill_again_and_again
+from plugins import KINDS, fail_everywhere
+
+from runners.bench.report import write_between_marks
+from runners.environment import environment
+
+MARKS = "<!-- soak: begin -->", "<!-- soak: end -->"
+
+
+def main() -> int:
+    """Run the soak and return the exit code: 1 if anything was lost or believed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small part of each")
+    parser.add_argument("--write", type=Path, help="Markdown file that gets the tables between its marks")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    began, quick = time.perf_counter(), asked.quick
+    damaged, repaired = damage_all(bits=1 if quick else 8, repairs=8 if quick else 120)
+    killed = kill_again_and_again(2 if quick else 30)
+    failed = fail_everywhere(KINDS[:2] if quick else KINDS)
+    commit, seconds = environment()["commit"], time.perf_counter() - began
+    lines = [
+        f"Measured on {date.today()} at commit {commit}, Python {sys.version.split()[0]}, torch {torch.__version__}, in "
+        f"{seconds / 60:.0f} minutes." + (" A quick run: a part of the damages." if quick else ""),
+        "",
+        *_table("damage of", {**damaged, "whole command repeated on a damaged folder": repaired}),
+        "",
+        *_table("plug-ins that fail", failed),
+        "",
+        "| kills | cells of the sweep | sweeps finished | cells lost | cells with other numbers |",
+        "|---|---|---|---|---|",
+        f"| {killed.kills} | {killed.cells} | {killed.sweeps} | {killed.lost} | {killed.different} |",
+    ]
+    text = "\n".join(lines)
+    print(text)
+    if asked.write:
+        write_between_marks(asked.write, text, MARKS)
+    wrong = killed.lost + killed.different
+    wrong += sum(tally.lost + tally.believed for tally in (*damaged.values(), repaired, *failed.values()))
+    return 1 if wrong else 0
+
+
+def _table(head: str, rows: Mapping[str, Any]) -> list[str]:
+    columns = list(vars(next(iter(rows.values()))))
+    lines = ["| " + " | ".join([head, *columns]) + " |", "|" + "---|" * (len(columns) + 1)]
+    return lines + [
+        "| " + " | ".join([name, *(f"{value:,}" for value in vars(tally).values())]) + " |" for name, tally in rows.items()
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
