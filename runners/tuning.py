@@ -129,8 +129,11 @@ def tune_cell(
         return _finished(cell, plan, wanted, record, [0] * len(plan.choices), place, memory, stacks)
     record["data"] = " ".join(stacks.of(replace(cell, seeds=seeds)).digest for seeds in stacks.parts(cell, plan.seeds))
     before = memory.get(place)
+    if before and not _can_be(before, plan, wanted):
+        memory.distrust(place, f"trials of {asked} that are none")
+        before = None
     if before and before.get("data", record["data"]) == record["data"]:  # else the trials' seeds have other data now
-        record |= before
+        record |= {key: value for key, value in before.items() if key != "like"}
     for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
         known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
         if known is None:
@@ -140,6 +143,24 @@ def tune_cell(
         memory.put(place, record)
         memory.save()
     return _finished(cell, plan, wanted, record, _chosen(record, plan, f"{asked} ended", memory), place, memory, stacks)
+
+
+def _can_be(record: dict[str, Any], plan: Plan, wanted: list[dict[str, Any]]) -> bool:
+    """Tell whether remembered trials are those wanted, or the first of them: somebody may have written them by hand."""
+    try:
+        trials = record["trials"]
+        found = [choice["trial"] for choice in record["choices"]] if "choices" in record else [record.get("chosen")]
+        if "choices" in record or "chosen" in record:
+            whole = len(trials) == len(wanted) and len(found) == (len(plan.choices) if "choices" in record else 1)
+            if not whole or not all(type(k) is int and 0 <= k < len(wanted) for k in found):
+                return False
+        if record["seeds"] != list(plan.seeds) or len(trials) > len(wanted):
+            return False
+        trials_of(record)
+        known = "metric" in record or all(trial["score"] is None for trial in trials)
+        return known and all(ours.items() <= trial.items() for ours, trial in zip(wanted, trials, strict=False))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return False
 
 
 def _chosen(record: dict[str, Any], plan: Plan, asked: str, memory: Memory) -> list[int]:

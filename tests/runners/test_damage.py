@@ -618,6 +618,31 @@ def test_trials_that_were_lost_are_run_again_and_choose_the_same(kancl: Callable
     assert said.out.count(": stored") == 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trials": 3},
+        {"trials": [{"lr": 0.5}]},
+        {"choices": []},
+        {"choices": [{"trial": 7, "reported": [0], "seeds": [2]}, {"trial": 0, "reported": [1], "seeds": [3]}]},
+        {"choices": [3, 4]},
+        {"seeds": [2]},
+        {"gap": "wide"},
+    ],
+)
+def test_trials_that_are_none_are_made_again(kancl: Callable[..., Any], tmp_path: Path, change: dict[str, Any]) -> None:
+    command = ("run", TWO[1], "--architectures", "mlp:hidden=4", "--seeds", 2, "--steps", 6, "--tune", 2, "--tune-seeds", 1)
+    command = (*command, "--out", tmp_path / "out")
+    assert kancl(*command).code == 0
+    path = tmp_path / "out" / "tuning.json"
+    before = json.loads(path.read_text())["entries"]
+    resealed(path, lambda content: next(iter(content["entries"].values())).update(change))
+    said = kancl(*command)
+    assert said.code == 0, said.err
+    assert "tuning.json holds trials of" in said.out
+    assert json.loads(path.read_text())["entries"] == before
+
+
 @pytest.mark.parametrize("change", [{"cost": float("nan")}, {"by": "beauty"}, {"value": "many"}, {"target": None}, {"more": 1}])
 def test_a_match_that_is_none_is_made_again(kancl: Callable[..., Any], tmp_path: Path, change: dict[str, Any]) -> None:
     out = tmp_path / "out"
