@@ -130,8 +130,7 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str
                 continue
             pairs = zip(own[-len(chosen) :], chosen, strict=True)
             own[-len(chosen) :] = [as_built(cell, network, built) for cell, (_, _, built) in pairs]
-            with refusing(own[-1]):
-                _check_strategies(network, own[-1], stream, {text: built for text, _, built in chosen})
+            _check_strategies(network, own[-len(chosen) :], stream, {text: built for text, _, built in chosen})
         cells += adjust(request, own, stream)
         del stream  # or it would still be there while the next one is built
     return cells
@@ -188,12 +187,17 @@ def _checked_network(cell: Cell, stream: Stream) -> Network:
     return network
 
 
-def _check_strategies(network: Network, cell: Cell, stream: Stream, chosen: Mapping[str, Strategy | AvalancheStrategy]) -> None:
+def _check_strategies(
+    network: Network, cells: Sequence[Cell], stream: Stream, chosen: Mapping[str, Strategy | AvalancheStrategy]
+) -> None:
+    by_label = {cell.asked["strategy"]: cell for cell in cells}
     for text, strategy in chosen.items():
-        try:
-            _check_strategy(text, strategy, network, cell, stream)
-        except InputError as error:  # one of many combinations: say which
-            raise InputError(f"{cell.asked['scenario']} / {cell.asked['architecture']} / {text}: {error}") from error
+        cell = by_label[parse_spec(text).label]
+        with refusing(cell):
+            try:
+                _check_strategy(text, strategy, network, cell, stream)
+            except InputError as error:  # one of many combinations: say which
+                raise InputError(f"{cell.asked['scenario']} / {cell.asked['architecture']} / {text}: {error}") from error
 
 
 def _check_strategy(text: str, strategy: Strategy | AvalancheStrategy, network: Network, cell: Cell, stream: Stream) -> None:

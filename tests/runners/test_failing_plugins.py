@@ -417,6 +417,19 @@ def test_the_command_line_names_the_file_and_shows_no_traceback(
         assert "Traceback" not in ended.out + ended.err
 
 
+def test_of_several_strategies_the_one_that_fails_is_named(
+    kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checks.py").write_text(
+        "from runners.strategies import Strategy\n\n\nclass Broken(Strategy):\n    def check(self, *arguments):\n"
+        '        raise RuntimeError("boom")\n\n\ndef broken() -> Strategy:\n    return Broken()\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    said = kancl("run", "gaussian-peaks:tasks=2,samples=20", "--strategies", "./checks.py:broken", "naive", "--seeds", "2")
+    assert said.code == 2
+    assert said.err.strip() == "kancl: strategy ./checks.py:broken failed in its hook check: boom"
+
+
 def test_an_architecture_that_is_the_only_one_is_refused_at_its_first_error(
     kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
