@@ -50,6 +50,7 @@ class Compare:
         from runners.plots import draw_all
         from runners.results import load
         from runners.verdicts import compare
+        from scenarios.build import at_home
 
         results = load(self.out)
         if not results.entries:
@@ -65,7 +66,7 @@ class Compare:
             notes.print(left_out, style="yellow", soft_wrap=True)
         if self.no_figures:
             return 0
-        folder, lost = self.figures or self.out / "figures", []
+        folder, lost = at_home(self.figures or self.out / "figures"), []
         try:
             for path in draw_all(results, folder, lambda name, error: lost.append(f"{name} ({one_line(error)})")):
                 notes.print(f"wrote {path}", soft_wrap=True)

@@ -107,7 +107,7 @@ class Show:
         from runners.cli.screen import make_console
         from runners.scenario_tables import facts_table, null_note, overlap_note, overlap_table, tasks_table
         from scenarios import build_scenario, complete_scenario, scenarios
-        from scenarios.build import DATA_ROOT
+        from scenarios.build import DATA_ROOT, at_home
 
         asked = parse_spec(self.scenario)
         spec = complete_scenario(asked)
@@ -126,7 +126,7 @@ class Show:
         if not self.no_figure:
             from runners.previews import draw_preview
 
-            path = self.figure or _default_figure(asked)
+            path = at_home(self.figure) if self.figure else _default_figure(asked)
             try:
                 draw_preview(scenario, asked.label, path, self.seed, self.dpi)
             except InputError:

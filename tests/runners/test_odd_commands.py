@@ -159,6 +159,17 @@ def test_a_label_of_any_length_has_figures(stored: Path, kancl: Any, tmp_path: P
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png"] * 3 + [".svg"] * 3
 
 
+def test_the_home_folder_is_spelled_out(stored: Path, kancl: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert kancl("compare", stored, "--figures=~/figures").code == 0
+    assert len([*(tmp_path / "home" / "figures").iterdir()]) == 6
+    ended = kancl("scenario", "show", "gaussian-peaks", "--figure=~/peaks.png")
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "home" / "peaks.png").is_file()
+    assert not (tmp_path / "~").exists()
+
+
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
     """Let no file grow beyond a size, as if the disk were full."""
