@@ -155,9 +155,8 @@ def advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple
     try:
         return spec, resolve_policy(advice.policies_of(spec.name), optimizer, request.policy())
     except InputError as error:
-        chosen = (
-            "" if request.optimizer else f" (the optimizer {optimizer} is {scenario}'s advice; --optimizer chooses another)"
-        )
+        whose = f"{scenario}'s advice" if spec.name in advice.optimizers else "the default"
+        chosen = "" if request.optimizer else f" (the optimizer {optimizer} is {whose}; --optimizer chooses another)"
         raise InputError(f"{scenario} / {text}: {error}{chosen}") from error
 
 

@@ -172,6 +172,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "zero evaluations": (("gaussian-peaks", "--evaluations", "0"), ("evaluations must be at least 2", "0")),
     "zero seeds": (("gaussian-peaks", "--seeds", "0"), ("seeds", "0")),
     "steps and epochs": (("gaussian-peaks", "--steps", "3", "--epochs", "3"), ("either steps or epochs",)),
+    "a default that nobody advised": (("split-wine", "--steps", "3", "--epochs", "3"), ("the optimizer adam is the default",)),
     "L-BFGS on batches": (("gaussian-peaks", "--optimizer", "lbfgs", "--batch-size", "5"), ("lbfgs", "full batch")),
     "misread seeds": (("gaussian-peaks", "--seeds", "3..5"), ("seeds", "3..5")),
     "no such file": (("nowhere.py:mine",), ("nowhere.py", "not a file")),
