@@ -17,10 +17,10 @@ from runners.matching import check_match, match_cells
 from runners.memory import Memory
 from runners.plans import check_tune, place_of_plan, plan_of
 from runners.stacks import Stacks
-from runners.store import Store, describe
+from runners.store import Store
 from runners.stream import Stream
 from runners.sweep import expand
-from runners.tuned import TUNING
+from runners.tuned import PARTS, TUNING
 from runners.tuning import tune_cell
 
 MATCHING = "matching.json"
@@ -124,8 +124,9 @@ def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[in
         plan = plan_of(request, cell, reported)
         known = memory.get(place_of_plan(cell, plan)) or memory.get(place_of_plan(replace(cell, content={}), plan))
         if not {"chosen", "choices"} & set(known or {}) and not store.was_asked([cell]):
+            asked = " / ".join(cell.labels[part] for part in PARTS)  # without the rate, which nobody has asked for
             raise InputError(
-                f"--out {store.out} holds a different experiment: {describe(cell)} was not tuned there like this; choose "
+                f"--out {store.out} holds a different experiment: {asked} was not tuned there like this; choose "
                 f"another --out, or repeat the command that made it{_tuned_once(request, cell, reported, memory)}"
             )
 

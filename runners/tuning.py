@@ -101,8 +101,9 @@ class Tuned:
         lost = sum(trial["score"] is None for trial in self.record["trials"])
         return "; ".join(
             [
-                f"tuned {self.record['cell']}: {said_choices(self.record)}; {self.record['metric']} equal to the best of "
-                f"{len(self.record['trials'])} trials" + (f" ({lost} with diverged seeds or failed)" if lost else ""),
+                f"tuned {self.record['cell']}: {said_choices(self.record)}, of {len(self.record['trials'])} trials"
+                + (f" ({lost} with diverged seeds or failed)" if lost else "")
+                + f" the smallest rate whose {self.record['metric']} cannot be told from the best",
                 *notes_on(self.record),
             ]
         )

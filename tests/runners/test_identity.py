@@ -353,6 +353,7 @@ def test_a_folder_of_another_experiment_is_still_refused(kancl: Callable[..., An
     assert "1 of its cells are not asked for now" in other.err
     tuned = kancl(*COMMAND, "--tune", 2, "--out", "out")
     assert (tuned.code, "was not tuned there like this" in " ".join(tuned.err.split())) == (2, True), tuned.err
+    assert "lr=" not in tuned.err
 
 
 def test_choices_of_other_data_of_the_trials_seeds_are_not_taken(kancl: Callable[..., Any], desk: Path) -> None:

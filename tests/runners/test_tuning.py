@@ -122,7 +122,10 @@ def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk:
     assert set(record["seeds"]).isdisjoint(entry.cell.seeds)
     assert record["seeds"] == [2, 3, 4, 5]
     flat = " ".join(said.out.split())
-    assert "lr=0.5; learning rmse equal to the best of 3 trials (1 with diverged seeds or failed)" in flat
+    assert (
+        "lr=0.5, of 3 trials (1 with diverged seeds or failed) the smallest rate whose learning rmse cannot be told from"
+        in flat
+    )
     assert "tuning takes 3 trials with 4 seeds each, 12 networks beside the 2 that are reported (2 choices, on 2 seeds" in flat
 
 
