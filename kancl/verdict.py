@@ -76,7 +76,7 @@ class Learner:
     Args:
         name: how reasons name it.
         seeds: the seeds, all different.
-        learning: learning score in its own unit; NaN for a seed that diverged, here and below.
+        learning: learning score in its own unit; NaN for a seed that diverged or did not finish, here and below.
         learned: share of tasks learned, 0 to 1.
         retention: retention; NaN also where nothing but the last task was learned.
         forgetting: forgetting; positive is a loss.
@@ -112,7 +112,7 @@ class Verdict:
         p_left: of the same test, as if the lost seeds had never been run.
         effect_size: Hedges' g_z of ``difference``.
         lost: of each side, the seeds in which it has no retention and which the other side ran too.
-        diverged: seeds of both that were dropped because a side diverged.
+        diverged: seeds of both that were dropped because a side diverged or did not finish.
         undefined: further seeds that were dropped because a side learned nothing that it could retain.
         unpaired: seeds that only one of the two ran.
         explanation: where the damage came from, if instruments measured it.
@@ -246,7 +246,7 @@ def _lost(verdict: Verdict, names: tuple[str, str]) -> str:
     told = []
     for name, seeds in zip(names, verdict.lost, strict=True):
         broken = len(set(seeds) & set(verdict.diverged))
-        parts = {"diverged": broken, "learned nothing to retain": len(seeds) - broken}
+        parts = {"diverged or did not finish": broken, "learned nothing to retain": len(seeds) - broken}
         told += [f"{name} {what} in {count} of {run} seeds" for what, count in parts.items() if count]
     return ", ".join(told)
 

@@ -192,7 +192,7 @@ def _notes(comparison: Comparison) -> Iterator[Text]:
     if not comparison.same_policy and not comparison.own_rates:
         yield Text(f"  under different policies, which may be the cause of any difference: {_policy(comparison)}", "yellow")
     dropped = {
-        "a side diverged": verdict.diverged,
+        "a side diverged or did not finish": verdict.diverged,
         "a side learned nothing to retain": verdict.undefined,
         "only one side ran them": verdict.unpaired,
     }

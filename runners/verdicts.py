@@ -193,15 +193,21 @@ def _but_for_tuned(entry: Entry) -> tuple[object, ...]:
 
 
 def _learner(entry: Entry) -> Learner:
-    values = entry.metrics()
+    """Return one side; seeds of a tuning whose cells failed are lost, since who is left may hang on what was chosen."""
+    tuning, values, seeds = entry.tuning, entry.metrics(), entry.result.seeds
+    failed = () if tuning is None or tuning.once is not None else tuple(sorted(set(tuning.choice) - set(seeds)))
+
+    def whole(metric: str) -> np.ndarray:
+        return np.append(values[metric], np.full(len(failed), np.nan))
+
     return Learner(
         name=_architecture(entry),
-        seeds=entry.result.seeds,
-        learning=values["learning_score"],
-        learned=values["learned"],
-        retention=values["retention"],
-        forgetting=values["forgetting"],
-        choices=None if entry.tuning is None else tuple(map(entry.tuning.choice_of, entry.result.seeds)),
+        seeds=(*seeds, *failed),
+        learning=whole("learning_score"),
+        learned=whole("learned"),
+        retention=whole("retention"),
+        forgetting=whole("forgetting"),
+        choices=None if tuning is None else tuple(map(tuning.choice_of, (*seeds, *failed))),
     )
 
 

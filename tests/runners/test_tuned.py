@@ -90,6 +90,17 @@ def test_a_verdict_says_how_its_values_were_chosen(kancl: Kancl, tuned: Path, re
     assert kancl("compare", tuned).code == 0, "figures, too"
 
 
+def test_seeds_whose_tuned_cell_failed_are_lost(tuned: Path, results: Results, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(tuned, out)
+    gone = results.entries[0].parts[1]
+    (out / "cells" / gone.key / "arrays.npz").unlink()
+    (comparison,) = compare(runners.load(out))
+    assert comparison.verdict.lost[0] == gone.seeds
+    assert comparison.verdict.unpaired == ()
+    assert comparison.verdict.p > compare(results)[0].verdict.p or comparison.verdict.p == 1
+
+
 def test_the_same_command_finds_what_it_stored(kancl: Kancl, tuned: Path) -> None:
     before = (tuned / "tuning.json").read_bytes()
     said = kancl(*RUN, *TUNE, "--out", tuned)
