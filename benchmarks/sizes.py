@@ -81,9 +81,9 @@ def run_cells(cells: int, out: Path) -> Used:
 
 READ = """
 import json, sys, time
-import runners.results
+import runners.results.results
 began = time.process_time()
-results = runners.results.load(sys.argv[1])
+results = runners.results.results.load(sys.argv[1])
 loaded = time.process_time()
 results.summary
 print(json.dumps([loaded - began, time.process_time() - loaded]), file=open(sys.argv[2], "w"))

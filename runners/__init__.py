@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runners.results import load
+    from runners.results.results import load
 
 __all__ = ["load"]
 
@@ -30,7 +30,7 @@ _refuse_hidden()
 def __getattr__(name: str) -> Any:
     # ``load`` needs torch and pandas, which the command line's help must not wait for.
     if name == "load":
-        from runners.results import load
+        from runners.results.results import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
 """Sequences of tasks, found by name; ``@scenarios.register("name")`` adds your own."""
 
-from scenarios.avalanche_in import from_avalanche
-from scenarios.avalanche_out import to_avalanche
+from scenarios.avalanche.incoming import from_avalanche
+from scenarios.avalanche.outgoing import to_avalanche
 from scenarios.build import build_scenario, complete_scenario
-from scenarios.checks import check_scenario
+from scenarios.checks.scenario import check_scenario
 from scenarios.labels import remap
 from scenarios.registry import register, scenarios
 from scenarios.task import Advice, Scenario, Task

@@ -8,7 +8,7 @@ from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.registry import Builder
-from scenarios.checks import check_scenario
+from scenarios.checks.scenario import check_scenario
 from scenarios.registry import scenarios
 from scenarios.streams import COMMON, MOST_TASKS, as_stream
 from scenarios.task import Scenario

@@ -105,7 +105,7 @@ class Scenario:
         pretrain: tasks that are learned together before the sequence begins and are never scored.
         blur: how far neighbouring tasks run into each other, 0 (one after another) to 1 (the mixture never stands still).
         operator: what is trained instead of the outputs themselves, for example a differential operator of them
-            (:mod:`scenarios.differential`): called with the network u, (S, B, I) -> (S, B, O), and inputs x (S, B, I), it
+            (:mod:`scenarios.tools.differential`): called with the network u, (S, B, I) -> (S, B, O), and inputs x (S, B, I), it
             returns values (S, B, R), differentiable in u's parameters, value s of u's seed s alone. The training targets
             (N, R) are then its values, the test targets (N, O) the network's as ever. It needs the loss ``mse`` and outputs
             that all tasks share, is the same for every seed, and keeps no tensors of its own on one device. None trains the

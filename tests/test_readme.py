@@ -12,9 +12,9 @@ import tyro
 from runners.cli.commands import Command
 from runners.cli.main import main
 from runners.cli.run import Run
-from runners.config import Request
-from runners.experiment_file import read_file
-from runners.sweep import expand
+from runners.config.file import read_file
+from runners.config.request import Request
+from runners.experiment.sweep import expand
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

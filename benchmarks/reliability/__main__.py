@@ -19,7 +19,7 @@ from kills import kill_again_and_again
 from plugins import KINDS, fail_everywhere
 
 from runners.bench.report import write_between_marks
-from runners.environment import environment
+from runners.store.environment import environment
 
 MARKS = "<!-- soak: begin -->", "<!-- soak: end -->"
 

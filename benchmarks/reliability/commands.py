@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from runners.cli.main import main
-from runners.results import load
+from runners.results.results import load
 
 COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
 TIMES = ("seconds", "step_seconds")

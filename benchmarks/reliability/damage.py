@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from commands import as_bytes, here, numbers, start
 
-from runners.cell_store import CellStore
-from runners.memory import Memory
-from runners.store import Store
+from runners.choices.memory import Memory
+from runners.store.cell import CellStore
+from runners.store.experiment import Store
 
 EXPERIMENT = (
     "run", "gaussian-peaks:tasks=3,samples=20", "--architectures", "kan:hidden=[2],intervals=3", "mlp:hidden=4", "--match",

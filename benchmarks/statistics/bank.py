@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.config import Request
-from runners.plans import RANGES
-from runners.results import Entry
-from runners.stacks import Stacks
-from runners.sweep import expand
-from runners.train import run_cell
+from runners.choices.plans import RANGES
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.results.results import Entry
+from runners.stream.cache import Stacks
+from runners.training.loop import run_cell
 
 SETTINGS = ("domain", "task")
 NETWORKS = ("mlp:hidden=20", "mlp:hidden=21")

@@ -17,10 +17,10 @@ from kancl.options import Spec
 from kancl.statistics import mean_interval, sign_flip_test
 from kancl.verdict import Learner, Outcome, judge
 from runners.bench.report import write_between_marks
-from runners.choices import trials_of
-from runners.config import Cell, Policy, Request
-from runners.plans import Plan, plan_of
-from runners.tuned import tuning_of
+from runners.choices.plans import Plan, plan_of
+from runners.choices.trials import trials_of
+from runners.choices.tuned import tuning_of
+from runners.config.request import Cell, Policy, Request
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 DRAWS, REPORTED, SHIFT = 1000, 12, 0.05

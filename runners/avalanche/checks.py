@@ -5,9 +5,9 @@ from typing import Protocol
 from kancl.errors import InputError
 from kancl.models import Network
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config import Policy, Request
-from runners.optimizers import decay_groups
-from runners.stream import Stream
+from runners.config.request import Policy, Request
+from runners.stream.stream import Stream
+from runners.training.optimizers import decay_groups
 
 
 def check_request(request: Request, device: str = "cpu") -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from runners.avalanche.strategy import Minibatch
-from runners.batches import Batch
-from runners.stream import Samples, Stream
+from runners.stream.batches import Batch
+from runners.stream.stream import Samples, Stream
 from scenarios.objectives import OBJECTIVES
 from scenarios.task import Scenario, Setting, Task
 

@@ -15,12 +15,12 @@ from runners.avalanche.data import stream_of_seed
 from runners.avalanche.registry import avalanche_strategies
 from runners.avalanche.seed_run import SeedRun
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config import Cell
-from runners.result import Result
-from runners.stream import Stream
-from runners.train import Checkpoint, Progress, Record, build_network, result_of
-from scenarios.avalanche_import import import_avalanche
-from scenarios.avalanche_in import own_randomness
+from runners.config.request import Cell
+from runners.measure.result import Result
+from runners.stream.stream import Stream
+from runners.training.loop import Checkpoint, Progress, Record, build_network, result_of
+from scenarios.avalanche.incoming import own_randomness
+from scenarios.avalanche.loading import import_avalanche
 
 EQUALS_NAIVE = "equals naive"
 """The remark on a result whose strategy never did anything about the past."""
@@ -33,7 +33,7 @@ def run_avalanche_cell(
     save: Callable[[Checkpoint], None],
     tell: Callable[[Progress], None],
 ) -> Result:
-    """Train a cell seed by seed; see :func:`runners.train.run_cell`.
+    """Train a cell seed by seed; see :func:`runners.training.loop.run_cell`.
 
     What is saved at the end of every seed is the record and the networks of the seeds so far, and ``phases_done`` is 0: a run
     that was stopped goes on with the next seed.

@@ -18,16 +18,16 @@ from runners.avalanche.data import masks_of, minibatch, scenario_of
 from runners.avalanche.model import Criterion, as_module
 from runners.avalanche.shadow import Shadow, trained
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
-from runners.batches import batches
-from runners.config import Cell
-from runners.evaluate import Evaluator, evaluation_steps
-from runners.optimizers import set_rate, torch_optimizer
-from runners.samples import union
-from runners.schedule import learning_rates
+from runners.config.request import Cell
+from runners.measure.evaluate import Evaluator, evaluation_steps
 from runners.strategies.strategy import PART
-from runners.stream import Stream
-from runners.train import SLICES, Record
-from runners.updates import LazyUpdates, TakesSteps, clip_by_seed
+from runners.stream.batches import batches
+from runners.stream.samples import union
+from runners.stream.stream import Stream
+from runners.training.loop import SLICES, Record
+from runners.training.optimizers import set_rate, torch_optimizer
+from runners.training.schedule import learning_rates
+from runners.training.updates import LazyUpdates, TakesSteps, clip_by_seed
 from scenarios import to_avalanche
 
 TRAINING = Foreign(PART, "avalanche's training", spare=True)

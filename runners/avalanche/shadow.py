@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from runners.avalanche.strategy import Minibatch
-from runners.config import Policy
-from runners.optimizers import set_rate, torch_optimizer
-from runners.updates import LazyUpdates, TakesSteps, clip_by_seed
+from runners.config.request import Policy
+from runners.training.optimizers import set_rate, torch_optimizer
+from runners.training.updates import LazyUpdates, TakesSteps, clip_by_seed
 
 APART = 1e-5
 """How far the weights must be from the shadow's, in parts of the way that the shadow went, to count as other ones."""

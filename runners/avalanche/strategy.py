@@ -9,10 +9,10 @@ from torch import Tensor
 
 from kancl.errors import InputError, mark_hooks
 from kancl.models import Network
-from runners.config import Policy
-from runners.strategies.anchors import check_parameters_stay
+from runners.config.request import Policy
 from runners.strategies.strategy import PART
-from runners.stream import Stream
+from runners.strategies.tools.anchors import check_parameters_stay
+from runners.stream.stream import Stream
 
 if TYPE_CHECKING:
     from runners.avalanche.seed_run import SeedRun

@@ -15,8 +15,8 @@ from kancl.splines.operator import kernel
 from runners.bench.loops import RATE, data, kancl_loop, kancl_network
 from runners.bench.plan import Plan, Shape
 from runners.bench.step import RUNNER, runner_of
-from runners.bench.timing import Comparison, Contender, Run, compare
-from runners.optimizers import DirectAdam
+from runners.measure.timing import Comparison, Contender, Run, compare
+from runners.training.optimizers import DirectAdam
 from scenarios.objectives import mean_squared_error_gradient
 
 PARTS = "parts of one network's training step, splines by auto"

@@ -9,7 +9,7 @@ from kancl.errors import InputError
 from kancl.splines import BACKENDS, UniformGrid, explain, unavailable
 from runners.bench.kernel import layer_call
 from runners.bench.plan import DEGREE, Shape
-from runners.bench.timing import reason_of
+from runners.measure.timing import reason_of
 
 LETTERS = {
     "S": "networks in the stack",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
-from runners.bench.timing import Comparison
-from runners.drawing import Axes, Drawing, Figure, LogLocator, StrMethodFormatter, draw_each, named
-from runners.panels import styles
+from runners.measure.timing import Comparison
+from runners.report.drawing import Axes, Drawing, Figure, LogLocator, StrMethodFormatter, draw_each, named
+from runners.report.figures.panels import styles
 
 SWEEPS = {
     "bench-grid": ((GRID_BACKWARD, GRID_STEP), "grid intervals G", "time against G"),

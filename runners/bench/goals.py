@@ -7,8 +7,8 @@ from runners.bench.kernel import GRID_BACKWARD, GRID_STEP
 from runners.bench.memory import Peak
 from runners.bench.plan import FULL
 from runners.bench.step import FULL_BATCH, RUNNER, SHUFFLED, SINGLE, STACKED
-from runners.bench.timing import Comparison
 from runners.bench.whole import NAIVE, OWN, WHOLE
+from runners.measure.timing import Comparison
 
 STEP = {"efficient-kan": (3.5, 8.0, 5.0, 5.0, 2.8), "pykan": (5.0, 15.0, 10.0, 18.0, 60.0)}
 """How many times faster one network's step has to be, for the five shapes in order."""

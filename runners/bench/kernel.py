@@ -11,7 +11,7 @@ from kancl.splines import BACKENDS, UniformGrid, spline
 from runners.bench import PeerName
 from runners.bench.plan import DEGREE, Plan, Shape
 from runners.bench.step import Makers, kancl_makers, mlp_stack, peer_makers
-from runners.bench.timing import Comparison, Contender, Run, compare
+from runners.measure.timing import Comparison, Contender, Run, compare
 
 FORWARD = "spline layer, forward"
 BACKWARD = "spline layer, forward and backward (coefficients and inputs)"

@@ -10,13 +10,13 @@ from torch.optim import Adam
 from kancl import options
 from kancl.models import Network, Problem, architectures
 from kancl.options import Spec
-from runners.batches import batches
 from runners.bench.plan import DEGREE, Shape
-from runners.bench.timing import Run
-from runners.config import Policy
-from runners.learners import make_learner
+from runners.config.request import Policy
+from runners.measure.timing import Run
 from runners.strategies import strategies
-from runners.stream import Samples, Stream
+from runners.stream.batches import batches
+from runners.stream.stream import Samples, Stream
+from runners.training.learners import make_learner
 from scenarios import Advice
 from scenarios.objectives import OBJECTIVES
 

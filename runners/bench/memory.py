@@ -19,7 +19,7 @@ from runners.bench import PeerName
 from runners.bench.loops import data, kancl_network
 from runners.bench.peers import build_peer, with_networks
 from runners.bench.plan import DEGREE, Shape
-from runners.bench.timing import reason_of, threads_set_to
+from runners.measure.timing import reason_of, threads_set_to
 
 METHOD = (
     "peak: the allocations and releases that torch's profiler records, added up in their order. What C code takes without"

@@ -19,8 +19,8 @@ from torch.optim import Adam
 from runners.bench import PeerName
 from runners.bench.loops import data, plain_loop
 from runners.bench.plan import DEGREE, Shape
-from runners.bench.timing import Run
-from scenarios.avalanche_import import import_avalanche
+from runners.measure.timing import Run
+from scenarios.avalanche.loading import import_avalanche
 
 
 @dataclass(frozen=True)

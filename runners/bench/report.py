@@ -15,8 +15,8 @@ from kancl.errors import InputError
 from runners.bench import PeerName
 from runners.bench.goals import Goal
 from runners.bench.memory import METHOD, Peak
-from runners.bench.timing import Comparison
-from runners.files import write_atomically
+from runners.measure.timing import Comparison
+from runners.store.files import write_atomically
 
 FORMAT = 1
 BEGIN, END = "<!-- kancl bench: begin -->", "<!-- kancl bench: end -->"
@@ -29,7 +29,7 @@ class Report:
     Args:
         date: in UTC, ISO 8601.
         command: the options that the figures depend on.
-        machine: versions, commit, processor; see :func:`runners.environment.environment`.
+        machine: versions, commit, processor; see :func:`runners.store.environment.environment`.
         peers: versions of the packages that took part.
         missing: those that were not here, and how to get them.
     """

@@ -8,7 +8,7 @@ from runners.bench import PeerName
 from runners.bench.loops import data, kancl_loop, kancl_network, plain_loop, runner_loop, shuffling_loop
 from runners.bench.peers import peer_loop, with_networks
 from runners.bench.plan import Plan, Shape
-from runners.bench.timing import Comparison, Contender, compare
+from runners.measure.timing import Comparison, Contender, compare
 
 SINGLE = "training step of one network"
 STACKED = "training step per network, stacks beside networks one by one"

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from functools import partial
 
-from runners.batches import batches
 from runners.bench.plan import Plan
-from runners.bench.timing import Comparison, Contender, Run, compare
-from runners.checks import check_policy
-from runners.config import Cell, Request
-from runners.learners import make_learner
-from runners.samples import union
+from runners.config.request import Cell, Request
+from runners.experiment.sweep import expand
+from runners.measure.timing import Comparison, Contender, Run, compare
 from runners.strategies import Strategy, strategies
 from runners.strategies.registry import BUILT_IN
-from runners.stream import Stream, stack
-from runners.sweep import expand
-from runners.train import build_network
+from runners.stream.batches import batches
+from runners.stream.samples import union
+from runners.stream.stream import Stream, stack
+from runners.training.checks import check_policy
+from runners.training.learners import make_learner
+from runners.training.loop import build_network
 
 STRATEGIES = "training step of the second task per network, by strategy"
 NAIVE = "naive"

@@ -13,11 +13,11 @@ from runners.bench import PeerName
 from runners.bench.peers import naive_run
 from runners.bench.plan import Plan
 from runners.bench.step import Makers
-from runners.bench.timing import Comparison, Contender, Run, compare
-from runners.config import Cell, Request
-from runners.stream import Stream, stack
-from runners.sweep import expand
-from runners.train import build_network, run_cell
+from runners.config.request import Cell, Request
+from runners.experiment.sweep import expand
+from runners.measure.timing import Comparison, Contender, Run, compare
+from runners.stream.stream import Stream, stack
+from runners.training.loop import build_network, run_cell
 
 WHOLE = "whole run, naive strategy, Adam: gaussian-peaks"
 OWN, NAIVE = "kancl", "avalanche Naive"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from runners.bench import PEER_NAMES, SUITES, PeerName, Suite
-from runners.config import Said
+from runners.config.request import Said
 
 if TYPE_CHECKING:
     from runners.bench.plan import Plan
     from runners.bench.report import Report
-    from runners.bench.timing import Comparison
+    from runners.measure.timing import Comparison
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Bench:
     def execute(self) -> int:
         """Time, print, write and return the exit code."""
         from kancl.errors import StorageError
-        from runners.environment import check_device
+        from runners.store.environment import check_device
 
         check_device(self.device)
         if self.explain is not None:
@@ -71,7 +71,7 @@ class Bench:
         from runners.bench.plan import FULL, QUICK
         from runners.bench.report import drawn, never_ran, sheets
         from runners.cli.screen import make_console
-        from runners.environment import check_threads
+        from runners.store.environment import check_threads
 
         check_threads(*self.threads)
         out = self._checked_out()
@@ -98,7 +98,7 @@ class Bench:
         """Return the file for the figures, after a look at everything that is to be written: before hours of timing."""
         from kancl.errors import InputError
         from runners.bench.report import check_marks
-        from runners.files import check_writable
+        from runners.store.files import check_writable
 
         if self.figures is not None and "kernel" not in self._suites():
             raise InputError(f"--figures draws the sweeps of the suite kernel, and {self.suite} has none; leave it out")
@@ -141,7 +141,7 @@ class Bench:
         from runners.bench.goals import goals, gpu_goals
         from runners.bench.memory import memory_peaks
         from runners.bench.report import Report
-        from runners.environment import environment
+        from runners.store.environment import environment
 
         peaks, refused = memory_peaks(plan.memory, tuple(found)) if "kernel" in self._suites() else ([], {})
         return Report(
@@ -165,7 +165,7 @@ class Bench:
     def _written(self, report: "Report", out: Path) -> Iterator[Path]:
         from runners.bench.figures import draw_sweeps
         from runners.bench.report import markdown, write_between_marks
-        from runners.files import write_json
+        from runners.store.files import write_json
 
         write_json(out, report.to_json())
         yield out

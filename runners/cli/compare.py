@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from runners.config import Said
+from runners.config.request import Said
 
 if TYPE_CHECKING:
     from kancl.verdict import Rules
-    from runners.results import Results
-    from runners.verdicts import Comparison
+    from runners.results.results import Results
+    from runners.results.verdicts import Comparison
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Compare:
         from kancl.errors import InputError, StorageError, one_line
         from kancl.verdict import Rules
         from runners.cli.screen import make_console
-        from runners.files import reason_of
-        from runners.pages import pages_of
-        from runners.plots import draw_all
-        from runners.results import load
-        from runners.verdicts import compare
+        from runners.report.figures.plots import draw_all
+        from runners.report.pages import pages_of
+        from runners.results.results import load
+        from runners.results.verdicts import compare
+        from runners.store.files import reason_of
         from scenarios.build import at_home
 
         results = load(self.out)
@@ -83,10 +83,10 @@ class Compare:
         """Print everything that goes to standard output."""
         import json
 
-        from runners import tables, verdict_tables
         from runners.cli.screen import make_console
-        from runners.mechanism import mechanisms
-        from runners.verdicts import frame
+        from runners.report import tables, verdict_tables
+        from runners.results.mechanism import mechanisms
+        from runners.results.verdicts import frame
 
         if self.format == "table":
             console = make_console()

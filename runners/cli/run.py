@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from runners.config import Cell, Request, Said
+from runners.config.request import Cell, Request, Said
 
 LISTED = 20
 """Folders of cells that are named at the end."""
@@ -48,7 +48,7 @@ class Run(Request):
 
     def _from_file(self) -> list[Request]:
         """Read the experiment file, if there is one, and say whose code it will run: it may come from somebody else."""
-        from runners.experiment_file import code_named, read_file
+        from runners.config.file import code_named, read_file
         from scenarios.build import at_home
 
         if self.file is None:
@@ -64,13 +64,13 @@ class Run(Request):
         import torch
 
         from runners.cli.screen import Screen
-        from runners.environment import check_device, check_threads
-        from runners.prepare import prepare
-        from runners.results import load
-        from runners.stacks import Stacks
-        from runners.store import Store
-        from runners.sweep import run
-        from runners.tables import summary_tables
+        from runners.experiment.prepare import prepare
+        from runners.experiment.sweep import run
+        from runners.report.tables import summary_tables
+        from runners.results.results import load
+        from runners.store.environment import check_device, check_threads
+        from runners.store.experiment import Store
+        from runners.stream.cache import Stacks
         from runners.trackers import Tracking, make_trackers
         from scenarios.build import at_home
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from runners.config import Said
+from runners.config.request import Said
 
 if TYPE_CHECKING:
     from kancl.options import Spec
-    from scenarios.inspection import Finding, Inspection
+    from scenarios.inspection.inspection import Finding, Inspection
 
 MARKS = {"fine": "✓", "warning": "!", "fault": "✗"}
 STYLES = {"fine": "green", "warning": "yellow", "fault": "red"}
@@ -29,8 +29,8 @@ class New:
 
     def execute(self) -> int:
         """Write the file, print what to type next and return the exit code."""
+        from runners.authoring.new_scenario import write_template
         from runners.cli.screen import make_console
-        from runners.new_scenario import write_template
 
         write_template(self.file, self.name)
         spec = shlex.quote(f"{self.file if self.file.is_absolute() else f'./{self.file}'}:{self.name}")
@@ -59,10 +59,10 @@ class Check:
         from rich.text import Text
 
         from kancl.options import parse_spec
+        from runners.authoring.new_scenario import advice_findings
         from runners.cli.screen import make_console
-        from runners.new_scenario import advice_findings
         from scenarios.build import DATA_ROOT
-        from scenarios.inspection import inspect_scenario
+        from scenarios.inspection.inspection import inspect_scenario
 
         spec = parse_spec(self.scenario)
         inspection = inspect_scenario(spec, self.data_root or DATA_ROOT)
@@ -103,9 +103,9 @@ class Show:
 
         from kancl.errors import InputError, one_line
         from kancl.options import parse_spec
+        from runners.authoring.scenario_tables import facts_table, null_note, overlap_note, overlap_table, tasks_table
         from runners.cli.docstrings import print_docstring
         from runners.cli.screen import make_console
-        from runners.scenario_tables import facts_table, null_note, overlap_note, overlap_table, tasks_table
         from scenarios import build_scenario, complete_scenario, scenarios
         from scenarios.build import DATA_ROOT, at_home
 
@@ -124,7 +124,7 @@ class Show:
             console.print(Text(f"\n{overlap_note(name, overlap)}"), soft_wrap=True)
             console.print(overlap_table(overlap))
         if not self.no_figure:
-            from runners.previews import draw_preview
+            from runners.authoring.previews import draw_preview
 
             path = at_home(self.figure) if self.figure else _default_figure(asked)
             try:

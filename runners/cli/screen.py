@@ -11,9 +11,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from kancl.text import visible
-from runners.config import Cell
-from runners.store import describe
-from runners.train import Progress as CellProgress
+from runners.config.request import Cell
+from runners.store.experiment import describe
+from runners.training.loop import Progress as CellProgress
 
 WIDTH = 170
 """Columns where there is no terminal to ask, so that tables in log files are not folded."""
@@ -54,7 +54,7 @@ SILENCE = 30.0
 
 
 class Screen:
-    """Draws the progress of a sweep; see :class:`runners.listener.Listener`."""
+    """Draws the progress of a sweep; see :class:`runners.experiment.listener.Listener`."""
 
     def __init__(self) -> None:
         self.console = make_console()

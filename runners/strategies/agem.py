@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from kancl.models import Network
-from runners.batches import Batch
-from runners.strategies.anchors import trained
-from runners.strategies.gradients import remember_stream
-from runners.strategies.memories import Balance, Replayed, carried, carrying, check_memory, keep, recall
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import trained
+from runners.strategies.tools.gradients import remember_stream
+from runners.strategies.tools.memories import Balance, Replayed, carried, carrying, check_memory, keep, recall
+from runners.stream.batches import Batch
+from runners.stream.stream import Samples, Stream
 
 
 @strategies.register("agem")

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.batches import Batch
-from runners.config import Policy
-from runners.strategies.anchors import check_strength
-from runners.strategies.gradients import remember_stream
-from runners.strategies.memories import Replayed, carried, carrying, check_draws, check_memory, keep, recall
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import check_strength
+from runners.strategies.tools.gradients import remember_stream
+from runners.strategies.tools.memories import Replayed, carried, carrying, check_draws, check_memory, keep, recall
+from runners.stream.batches import Batch
+from runners.stream.stream import Samples, Stream
 from scenarios.objectives import mean_squared_error
 
 CHUNK = 1 << 22

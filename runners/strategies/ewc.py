@@ -9,8 +9,10 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config import Policy
-from runners.strategies.anchors import (
+from runners.config.request import Policy
+from runners.strategies.registry import strategies
+from runners.strategies.strategy import State, Step, Strategy
+from runners.strategies.tools.anchors import (
     accumulated,
     add_anchor,
     check_parameters_stay,
@@ -18,10 +20,8 @@ from runners.strategies.anchors import (
     move_anchor,
     quadratic_penalty,
 )
-from runners.strategies.gradients import Fisher, choose, fisher, remember_stream
-from runners.strategies.registry import strategies
-from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.gradients import Fisher, choose, fisher, remember_stream
+from runners.stream.stream import Samples, Stream
 
 
 @strategies.register("ewc")

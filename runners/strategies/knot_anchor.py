@@ -10,13 +10,13 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config import Policy
-from runners.strategies.anchors import add_anchor, check_parameters_stay, check_strength, quadratic_penalty, trained
-from runners.strategies.gradients import choose, fisher, remember_stream
-from runners.strategies.local_bases import check_local, masses
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import add_anchor, check_parameters_stay, check_strength, quadratic_penalty, trained
+from runners.strategies.tools.gradients import choose, fisher, remember_stream
+from runners.strategies.tools.local_bases import check_local, masses
+from runners.stream.stream import Samples, Stream
 
 
 @strategies.register("knot-anchor")

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config import Policy
-from runners.strategies.anchors import ANCHOR, check_parameters_stay, check_strength, named, quadratic_penalty, snapshot
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import ANCHOR, check_parameters_stay, check_strength, named, quadratic_penalty, snapshot
+from runners.stream.stream import Samples, Stream
 
 
 @strategies.register("l2-init")

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from kancl.models import Network
-from runners.config import Policy
-from runners.strategies.anchors import ANCHOR, check_parameters_stay, check_strength, named, trained
-from runners.strategies.local_bases import check_local, masses
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import ANCHOR, check_parameters_stay, check_strength, named, trained
+from runners.strategies.tools.local_bases import check_local, masses
+from runners.stream.stream import Samples, Stream
 
 MASS, FROZEN = "mass/", "frozen/"
 

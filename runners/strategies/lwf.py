@@ -10,12 +10,12 @@ from torch.func import functional_call
 from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.strategies.anchors import check_strength, named, snapshot, trained
-from runners.strategies.gradients import remember_stream
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.strategies.written_out import with_gradient
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import check_strength, named, snapshot, trained
+from runners.strategies.tools.gradients import remember_stream
+from runners.strategies.tools.written_out import with_gradient
+from runners.stream.stream import Samples, Stream
 
 TEACHER, GROUPS = "teacher/", "groups"
 

@@ -10,12 +10,12 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config import Policy
-from runners.strategies.anchors import accumulated, check_parameters_stay, check_strength, move_anchor, quadratic_penalty
-from runners.strategies.gradients import choose, mean_over_samples, remember_stream
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import accumulated, check_parameters_stay, check_strength, move_anchor, quadratic_penalty
+from runners.strategies.tools.gradients import choose, mean_over_samples, remember_stream
+from runners.stream.stream import Samples, Stream
 
 
 @strategies.register("mas")

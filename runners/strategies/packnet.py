@@ -10,13 +10,13 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
-from runners.batches import Batch
-from runners.config import Policy
-from runners.strategies.anchors import check_parameters_stay, named, snapshot, trained
-from runners.strategies.local_bases import check_local, masses
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.anchors import check_parameters_stay, named, snapshot, trained
+from runners.strategies.tools.local_bases import check_local, masses
+from runners.stream.batches import Batch
+from runners.stream.stream import Samples, Stream
 
 OWNER, REST, HELD, VALUE, USED, WEIGHT = "owner/", "rest/", "held/", "value/", "used/", "weight/"
 TASK, STEPS = "task", "steps"

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kancl.models import Network
-from runners.batches import Batch
-from runners.config import Policy
-from runners.strategies.gradients import remember_stream
-from runners.strategies.memories import Balance, Replayed, check_draws, check_memory, joined, keep, recall
+from runners.config.request import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Strategy
-from runners.stream import Samples, Stream
+from runners.strategies.tools.gradients import remember_stream
+from runners.strategies.tools.memories import Balance, Replayed, check_draws, check_memory, joined, keep, recall
+from runners.stream.batches import Batch
+from runners.stream.stream import Samples, Stream
 
 
 @strategies.register("replay")

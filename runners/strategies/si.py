@@ -8,8 +8,10 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config import Policy
-from runners.strategies.anchors import (
+from runners.config.request import Policy
+from runners.strategies.registry import strategies
+from runners.strategies.strategy import State, Step, Strategy
+from runners.strategies.tools.anchors import (
     ANCHOR,
     IMPORTANCE,
     check_parameters_stay,
@@ -19,9 +21,7 @@ from runners.strategies.anchors import (
     snapshot,
     trained,
 )
-from runners.strategies.registry import strategies
-from runners.strategies.strategy import State, Step, Strategy
-from runners.stream import Samples, Stream
+from runners.stream.stream import Samples, Stream
 
 PATH, GRADIENT, LAST = "path/", "gradient/", "last/"
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from kancl.errors import mark_hooks
 from kancl.models import Network
-from runners.batches import Batch
-from runners.config import Policy
-from runners.stream import Samples, Stream
+from runners.config.request import Policy
+from runners.stream.batches import Batch
+from runners.stream.stream import Samples, Stream
 from scenarios.objectives import Objective
 
 State = dict[str, Tensor]

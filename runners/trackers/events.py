@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kancl.statistics import mean_interval
-from runners.config import Cell
-from runners.result import Result
-from runners.results import COSTS, Entry
-from runners.train import Record
+from runners.config.request import Cell
+from runners.measure.result import Result
+from runners.results.results import COSTS, Entry
+from runners.training.loop import Record
 
 SEEDS_SHOWN = 8
 """Up to so many seeds each has series of its own beside the mean; of more, these tools' charts show nothing any longer."""

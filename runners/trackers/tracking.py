@@ -15,14 +15,14 @@ from typing import Any
 
 from kancl.errors import Foreign, is_interrupt, one_line
 from kancl.text import visible
-from runners.config import Cell
-from runners.files import DamageError, Tell, once, read_or_tell
-from runners.result import Result
-from runners.seals import read_sealed, write_sealed
-from runners.store import describe
+from runners.config.request import Cell
+from runners.measure.result import Result
+from runners.store.experiment import describe
+from runners.store.files import DamageError, Tell, once, read_or_tell
+from runners.store.seals import read_sealed, write_sealed
 from runners.trackers.events import Course, Evaluation, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
-from runners.train import Record
+from runners.training.loop import Record
 
 FOREIGN = Foreign("tracker", "its sink")
 

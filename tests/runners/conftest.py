@@ -15,10 +15,10 @@ import torch
 
 from kancl.options import Spec
 from kancl.registry import Builder, Registry
-from runners.config import Cell, Request
-from runners.stream import Stream, stack
-from runners.sweep import expand
-from runners.train import Checkpoint, run_cell
+from runners.config.request import Cell, Request
+from runners.experiment.sweep import expand
+from runners.stream.stream import Stream, stack
+from runners.training.loop import Checkpoint, run_cell
 
 
 @pytest.fixture(autouse=True, scope="session")

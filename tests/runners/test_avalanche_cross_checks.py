@@ -19,11 +19,11 @@ from runners.avalanche.penalties import EWC, MAS, SI
 from runners.avalanche.projections import DAMPING, GEM, project
 from runners.avalanche.runner import surroundings
 from runners.avalanche.seed_run import SeedRun
-from runners.batches import batches
-from runners.config import Cell
+from runners.config.request import Cell
 from runners.strategies import Strategy, strategies
-from runners.strategies.gradients import choose, fisher, remember_stream
-from runners.train import build_network
+from runners.strategies.tools.gradients import choose, fisher, remember_stream
+from runners.stream.batches import batches
+from runners.training.loop import build_network
 
 MLP, KAN = "mlp:hidden=5,activation=tanh", "kan:hidden=3,intervals=4,base=silu"
 CLASSES, NUMBERS = (

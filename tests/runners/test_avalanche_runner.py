@@ -22,11 +22,11 @@ from runners.avalanche.data import endless
 from runners.avalanche.registry import NOT_DRIVEN
 from runners.avalanche.runner import surroundings
 from runners.avalanche.strategies import label_of, make_strategy
-from runners.config import Cell, Request, cell_from_json
-from runners.store import Store
-from runners.sweep import expand
-from runners.tables import as_markdown
-from runners.train import Checkpoint, build_network, run_cell
+from runners.config.request import Cell, Request, cell_from_json
+from runners.experiment.sweep import expand
+from runners.report.tables import as_markdown
+from runners.store.experiment import Store
+from runners.training.loop import Checkpoint, build_network, run_cell
 from scenarios import Scenario, Task
 
 MLP = "mlp:hidden=5,activation=tanh"
@@ -284,7 +284,7 @@ def test_tuning_drives_avalanche_too(kancl: Callable[..., Any], tmp_path: Path) 
 
 
 def test_a_gpu_is_refused(kancl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("runners.environment.check_device", lambda device: None)
+    monkeypatch.setattr("runners.store.environment.check_device", lambda device: None)
     ended = kancl("run", CLASSES, "--runner", "avalanche", "--device", "cuda", "--out", tmp_path / "out")
     assert ended.code == 2
     assert "on the CPU" in ended.err

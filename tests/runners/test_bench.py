@@ -27,14 +27,14 @@ from runners.bench.plan import FULL, QUICK, Shape
 from runners.bench.report import BEGIN, END, Report, markdown, write_between_marks
 from runners.bench.step import FULL_BATCH, SINGLE, STACKED, kancl_makers
 from runners.bench.strategies import FIRST, STRATEGIES, second_task
-from runners.bench.timing import Comparison, Contender, Timing, compare, race, threads_set_to
 from runners.bench.whole import WHOLE
 from runners.cli.bench import Bench
-from runners.config import Request
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.measure.timing import Comparison, Contender, Timing, compare, race, threads_set_to
 from runners.strategies import State, Step, strategies
 from runners.strategies.registry import BUILT_IN
-from runners.stream import stack
-from runners.sweep import expand
+from runners.stream.stream import stack
 
 Kancl = Callable[..., Any]
 SHAPE = Shape((2, 3, 1), 5, 8)
@@ -226,7 +226,7 @@ def test_a_disk_that_fails_after_the_timing_is_told_in_words_of_its_own(
     def fails(*_: object) -> None:
         raise StorageError("out.json cannot be written: No space left on device")
 
-    monkeypatch.setattr("runners.files.write_json", fails)
+    monkeypatch.setattr("runners.store.files.write_json", fails)
     monkeypatch.setattr(Bench, "_comparisons", lambda *_: iter([comparison("g", "c", kancl_auto=1.0)]))
     ended = kancl("bench", "whole", "--quick", "--peers", "mlp", "--out", tmp_path / "out.json")
     assert ended.code == 2

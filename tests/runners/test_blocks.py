@@ -12,18 +12,18 @@ import torch
 import runners
 from kancl.errors import InputError
 from kancl.metrics import METRICS
-from runners.config import Cell, Request
-from runners.locality import Locality
-from runners.merge import merge
-from runners.result import Result
-from runners.stacks import Stacks, _size
+from runners.config.request import Cell, Request
+from runners.experiment.sweep import expand
+from runners.measure.locality import Locality
+from runners.measure.merge import merge
+from runners.measure.result import Result
 from runners.strategies import strategies
-from runners.stream import stack
-from runners.sweep import expand
+from runners.stream.cache import Stacks, _size
+from runners.stream.stream import stack
 from runners.trackers.events import Course
-from runners.train import Progress, run_cell
+from runners.training.loop import Progress, run_cell
 from scenarios import Scenario, Task, scenarios
-from scenarios.inspection import inspect_scenario
+from scenarios.inspection.inspection import inspect_scenario
 
 SEEDS = (5, 0, 3, 2)
 GROUPS = ((5, 3), (0, 2))
@@ -184,7 +184,7 @@ class Stopped(Exception):  # noqa: N818, it is no error
 def test_a_run_goes_on_in_the_block_where_it_stopped(
     tmp_path: Path, kancl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runners import blocks
+    from runners.experiment import blocks
 
     asked = ["coins", "--architectures", "mlp", "--strategies", "ewc", "--seeds", "5,0,3,2", "--epochs", "2", "--lr", "0.02"]
     assert kancl("run", *asked, "--out", tmp_path / "whole").code == 0

@@ -13,16 +13,16 @@ import torch
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.batches import Batch
-from runners.blur import mixtures, seen_in
-from runners.config import Request
-from runners.learners import StackedLearner
-from runners.schedule import learning_rates
-from runners.stacks import Stacks
+from runners.config.request import Request
+from runners.experiment.sweep import expand
 from runners.strategies import State, Strategy, strategies
-from runners.stream import Samples, Stream, stack
-from runners.sweep import expand
-from runners.train import Checkpoint, run_cell
+from runners.stream.batches import Batch
+from runners.stream.cache import Stacks
+from runners.stream.mixtures import mixtures, seen_in
+from runners.stream.stream import Samples, Stream, stack
+from runners.training.learners import StackedLearner
+from runners.training.loop import Checkpoint, run_cell
+from runners.training.schedule import learning_rates
 from scenarios import Scenario, Task, scenarios
 from scenarios.build import complete_scenario
 from scenarios.streams import share_of_later
@@ -104,7 +104,7 @@ def test_a_batch_is_of_its_seed_phase_and_step_alone(three: str) -> None:
 
 def test_steps_beyond_one_draw_go_on(three: str) -> None:
     """Many steps are drawn at a time; where one such block ends makes no difference to how samples are spread."""
-    from runners import blur
+    from runners.stream import mixtures as blur
 
     stream = stream_of(f"{three}:blur=1")
     blocks = list(islice(blur._draws(SEEDS, 1 << 13, 0), 10))  # 4 steps a block
@@ -198,7 +198,7 @@ def test_the_optimiser_is_never_reset_and_no_task_is_told(tools: Any, monkeypatc
     told, learners, rates = [], [], []
     cell = cell_of(tools, "gaussian-peaks:tasks=4,blur=0.5", "mlp", optimizer="adam", schedule="linear")
     stream = Stacks().of(cell)
-    from runners import train
+    from runners.training import loop as train
 
     def build_network(*given: Any) -> Any:
         network = built(*given)
@@ -272,8 +272,8 @@ def test_what_needs_borders_is_refused(enrol: Any, strategy: Any, said: dict[str
 
 def test_a_killed_run_goes_on(kancl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed right after a checkpoint in the middle; the same command ends with the numbers of an undisturbed run."""
-    from runners.cell_store import CellStore
-    from runners.results import load
+    from runners.results.results import load
+    from runners.store.cell import CellStore
 
     run = ("run", "gaussian-peaks:tasks=4,blur=1", "--architectures", "mlp", "--seeds", 2, "--optimizer", "adam", "--steps", 30)
     save = CellStore.save_checkpoint

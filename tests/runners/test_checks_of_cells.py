@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kancl.errors import InputError
-from runners import batches as batches_module
+from runners.stream import batches as batches_module
 
 # Seeds that are no repetitions.
 

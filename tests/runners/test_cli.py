@@ -19,10 +19,10 @@ import runners
 from kancl.metrics import METRICS, Measured, intransigence
 from kancl.models import architectures
 from kancl.statistics import t_interval
-from runners.evaluate import Evaluator, evaluation_steps
-from runners.results import COSTS
+from runners.measure.evaluate import Evaluator, evaluation_steps
+from runners.results.results import COSTS
 from runners.strategies import strategies
-from runners.train import build_network
+from runners.training.loop import build_network
 from scenarios import scenarios
 
 Kancl = Callable[..., Any]
@@ -391,7 +391,7 @@ def test_compare_writes_only_the_data_to_standard_output(
 
 
 def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.plots.draw_all", lambda *given: [])
+    monkeypatch.setattr("runners.report.figures.plots.draw_all", lambda *given: [])
     said = kancl("compare", experiment, "--format", "markdown")
     assert said.code == 0
     cells, _, _ = said.out.split("\n\n")  # then the verdicts, and the method
@@ -405,7 +405,7 @@ def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results
 
 
 def test_compare_prints_a_table(kancl: Kancl, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.plots.draw_all", lambda *given: [])
+    monkeypatch.setattr("runners.report.figures.plots.draw_all", lambda *given: [])
     said = kancl("compare", experiment)
     assert said.code == 0
     for word in ("gaussian-peaks:tasks=2,samples=10", "split-digits", "kan:hidden=2", "independent", "±", "lower is better"):
@@ -418,7 +418,7 @@ def test_compare_prints_a_table(kancl: Kancl, experiment: Path, monkeypatch: pyt
 def test_figures_are_there_and_valid(results: Any, tmp_path: Path, scenario: str, kinds: set[str]) -> None:
     from dataclasses import replace
 
-    from runners.plots import draw_all
+    from runners.report.figures.plots import draw_all
 
     chosen = tuple(entry for entry in results.entries if entry.cell.scenario.name == scenario)
     paths = list(draw_all(replace(results, entries=chosen), tmp_path))
@@ -442,7 +442,7 @@ def test_figures_can_be_drawn_for_any_number_of_cells(
 
     from matplotlib.figure import Figure
 
-    from runners.plots import draw_all
+    from runners.report.figures.plots import draw_all
 
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **more: None)
     entries = [entry for entry in results.entries if entry.cell.scenario.name == "gaussian-peaks"] * 2
@@ -572,7 +572,7 @@ def test_scores_in_one_pass_equal_a_loop_over_tasks(
 ) -> None:
     """The loop is written out here: one seed, one task, only the head's own outputs."""
     if chunk is not None:
-        monkeypatch.setattr("runners.evaluate.CHUNK", chunk)
+        monkeypatch.setattr("runners.measure.evaluate.CHUNK", chunk)
     cell = tools.make_cell(scenario, "mlp", seeds=3, steps=1, dtype="float64")
     stream = tools.stream_of(cell)
     network = build_network(cell, stream)

@@ -10,9 +10,9 @@ import pytest
 
 from kancl.errors import InputError
 from kancl.options import Spec
-from runners.config import Cell, Policy, Request, cell_from_json, parse_seeds, resolve_policy
-from runners.experiment_file import read_file
-from runners.sweep import expand
+from runners.config.file import read_file
+from runners.config.request import Cell, Policy, Request, cell_from_json, parse_seeds, resolve_policy
+from runners.experiment.sweep import expand
 
 PLUG_IN = '''
 import torch

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from runners.cell_store import CellStore
-from runners.files import DamageError
-from runners.memory import Memory
-from runners.result import Result
-from runners.results import load
-from runners.seals import read_sealed, seal, write_sealed
-from runners.stored import RATIO, read_arrays, write_arrays
+from runners.choices.memory import Memory
+from runners.measure.result import Result
+from runners.results.results import load
+from runners.store.cell import CellStore
+from runners.store.files import DamageError
+from runners.store.seals import read_sealed, seal, write_sealed
+from runners.store.stored import RATIO, read_arrays, write_arrays
 from runners.trackers.tracking import Told
 
 TWO = (
@@ -272,7 +272,7 @@ def test_a_checkpoint_of_other_networks_without_a_seal_is_named_and_the_cell_tra
 
 def run_saving(tools: Any, folder: Path, tasks: int = 4, stop: Callable[[int], bool] = lambda done: False) -> CellStore:
     """Run a cell into a folder, from what is there; ``stop`` tells after which task it is interrupted."""
-    from runners.train import run_cell
+    from runners.training.loop import run_cell
 
     cell = tools.make_cell(f"gaussian-peaks:tasks={tasks},samples=20", "mlp:hidden=4", seeds=2, steps=4, evaluations=3)
     files = CellStore(folder)
@@ -564,7 +564,7 @@ def test_what_stands_in_the_place_of_a_file_is_one_line_and_not_followed(
 def test_an_archive_that_packs_too_well_is_written_so_that_it_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runners.stored.ROOM", 1000)
+    monkeypatch.setattr("runners.store.stored.ROOM", 1000)
     arrays = {"R": np.zeros(1_000_000)}
     for path, written in ((tmp_path / "plain.npz", True), (tmp_path / "packed.npz", False)):
         with path.open("w+b") as file:

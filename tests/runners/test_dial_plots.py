@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from kancl.statistics import mean_interval
-from runners.config import Policy
-from runners.dial_plots import COLUMNS, dial_figures, families
-from runners.plots import draw_all
-from runners.results import Entry, Results, load
-from runners.summary_plots import summary_figures
+from runners.config.request import Policy
+from runners.report.figures.dial_plots import COLUMNS, dial_figures, families
+from runners.report.figures.plots import draw_all
+from runners.report.figures.summary_plots import summary_figures
+from runners.results.results import Entry, Results, load
 
 SEEDS = 4
 

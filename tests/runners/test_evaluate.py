@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from kancl.models import Network
-from runners import evaluate
-from runners.evaluate import Evaluator
-from runners.samples import Samples
-from runners.stream import Stream
+from runners.measure import evaluate
+from runners.measure.evaluate import Evaluator
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from scenarios import Advice
 from scenarios.objectives import OBJECTIVES, Score
 

@@ -12,9 +12,9 @@ import torch
 
 from kancl.errors import InputError
 from kancl.models.architecture import stacked, uniform
-from runners.config import MOST_SEEDS, Request, parse_seeds
-from runners.experiment_file import DEEPEST, LARGEST, code_named, read_file
-from runners.sweep import expand
+from runners.config.file import DEEPEST, LARGEST, code_named, read_file
+from runners.config.request import MOST_SEEDS, Request, parse_seeds
+from runners.experiment.sweep import expand
 
 PATIENCE = 5.0
 """Seconds; without bounds some of these take half a minute, or never end."""

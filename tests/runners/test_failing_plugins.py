@@ -14,12 +14,12 @@ from torch import Tensor
 from kancl.errors import ForeignError, InputError, StorageError, blamed, one_line
 from kancl.models import Network, Problem, architectures
 from kancl.models.mlp import mlp
-from runners.batches import Batch
-from runners.config import Cell, Request
-from runners.store import Store
+from runners.config.request import Cell, Request
+from runners.experiment.sweep import Outcome, expand, run
+from runners.store.experiment import Store
 from runners.strategies import State, Step, Strategy, strategies
-from runners.sweep import Outcome, expand, run
-from runners.train import Progress, run_cell
+from runners.stream.batches import Batch
+from runners.training.loop import Progress, run_cell
 
 Enrol = Callable[..., None]
 Kancl = Callable[..., Any]
@@ -307,7 +307,7 @@ def test_a_disk_that_fails_stops_all(sweep: Any, monkeypatch: pytest.MonkeyPatch
     def full(*given: Any) -> None:
         raise StorageError("disk full")
 
-    monkeypatch.setattr("runners.store.CellStore.save_checkpoint", full)
+    monkeypatch.setattr("runners.store.experiment.CellStore.save_checkpoint", full)
     with pytest.raises(StorageError, match="disk full"):
         sweep(Fuse())
 
@@ -336,7 +336,7 @@ def test_what_cannot_be_shown_costs_no_result(tools: Any, tmp_path: Path, hook: 
 
 def test_a_cell_that_never_began_says_why(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp", steps=4, evaluations=2)
-    monkeypatch.setattr("runners.stacks.Stacks.of", lambda *given: (_ for _ in ()).throw(MemoryError("2 TB")))
+    monkeypatch.setattr("runners.stream.cache.Stacks.of", lambda *given: (_ for _ in ()).throw(MemoryError("2 TB")))
     outcome = run([cell], Store(tmp_path / "out"), Silence())
     assert outcome.failures == {cell.key: "MemoryError: 2 TB"}
     assert json.loads((tmp_path / "out/cells" / cell.key / "status.json").read_text())["error"] == "MemoryError: 2 TB"

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from kancl.errors import StorageError
-from runners.files import DamageError, open_stored, read_or_tell, remove_temporaries, write_atomically
-from runners.seals import check_seal, read_sealed, seal, unsealed, write_sealed
+from runners.store.files import DamageError, open_stored, read_or_tell, remove_temporaries, write_atomically
+from runners.store.seals import check_seal, read_sealed, seal, unsealed, write_sealed
 
 CONTENT = {"format": 2, "seeds": [0, 1], "lr": 0.003, "name": "größe", "nested": {"a": [1.5, None, True]}}
 

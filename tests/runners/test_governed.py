@@ -21,12 +21,12 @@ from kancl.errors import InputError
 from kancl.global_generators import UngovernedError
 from kancl.models import Draws, Dropout, Network, Problem, architectures, take_seed
 from kancl.models.layers import StackedLinear
-from runners.checks import check_policy
-from runners.config import Policy, Request
-from runners.graphs import can_be_recorded
+from runners.config.request import Policy, Request
+from runners.experiment.sweep import expand
 from runners.strategies import State, Step, Strategy, strategies
-from runners.sweep import expand
-from runners.train import Checkpoint, run_cell
+from runners.training.checks import check_policy
+from runners.training.graphs import can_be_recorded
+from runners.training.loop import Checkpoint, run_cell
 
 DIGITS = "split-digits:classes_per_task=5,setting=domain,samples=20"
 STEPS: dict[str, Any] = {"steps": 4, "batch_size": 16, "evaluations": 2, "optimizer": "adam"}

@@ -23,18 +23,18 @@ import runners
 from kancl.errors import InputError
 from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures
-from runners import tables
-from runners.config import Policy, Request
-from runners.cost_table import costs_shown
-from runners.evaluate import Evaluator
-from runners.experiment_file import read_file
-from runners.result import Result
-from runners.results import Results
+from runners.config.file import read_file
+from runners.config.request import Policy, Request
+from runners.experiment.sweep import expand
+from runners.measure.evaluate import Evaluator
+from runners.measure.result import Result
+from runners.report import tables
+from runners.report.cost_table import costs_shown
+from runners.report.tables import SHOWN, WIDE, as_markdown, summary_tables, with_error
+from runners.results.results import Results
 from runners.strategies import State, Strategy, strategies
-from runners.stream import Samples, Stream
-from runners.sweep import expand
-from runners.tables import SHOWN, WIDE, as_markdown, summary_tables, with_error
-from runners.train import build_network, run_cell
+from runners.stream.stream import Samples, Stream
+from runners.training.loop import build_network, run_cell
 
 Kancl = Callable[..., Any]
 Enrol = Callable[..., None]
@@ -63,7 +63,7 @@ def assert_same_scores(one: Result, other: Result) -> None:
 def test_joint_never_resets_its_optimiser(
     tools: Any, monkeypatch: pytest.MonkeyPatch, optimizer: str, strategy: str, learners: int
 ) -> None:
-    from runners import train
+    from runners.training import loop as train
 
     made: list[Any] = []
     make_learner = train.make_learner
@@ -603,7 +603,7 @@ def test_no_threads_are_refused(kancl: Kancl, desk: Path, threads: str) -> None:
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
 def test_no_figures_draws_nothing(kancl: Kancl, twins: Results, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr("runners.plots.draw_all", lambda *given: drawn.append(given) or [])
+    monkeypatch.setattr("runners.report.figures.plots.draw_all", lambda *given: drawn.append(given) or [])
     before = listing(twins.path)
     ended = kancl("compare", twins.path, "--no-figures", "--format", form)
     assert (ended.code, ended.err, drawn) == (0, "", [])

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from kancl.options import Spec
-from runners.config import Request
-from runners.contents import content_of
-from runners.digest import digest_of
-from runners.results import load
-from runners.stacks import Stacks
-from runners.store import CellStore, Store
-from runners.stream import stack
-from runners.sweep import expand, run
+from runners.config.request import Request
+from runners.experiment.contents import content_of
+from runners.experiment.sweep import expand, run
+from runners.results.results import load
+from runners.store.experiment import CellStore, Store
+from runners.stream.cache import Stacks
+from runners.stream.digest import digest_of
+from runners.stream.stream import stack
 from scenarios import Scenario, Task, scenarios
 
 FILES = {

@@ -14,13 +14,14 @@ from kancl import options
 from kancl.errors import InputError
 from kancl.models import Network, Problem, architectures, take_seed
 from kancl.options import parse_spec
-from runners.batches import epoch_orders
-from runners.strategies import gradients, strategies
-from runners.strategies.anchors import add_anchor, named, quadratic_penalty, snapshot, trained
-from runners.strategies.gradients import choose, mean_over_samples, remember_stream
-from runners.strategies.local_bases import check_local, local_coefficients, masses
-from runners.stream import Samples, Stream
-from runners.train import build_network
+from runners.strategies import strategies
+from runners.strategies.tools import gradients
+from runners.strategies.tools.anchors import add_anchor, named, quadratic_penalty, snapshot, trained
+from runners.strategies.tools.gradients import choose, mean_over_samples, remember_stream
+from runners.strategies.tools.local_bases import check_local, local_coefficients, masses
+from runners.stream.batches import epoch_orders
+from runners.stream.stream import Samples, Stream
+from runners.training.loop import build_network
 
 SEEDS = (4, 7)
 CELLS = {
@@ -319,7 +320,7 @@ def test_mass_of_a_first_layer_is_the_mean_of_scipys_basis(tools: Any) -> None:
 def test_mass_does_not_depend_on_how_samples_are_split(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     network, _, samples = prepared(tools, "numbers")
     whole = masses(network, samples.x)
-    monkeypatch.setattr("runners.strategies.local_bases.CHUNK", 8)
+    monkeypatch.setattr("runners.strategies.tools.local_bases.CHUNK", 8)
     for name, tensor in masses(network, samples.x).items():
         torch.testing.assert_close(tensor, whole[name], rtol=1e-12, atol=1e-15)
 

@@ -12,9 +12,9 @@ from scipy import stats
 
 import runners
 from kancl.metrics import retention, retention_by_task
-from runners.mechanism import Mechanism, lost_share, mechanisms, shared_mass
-from runners.results import Entry, Results
-from runners.summary_plots import summary_figures
+from runners.report.figures.summary_plots import summary_figures
+from runners.results.mechanism import Mechanism, lost_share, mechanisms, shared_mass
+from runners.results.results import Entry, Results
 
 Kancl = Callable[..., Any]
 SEEDS, TASKS = 5, 3

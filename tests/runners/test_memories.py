@@ -13,14 +13,14 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from kancl.seeding import generator
-from runners.batches import Batch, batches
 from runners.strategies import State, Step, strategies
-from runners.strategies.anchors import trained
 from runners.strategies.lwf import classes_apart, numbers_apart
-from runners.strategies.memories import Draws, carried, carrying, joined, keep, recall
 from runners.strategies.packnet import largest
-from runners.stream import Samples, Stream
-from runners.train import build_network
+from runners.strategies.tools.anchors import trained
+from runners.strategies.tools.memories import Draws, carried, carrying, joined, keep, recall
+from runners.stream.batches import Batch, batches
+from runners.stream.stream import Samples, Stream
+from runners.training.loop import build_network
 
 SEEDS = (3, 0, 5)
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from kancl.errors import InputError
 from kancl.options import LONGEST, Spec, parse_spec
-from runners.config import Cell, Policy
-from runners.files import file_name
+from runners.config.request import Cell, Policy
+from runners.store.files import file_name
 
 NAMES = st.sampled_from(
     ["kan", "mlp", "linear", "gaussian-peaks", "naive", "x.py:f", "", ".", "..", "/", "\ud800", "ü", "[/b]", "$x$"]

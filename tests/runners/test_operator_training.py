@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.seeding import generator
-from runners.config import Policy
-from runners.graphs import GraphedLearner
-from runners.learners import StackedLearner, make_learner
-from runners.step_time import step_seconds
+from runners.config.request import Policy
 from runners.strategies import strategies
-from runners.stream import stack
-from runners.train import build_network
+from runners.stream.stream import stack
+from runners.training.graphs import GraphedLearner
+from runners.training.learners import StackedLearner, make_learner
+from runners.training.loop import build_network
+from runners.training.step_time import step_seconds
 from scenarios import Advice, Scenario, Task, scenarios
-from scenarios.differential import laplacian, variable
 from scenarios.objectives import OBJECTIVES
+from scenarios.tools.differential import laplacian, variable
 
 ADVICE = Advice(architectures={"mlp": {"hidden": (5,), "activation": "tanh"}, "kan": {"hidden": (3,), "intervals": 3}})
 

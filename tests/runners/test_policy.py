@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 from kancl.errors import InputError
 from kancl.options import Spec
-from runners.batches import batches
-from runners.cell_store import CellStore
-from runners.config import LATER, Cell, Kind, Policy, cell_from_json
-from runners.graphs import GraphedLearner, can_be_recorded
-from runners.learners import StackedLearner
-from runners.optimizers import kind_of, make_optimizer, set_rate
-from runners.schedule import factor, learning_rates
+from runners.config.request import LATER, Cell, Kind, Policy, cell_from_json
+from runners.store.cell import CellStore
 from runners.strategies import strategies
-from runners.stream import Stream
-from runners.train import build_network, run_cell
-from runners.updates import LazyUpdates, clip_by_seed
+from runners.stream.batches import batches
+from runners.stream.stream import Stream
+from runners.training.graphs import GraphedLearner, can_be_recorded
+from runners.training.learners import StackedLearner
+from runners.training.loop import build_network, run_cell
+from runners.training.optimizers import kind_of, make_optimizer, set_rate
+from runners.training.schedule import factor, learning_rates
+from runners.training.updates import LazyUpdates, clip_by_seed
 
 # Stored results keep their names.
 
@@ -187,7 +187,7 @@ def test_every_option_is_what_a_plain_loop_does_to_each_seed_alone(tools: Any, a
 
 
 def named_parameters(seeds: int = 3, whole: bool = False) -> dict[str, nn.Parameter]:
-    """Parameters of some shapes; of whole vectors on request, which are stepped as they are (see runners.whole_vectors)."""
+    """Parameters of some shapes; of whole vectors on request, which are stepped as they are."""
     generator = torch.Generator().manual_seed(0)
     shapes = {"coef": (seeds, 5, 4), "bias": (seeds, 1, 2), "gain": (seeds,)}
     if whole:

@@ -12,15 +12,15 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.options import Spec
 from runners.cli.main import main
-from runners.config import Request
-from runners.result import Result
-from runners.stacks import Stacks
-from runners.stream import Stream, stack
-from runners.sweep import expand
-from runners.train import run_cell
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.measure.result import Result
+from runners.stream.cache import Stacks
+from runners.stream.stream import Stream, stack
+from runners.training.loop import run_cell
 from scenarios import Scenario, Task, scenarios
-from scenarios.cautions import cautions
-from scenarios.precision import merged_samples, offset_to_take_out
+from scenarios.checks.precision import merged_samples, offset_to_take_out
+from scenarios.inspection.cautions import cautions
 
 LENGTH = 100.0
 

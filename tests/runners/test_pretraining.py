@@ -16,17 +16,17 @@ import pytest
 import torch
 
 from kancl.errors import InputError
-from runners.batches import batches
-from runners.cell_store import CellStore
-from runners.config import Request
-from runners.learners import make_learner
-from runners.pretraining import pretraining_steps
-from runners.results import load
-from runners.stacks import Stacks
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.results.results import load
+from runners.store.cell import CellStore
 from runners.strategies import State, Strategy, strategies
-from runners.stream import Samples, Stream
-from runners.sweep import expand
-from runners.train import Checkpoint, Progress, build_network, run_cell
+from runners.stream.batches import batches
+from runners.stream.cache import Stacks
+from runners.stream.stream import Samples, Stream
+from runners.training.learners import make_learner
+from runners.training.loop import Checkpoint, Progress, build_network, run_cell
+from runners.training.pretraining import pretraining_steps
 from scenarios import Scenario, Task, scenarios
 
 SAID: dict[str, Any] = {"seeds": 2, "optimizer": "adam", "lr": 0.01, "steps": 12, "evaluations": 2}
@@ -208,7 +208,7 @@ def test_what_would_undo_it_is_refused(architecture: str, strategy: str, said: d
 COMMAND = """
 import sys
 from runners.cli.main import main
-import runners.store as store
+import runners.store.experiment as store
 
 save = store.CellStore.save_checkpoint
 
@@ -252,7 +252,7 @@ def test_a_run_killed_after_it_goes_on_from_there(
     assert checkpoint.phases_done == 0
     assert checkpoint.record.steps == 20
 
-    from runners import train
+    from runners.training import loop as train
 
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("pretrained again")

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
-from runners.previews import draw_preview, preview
-from runners.scenario_tables import null_score
+from runners.authoring.previews import draw_preview, preview
+from runners.authoring.scenario_tables import null_score
 from scenarios import Scenario, Task
 
 
@@ -248,7 +248,7 @@ def test_targets_have_other_colours_than_tasks() -> None:
 def test_a_photograph_stands_upright() -> None:
     from sklearn.datasets import load_sample_image
 
-    from scenarios.image_bands import image_bands
+    from scenarios.regression.image_bands import image_bands
 
     figure = preview(image_bands(0, image="china", height=20), "x")
     (drawn,) = (ax.images[0] for ax in figure.axes if ax.get_title() == "by target")
@@ -332,7 +332,7 @@ def test_drawing_leaves_the_global_generators_alone() -> None:
 @pytest.mark.parametrize("scenario", ["gaussian-peaks:noise=0.1,test=fresh", "split-digits", "split-digits:setting=task"])
 def test_null_scores_are_those_of_the_runs(scenario: str) -> None:
     from kancl.options import parse_spec
-    from runners.stream import stack
+    from runners.stream.stream import stack
     from scenarios import build_scenario, complete_scenario
 
     spec = complete_scenario(parse_spec(scenario))

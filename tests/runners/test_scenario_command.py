@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from runners.new_scenario import template
-from runners.scenario_tables import tasks_table
-from scenarios import Scenario, Task, inspection, scenarios
+from runners.authoring.new_scenario import template
+from runners.authoring.scenario_tables import tasks_table
+from scenarios import Scenario, Task, scenarios
+from scenarios.inspection import inspection
 
 Kancl = Callable[..., Any]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -272,7 +273,7 @@ def test_lists_keep_their_items_and_references_lose_their_markup() -> None:
 
     from runners.cli.docstrings import print_docstring
 
-    text = "Expected: more\nthan one.\n\n- a: short,\n  two lines of :mod:`scenarios.formula`;\n- b.\n"
+    text = "Expected: more\nthan one.\n\n- a: short,\n  two lines of :mod:`scenarios.tools.formula`;\n- b.\n"
     text += "\nArgs:\n    c: words\n        here."
     with (console := Console(width=34, highlight=False)).capture() as captured:
         print_docstring(console, text, indent=2)
@@ -280,7 +281,7 @@ def test_lists_keep_their_items_and_references_lose_their_markup() -> None:
         "  Expected: more than one.",
         "",
         "  - a: short, two lines of",
-        "    `scenarios.formula`;",
+        "    `scenarios.tools.formula`;",
         "  - b.",
         "",
         "  Args:",

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from kancl.metrics import METRICS
 from kancl.models import Network, architectures
-from runners.batches import Batch, batches, epoch_orders
-from runners.config import Cell
-from runners.results import Entry
+from runners.config.request import Cell
+from runners.results.results import Entry
 from runners.strategies import State, Step, Strategy, strategies
-from runners.stream import Samples, Stream
-from runners.train import build_network
+from runners.stream.batches import Batch, batches, epoch_orders
+from runners.stream.stream import Samples, Stream
+from runners.training.loop import build_network
 
 STACK = tuple(range(8))
 DIGITS: dict[str, dict[str, Any]] = {

@@ -18,14 +18,15 @@ from kancl.models.cost import count_flops
 from kancl.models.layers import StackedLinear
 from kancl.options import parse_spec
 from kancl.seeding import generator
-from runners import train
-from runners.checks import check_policy
-from runners.config import Cell
-from runners.strategies import gradients, local_bases, strategies
+from runners.config.request import Cell
+from runners.strategies import strategies
 from runners.strategies.derpp import apart
-from runners.strategies.gradients import choose, fisher
 from runners.strategies.lwf import classes_apart
-from runners.train import build_network
+from runners.strategies.tools import gradients, local_bases
+from runners.strategies.tools.gradients import choose, fisher
+from runners.training import loop as train
+from runners.training.checks import check_policy
+from runners.training.loop import build_network
 
 SEEDS = (3, 2)
 APART = 1e-5

@@ -18,15 +18,15 @@ from matplotlib.figure import Figure
 from kancl.metrics import METRICS
 from kancl.options import Spec
 from kancl.statistics import mean_interval
-from runners.config import Cell, Policy
-from runners.drawing import draw_each
-from runners.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
-from runners.panels import draw_line, styles
-from runners.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
-from runners.result import Result
-from runners.results import Entry, Results, _labelled
-from runners.scenario_tables import tasks_table
-from runners.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
+from runners.authoring.scenario_tables import tasks_table
+from runners.config.request import Cell, Policy
+from runners.measure.result import Result
+from runners.report.drawing import draw_each
+from runners.report.figures.panels import draw_line, styles
+from runners.report.figures.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
+from runners.report.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
+from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
+from runners.results.results import Entry, Results, _labelled
 from scenarios import Scenario, Task
 
 

@@ -13,18 +13,18 @@ import torch
 
 from kancl.options import Spec
 from kancl.seeding import generator
-from runners import batches as batches_module
-from runners import evaluate
-from runners.batches import batches, epoch_orders
 from runners.cli.run import data_files
-from runners.config import Cell, Request, cell_from_json
-from runners.evaluate import Evaluator
-from runners.prepare import prepare
-from runners.samples import Piles, once, union
-from runners.stacks import Stacks
-from runners.stream import stack
-from runners.sweep import expand
-from runners.train import build_network, run_cell
+from runners.config.request import Cell, Request, cell_from_json
+from runners.experiment.prepare import prepare
+from runners.experiment.sweep import expand
+from runners.measure import evaluate
+from runners.measure.evaluate import Evaluator
+from runners.stream import batches as batches_module
+from runners.stream.batches import batches, epoch_orders
+from runners.stream.cache import Stacks
+from runners.stream.samples import Piles, once, union
+from runners.stream.stream import stack
+from runners.training.loop import build_network, run_cell
 from scenarios import Scenario, Task, build_scenario, scenarios
 
 STORED = {

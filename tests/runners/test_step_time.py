@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from runners import step_time
-from runners.bench.timing import Timing
-from runners.step_time import BLOCK, ROUNDS, TOTAL, step_seconds
-from runners.stream import stack
+from runners.measure.timing import Timing
+from runners.stream.stream import stack
+from runners.training import step_time
+from runners.training.step_time import BLOCK, ROUNDS, TOTAL, step_seconds
 
 
 @pytest.mark.parametrize("count", [1, 100, 1000])

@@ -11,15 +11,15 @@ from torch.optim import Adam, AdamW
 
 from kancl.errors import InputError
 from kancl.models.layers import SplineLayer
-from runners.batches import Batch, batches
-from runners.config import Policy
-from runners.graphs import WARM_UP, GraphedLearner, can_be_recorded
-from runners.learners import StackedLearner, make_learner
-from runners.optimizers import DirectAdam, make_optimizer
-from runners.samples import union
+from runners.config.request import Policy
 from runners.strategies import State, Step, Strategy, strategies
-from runners.train import build_network
-from runners.whole_vectors import WholeVectors
+from runners.stream.batches import Batch, batches
+from runners.stream.samples import union
+from runners.training.graphs import WARM_UP, GraphedLearner, can_be_recorded
+from runners.training.learners import StackedLearner, make_learner
+from runners.training.loop import build_network
+from runners.training.optimizers import DirectAdam, make_optimizer
+from runners.training.whole_vectors import WholeVectors
 from scenarios.objectives import OBJECTIVES
 
 
@@ -188,7 +188,7 @@ def test_whole_vectors_take_torchs_steps(way: str, silent: int) -> None:
     ours, optimizer = stepped(slice(0, 5), way, torch.float64, silent=silent, again=6)
     assert isinstance(optimizer, WholeVectors)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runners.optimizers.is_ragged", lambda tensor: False)
+        patch.setattr("runners.training.optimizers.is_ragged", lambda tensor: False)
         theirs, plain = stepped(slice(0, 5), way, torch.float64, silent=silent, again=6)
     for name, parameter in ours.items():
         torch.testing.assert_close(parameter, theirs[name], rtol=1e-12, atol=1e-12)

@@ -15,10 +15,10 @@ import torch
 
 from kancl.errors import StorageError
 from kancl.splines import UniformGrid, unavailable
-from runners.cell_store import CellStore
-from runners.files import write_atomically, write_json
-from runners.result import Result
-from runners.results import load
+from runners.measure.result import Result
+from runners.results.results import load
+from runners.store.cell import CellStore
+from runners.store.files import write_atomically, write_json
 
 COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
 TINY = ("run", "gaussian-peaks:tasks=3,samples=20", "--architectures", "mlp:hidden=4", "--seeds", 2, "--steps", 6)
@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
 @pytest.mark.parametrize("policy", POLICIES)
 def test_going_on_after_any_task_gives_the_same_numbers(tools: Any, tmp_path: Path, strategy: str, policy: str) -> None:
     """Through the file, from the checkpoint of every task."""
-    from runners.train import run_cell
+    from runners.training.loop import run_cell
 
     said = dict(zip(("optimizer", "state"), policy.replace("kept", "keep").split(", "), strict=True))
     cell = tools.make_cell(

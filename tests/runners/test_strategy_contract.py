@@ -16,10 +16,10 @@ import torch
 from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
-from runners.checks import check_policy
-from runners.config import Cell
+from runners.config.request import Cell
 from runners.strategies import Strategy, strategies
-from runners.train import Checkpoint, build_network, run_cell
+from runners.training.checks import check_policy
+from runners.training.loop import Checkpoint, build_network, run_cell
 
 SEEDS = (3, 0, 5)
 SHORT: dict[str, Any] = {"optimizer": "adam", "lr": 0.01, "evaluations": 2, "dtype": "float64", "seeds": SEEDS}

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text as Drawn
 
-from runners import drawing
-from runners.results import load
+from runners.report import drawing
+from runners.results.results import load
 from runners.trackers.tracking import configuration
 
 Kancl = Callable[..., Any]
@@ -122,7 +122,7 @@ def test_a_figure_that_fails_takes_no_other_along(
     def fail(*given: Any) -> Figure:
         raise ValueError("no [/b] curves")
 
-    monkeypatch.setattr("runners.plots.curves_figure", fail)
+    monkeypatch.setattr("runners.report.figures.plots.curves_figure", fail)
     ended = kancl("compare", folder / "out", "--figures", tmp_path)
     assert ended.code == 1
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg"}
@@ -148,7 +148,7 @@ savefig.facecolor: red
 """
 SCRIPT = """
 import os
-from runners import drawing
+from runners.report import drawing
 with drawing.own_style():
     figure = drawing.Figure(figsize=(1, 1))
     figure.suptitle("$5 off $6")

@@ -9,8 +9,8 @@ import torch
 
 from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures
-from runners.results import Entry
-from runners.train import build_network
+from runners.results.results import Entry
+from runners.training.loop import build_network
 
 G, K = 200, 3
 LEFT, RIGHT = -1.0, 1.0

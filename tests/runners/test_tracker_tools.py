@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runners.config import Cell
-from runners.result import Result
-from runners.results import load
-from runners.stacks import Stacks
-from runners.store import Store, describe
-from runners.sweep import run
+from runners.config.request import Cell
+from runners.experiment.sweep import run
+from runners.measure.result import Result
+from runners.results.results import load
+from runners.store.experiment import Store, describe
+from runners.stream.cache import Stacks
 from runners.trackers import Description, Tracking, make_trackers
 from runners.trackers.events import Course, summary
 from runners.trackers.tracking import Told
-from runners.train import Progress
+from runners.training.loop import Progress
 
 TASKS, STEPS = 3, 12
 SEEDS = (0, 1)
@@ -356,7 +356,7 @@ def test_an_mlflow_run_that_was_deleted_is_made_again(cell: Cell, tmp_path: Path
 
 def test_many_metrics_go_to_mlflow_in_batches_with_the_mark_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from runners.trackers.mlflow import BATCH, MARK, OneRun
-    from runners.train import Record
+    from runners.training.loop import Record
 
     fake = FakeMlflow(monkeypatch)
     tasks = BATCH + 5

@@ -13,16 +13,16 @@ import pytest
 
 from kancl.errors import StorageError
 from kancl.registry import Registry
-from runners.cell_store import CellStore
-from runners.config import Cell
-from runners.result import Result
-from runners.results import load
-from runners.stacks import Stacks
-from runners.store import Store
-from runners.sweep import Outcome, run
+from runners.config.request import Cell
+from runners.experiment.sweep import Outcome, run
+from runners.measure.result import Result
+from runners.results.results import load
+from runners.store.cell import CellStore
+from runners.store.experiment import Store
+from runners.stream.cache import Stacks
 from runners.trackers import Description, Evaluation, State, Tracking, make_trackers, trackers
 from runners.trackers.events import SEEDS_SHOWN, Course, summary
-from runners.train import Progress, Record, run_cell
+from runners.training.loop import Progress, Record, run_cell
 
 Kancl = Callable[..., Any]
 TASKS = 3
@@ -117,7 +117,7 @@ def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, 
 
     warnings: list[str] = []
     tracking = Tracking(tools, out, warnings.append)
-    with patch("runners.blocks.run_cell", stopping):
+    with patch("runners.experiment.blocks.run_cell", stopping):
         outcome = run([cell], Store(out), Silence(), "cpu", Stacks(), tracking)
     return outcome, warnings
 
@@ -218,7 +218,7 @@ def test_tracking_changes_no_number_and_its_time_is_not_the_cells(tools: Any, mo
     cell = make(tools)
     stream, clock = tools.stream_of(cell), [0.0]
     plain = run_cell(cell, stream)
-    monkeypatch.setattr("runners.train.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("runners.training.loop.time.perf_counter", lambda: clock[0])
     kept: list[float] = []
 
     def slow(record: Record) -> None:

@@ -13,11 +13,11 @@ import pytest
 import runners
 from kancl.errors import InputError
 from kancl.verdict import Outcome
-from runners.choices import Trials
-from runners.results import Results
-from runners.store import Store
-from runners.tuned import labels_of_all
-from runners.verdicts import compare, frame
+from runners.choices.trials import Trials
+from runners.choices.tuned import labels_of_all
+from runners.results.results import Results
+from runners.results.verdicts import compare, frame
+from runners.store.experiment import Store
 
 Kancl = Callable[..., Any]
 

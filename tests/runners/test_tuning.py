@@ -13,10 +13,10 @@ import torch
 import runners
 from kancl.models import Network, Problem, architectures
 from kancl.models.tunable import tunable
-from runners.choices import Trials, trials_of
-from runners.config import Request
-from runners.plans import plan_of
-from runners.tuning import candidates, with_trial
+from runners.choices.plans import plan_of
+from runners.choices.trials import Trials, trials_of
+from runners.config.request import Request
+from runners.experiment.tuning import candidates, with_trial
 
 Kancl = Callable[..., Any]
 
@@ -132,7 +132,7 @@ def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk:
 def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
     kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runners import tuning
+    from runners.experiment import tuning
 
     seen: list[float] = []
     run_cell = tuning.run_cell
@@ -218,7 +218,7 @@ def test_matched_costs_stand_in_the_results(kancl: Kancl, desk: Path, by: str) -
 
 def test_a_match_by_time_is_measured_once(kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock of our own: 30 µs, and 1 µs more for each unit of an MLP; the kan takes 50."""
-    from runners import matching
+    from runners.experiment import matching
 
     def fake(cells: Any, *more: Any) -> list[float]:
         wide = [sum(cell.architecture.options["hidden"]) if cell.architecture.name == "mlp" else 20 for cell in cells]
@@ -263,8 +263,8 @@ def test_bad_requests_are_refused_and_leave_nothing(kancl: Kancl, desk: Path, fa
 
 
 def test_results_of_older_versions_can_still_be_read(tools: Any) -> None:
-    from runners.cost_table import costs_shown
-    from runners.result import Result
+    from runners.measure.result import Result
+    from runners.report.cost_table import costs_shown
 
     result = tools.train(tools.make_cell("gaussian-peaks:tasks=1", "mlp", steps=1)).result
     new = ("active", "flops", "step_flops", "step_seconds")

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from kancl.errors import InputError
-from runners.config import Request
-from runners.stream import stack
-from runners.sweep import expand
-from runners.train import run_cell
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.stream.stream import stack
+from runners.training.loop import run_cell
 from scenarios import Scenario, Task, check_scenario
-from scenarios.addition import binary_addition, decimal_addition
+from scenarios.regression.addition import binary_addition, decimal_addition
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from kancl.models import architectures, parameters_per_seed
-from runners.config import Request
-from runners.stream import stack
-from runners.sweep import expand
-from runners.train import build_network
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.stream.stream import stack
+from runners.training.loop import build_network
 from scenarios import Advice
 
 SMALLER = {"linear"}

@@ -14,7 +14,7 @@ import torch
 from kancl.errors import InputError
 from scenarios import Scenario, Task, check_scenario
 from scenarios.arrays import as_tensor
-from scenarios.checks import FaultyScenario
+from scenarios.checks.scenario import FaultyScenario
 from scenarios.task import Loss
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kancl.errors import InputError
-from scenarios.avalanche_heads import Heads, heads_of
+from scenarios.avalanche.heads import Heads, heads_of
 
 
 def heads(classes: list[list[int]], labels: list[Any], setting: Any = None) -> Heads:

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from scenarios.avalanche_import import missing_operators_skipped
+from scenarios.avalanche.loading import missing_operators_skipped
 
 SCRIPT = """
 import copy
@@ -14,7 +14,7 @@ import sys
 
 import torch
 
-from scenarios.avalanche_import import import_avalanche
+from scenarios.avalanche.loading import import_avalanche
 
 assert "avalanche" not in sys.modules
 register = torch.library.register_fake

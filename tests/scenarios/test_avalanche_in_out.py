@@ -18,9 +18,9 @@ from torch.utils.data import Dataset, TensorDataset
 from kancl.errors import InputError
 from kancl.options import Spec
 from scenarios import Scenario, Task, build_scenario, check_scenario, from_avalanche, scenarios, to_avalanche
-from scenarios.avalanche_import import import_avalanche
-from scenarios.avalanche_in import MARK
-from scenarios.gaussian_peaks import gaussian_peaks
+from scenarios.avalanche.incoming import MARK
+from scenarios.avalanche.loading import import_avalanche
+from scenarios.regression.gaussian_peaks import gaussian_peaks
 
 KEPT = 12
 """Samples of each part of a task in the round trips: enough to see an order, few enough to be quick."""

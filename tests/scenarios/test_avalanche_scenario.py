@@ -18,9 +18,9 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.stream import stack
+from runners.stream.stream import stack
 from scenarios import Scenario, build_scenario
-from scenarios.avalanche_data import FILES, find_files, offline
+from scenarios.avalanche.files import FILES, find_files, offline
 
 MEAN, DEVIATION = 0.1307, 0.3081
 """By which avalanche's MNIST benchmarks are whitened."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kancl.models import Network, Problem, architectures
-from scenarios.differential import derivative, gradient, laplacian, second_derivative, variable
+from scenarios.tools.differential import derivative, gradient, laplacian, second_derivative, variable
 
 SMOOTH: dict[str, dict[str, Any]] = {
     "kan": {"hidden": (5,)},

@@ -11,8 +11,8 @@ import torch
 from kancl.errors import InputError
 from kancl.options import parse_spec
 from scenarios import Scenario, build_scenario, complete_scenario
-from scenarios.feynman import feynman, values
-from scenarios.feynman_equations import EQUATIONS
+from scenarios.regression.feynman import feynman, values
+from scenarios.regression.feynman_equations import EQUATIONS
 
 BY_HAND: dict[str, tuple[tuple[float, ...], float]] = {
     "I.6.2a": ((0,), 0.3989422804),  # the height of the standard normal density

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kancl.errors import InputError
-from scenarios.formula import FUNCTIONS, SEVERAL, parse
+from scenarios.tools.formula import FUNCTIONS, SEVERAL, parse
 
 POINTS = torch.tensor([[0.3, -1.7], [2.0, 0.5], [-0.25, 4.0]], dtype=torch.float64)
 

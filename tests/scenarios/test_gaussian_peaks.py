@@ -9,7 +9,7 @@ import torch
 
 from kancl.errors import InputError
 from scenarios import Scenario
-from scenarios.gaussian_peaks import gaussian_peaks
+from scenarios.regression.gaussian_peaks import gaussian_peaks
 
 PAPER_CENTRES = (-0.8, -0.4, 0.0, 0.4, 0.8)
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.seeding import generator
-from runners.stream import stack
+from runners.stream.stream import stack
 from scenarios import Scenario, Task, check_scenario, scenarios
-from scenarios.gaussian_peaks import gaussian_peaks
+from scenarios.regression.gaussian_peaks import gaussian_peaks
 
 Builder = Callable[[int], Scenario]
 COUNTER = itertools.count(1)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kancl.errors import InputError
 from scenarios import Scenario
-from scenarios.image_bands import image_bands
+from scenarios.regression.image_bands import image_bands
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from kancl.seeding import generator
-from scenarios import Scenario, Task, inspection, scenarios
-from scenarios.inspection import Inspection, inspect_scenario
+from scenarios import Scenario, Task, scenarios
+from scenarios.inspection import inspection
+from scenarios.inspection.inspection import Inspection, inspect_scenario
 from scenarios.streams import pretrained
 
 Builder = Callable[..., Any]

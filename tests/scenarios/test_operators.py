@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from scenarios import Scenario, Task, check_scenario
-from scenarios.differential import derivative, laplacian, variable
+from scenarios.tools.differential import derivative, laplacian, variable
 
 
 def slope_and_value(u: Any, x: Tensor) -> Tensor:

@@ -10,12 +10,12 @@ import torch
 from kancl.errors import InputError
 from kancl.models import architectures
 from kancl.seeding import generator
-from runners.config import Request
-from runners.stream import stack
-from runners.sweep import expand
-from runners.train import build_network
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.stream.stream import stack
+from runners.training.loop import build_network
 from scenarios import Scenario, check_scenario
-from scenarios.overlap_dial import overlap_dial, random_function
+from scenarios.regression.overlap_dial import overlap_dial, random_function
 
 POSITIONS: list[dict[str, Any]] = [
     {"dims": 1, "joint": 0.0},

@@ -9,8 +9,8 @@ import torch
 
 from kancl.errors import InputError
 from scenarios import Scenario, check_scenario
-from scenarios.gaussian_peaks import gaussian_peaks
-from scenarios.peaks_nd import bumps, grid_side, peaks_nd
+from scenarios.regression.gaussian_peaks import gaussian_peaks
+from scenarios.regression.peaks_nd import bumps, grid_side, peaks_nd
 
 LINE = np.array([-0.8, -0.4, 0.0, 0.4, 0.8])
 

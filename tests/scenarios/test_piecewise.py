@@ -9,11 +9,11 @@ import torch
 
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
-from runners.experiment_file import read_file
-from runners.sweep import expand
+from runners.config.file import read_file
+from runners.experiment.sweep import expand
 from scenarios import Scenario, build_scenario, complete_scenario
-from scenarios.piecewise import piecewise_functions
-from scenarios.sampling import draw_apart, rows_of
+from scenarios.regression.piecewise import piecewise_functions
+from scenarios.tools.sampling import draw_apart, rows_of
 
 TWO: dict[str, Any] = {"formulas": ("sin(6*x)", "x^2"), "edges": (-1.0, 0.0, 3.0)}
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from kancl.models import architectures
 from kancl.options import Spec
-from runners.config import Request
-from runners.stream import stack
-from runners.sweep import expand
-from runners.train import run_cell
+from runners.config.request import Request
+from runners.experiment.sweep import expand
+from runners.stream.stream import stack
+from runners.training.loop import run_cell
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
 from scenarios.data import FROM_FILES
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kancl.errors import InputError
-from scenarios.sine_tasks import sine_tasks
+from scenarios.regression.sine_tasks import sine_tasks
 
 
 def fitted(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kancl.models import Problem, architectures, parameters_per_seed
-from scenarios.sizes import rivals_of_kan
+from scenarios.tools.sizes import rivals_of_kan
 
 
 def sizes(inputs: int, outputs: int, rivals: dict[str, dict[str, Any]]) -> dict[str, int]:

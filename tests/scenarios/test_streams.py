@@ -11,7 +11,7 @@ import torch
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from kancl.registry import Builder, Registry
-from runners.stream import stack
+from runners.stream.stream import stack
 from scenarios import Scenario, Task, build_scenario, check_scenario, complete_scenario, scenarios
 from scenarios.build import DATA_ROOT
 from scenarios.streams import as_stream, blurred, pretrained, repeated, share_of_later, skipped
@@ -278,7 +278,7 @@ def test_it_is_a_stream_too(name: str, option: str, data_root: Path, monkeypatch
 
 
 def test_the_folder_of_data_files_has_one_default() -> None:
-    from runners.config import Cell
+    from runners.config.request import Cell
 
     assert Path(Cell.data_root) == DATA_ROOT
 

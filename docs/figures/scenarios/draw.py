@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from kancl.options import parse_spec
-from runners.previews import draw_preview
+from runners.authoring.previews import draw_preview
 from scenarios import build_scenario, complete_scenario
 
 SHOWN = (

@@ -1,0 +1,1 @@
+"""What matching and tuning chose: plans, how trials choose, the file of choices, what was tuned."""

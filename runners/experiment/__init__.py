@@ -1,0 +1,1 @@
+"""Requests become cells, and cells become done."""

@@ -1,0 +1,58 @@
+"""A cell whose seeds are trained in blocks, one after another; what is done is kept, block by block, in the cell's folder."""
+
+from collections.abc import Callable
+
+from runners.config.request import Cell
+from runners.measure.merge import merge
+from runners.measure.result import Result
+from runners.store.cell import CellStore
+from runners.stream.stream import Stream
+from runners.training.loop import Checkpoint, MisfitError, Progress, Record, groups_of, run_cell
+
+FOLDER = "blocks"
+"""Below a cell's folder: a folder for each block, with the files of a cell."""
+
+
+def run_blocks(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None]) -> Result:
+    """Train a cell whose seeds have tasks of different sizes and return what was measured.
+
+    Blocks that are done are not trained again, and the one that was stopped goes on from its last checkpoint.
+
+    Args:
+        cell: the configuration.
+        stream: the cell's scenario on the device to train on; the seeds of each of its groups are a block.
+        files: of the cell.
+        tell: called with the progress.
+    """
+    results = []
+    for own, group, own_tell in groups_of(cell, stream, tell):
+        block = CellStore(files.folder / FOLDER / own.key, files.root, files.tell)
+        result = block.load_result()
+        if result is None:
+            resume = block.load_checkpoint()
+            block.begin(own)
+            result = run_in(block, own, group, resume, own_tell)
+            block.save_result(result)
+        results.append(result)
+    return merge(results, cell.seeds)
+
+
+def run_in(
+    files: CellStore,
+    cell: Cell,
+    stream: Stream,
+    resume: Checkpoint | None,
+    tell: Callable[[Progress], None],
+    measured: Callable[[Record], None] = lambda record: None,
+) -> Result:
+    """Train a cell with its checkpoints in its folder: from one of them, or from the beginning if it does not fit.
+
+    Args:
+        files: where checkpoints are kept.
+        cell, stream, resume, tell, measured: as of :func:`runners.training.loop.run_cell`.
+    """
+    try:
+        return run_cell(cell, stream, resume, files.save_checkpoint, tell, measured)
+    except MisfitError as error:
+        files.discard_checkpoint(str(error))
+        return run_cell(cell, stream, None, files.save_checkpoint, tell, measured)

@@ -1,0 +1,269 @@
+"""``--tune``: the same number of trials for every scenario, architecture and strategy, on seeds that are not reported."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from kancl import options
+from kancl.errors import InputError, is_interrupt
+from kancl.metrics import METRICS
+from kancl.models import architectures
+from kancl.models.tunable import Range, tunables_of
+from kancl.options import Spec, parse_spec
+from kancl.registry import Registry
+from kancl.seeding import generator
+from runners.avalanche.strategies import registry_of
+from runners.choices.memory import Memory
+from runners.choices.plans import Plan, place_of_plan
+from runners.choices.trials import trials_of
+from runners.choices.tuned import PARTS, likeness, notes_on, said_choices
+from runners.config.request import Cell
+from runners.experiment.blame import told
+from runners.experiment.contents import DATA
+from runners.experiment.listener import Listener
+from runners.measure.result import Result
+from runners.stream.cache import Stacks
+from runners.stream.stream import Stream
+from runners.training.loop import run_cell
+
+BY = {"learning": "learning_score", "final": "final_score"}
+EVALUATIONS = 2
+
+
+def candidates(cell: Cell, plan: Plan) -> list[dict[str, Any]]:
+    """Return the trials: learning rates evenly spaced on a log scale, and with each a value of every other tunable option.
+
+    The others are spaced in the same way and then shuffled, each in a fixed order of its own: a Latin hypercube, so that N
+    trials try N values of everything.
+    """
+    trials: list[dict[str, Any]] = [{"lr": rate, "options": {}} for rate in _spaced(plan.rates, plan.trials)]
+    _vary(trials, "options", cell.asked["architecture"], cell.architecture, architectures)
+    if plan.by == "final":  # by what was just learned, a strategy against forgetting could only lose
+        _vary(trials, "strategy", cell.asked["strategy"], cell.strategy, registry_of(cell.runner))
+    return trials
+
+
+def _vary(trials: list[dict[str, Any]], part: str, asked: str, spec: Spec, registry: Registry) -> None:
+    """Give every trial a value of every tunable option of a builder that was not said."""
+    said, known = parse_spec(asked).options, spec.options
+    for option, values in tunables_of(registry.get(spec.name)).items():
+        if option in said:
+            continue
+        if option not in known:
+            raise InputError(f"{spec.name} names {option!r} as tunable and has no such option")
+        whole = isinstance(known[option], int) and not isinstance(known[option], bool)
+        order = torch.randperm(len(trials), generator=generator(0, "tune", option)).tolist()
+        for trial, value in zip(trials, [_spaced(values, len(trials))[k] for k in order], strict=True):
+            trial.setdefault(part, {})[option] = round(value) if whole and isinstance(values, tuple) else value
+
+
+def _spaced(values: Range, count: int) -> list[Any]:
+    if isinstance(values, list):
+        return [values[k * len(values) // count] for k in range(count)]
+    low, high = values
+    points = np.geomspace(low, high, count) if count > 1 else [np.sqrt(low * high)]
+    return [float(f"{point:.3g}") for point in points]  # short, so that labels can show them
+
+
+def with_trial(cell: Cell, trial: dict[str, Any]) -> Cell:
+    """Return a cell with the values of a trial."""
+    architecture = _with_options(cell.architecture, trial["options"], architectures, ("problem",))
+    strategy = _with_options(cell.strategy, trial.get("strategy", {}), registry_of(cell.runner))
+    asked = {
+        **cell.asked,
+        "architecture": _said_with(cell.asked["architecture"], trial["options"]),
+        "strategy": _said_with(cell.asked["strategy"], trial.get("strategy", {})),
+    }
+    return replace(cell, policy=replace(cell.policy, lr=trial["lr"]), architecture=architecture, strategy=strategy, asked=asked)
+
+
+def _with_options(spec: Spec, given: dict[str, Any], registry: Registry, reserved: tuple[str, ...] = ()) -> Spec:
+    return options.complete(registry, Spec(spec.name, {**spec.options, **given}), reserved)
+
+
+def _said_with(asked: str, given: dict[str, Any]) -> str:
+    said = parse_spec(asked)
+    return Spec(said.name, {**said.options, **given}).label
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned cell: as it will be run, a cell for each trial that was chosen, and the record of its trials."""
+
+    cells: tuple[Cell, ...]
+    record: dict[str, Any]
+
+    def __str__(self) -> str:
+        if len(self.record["trials"]) == 0:
+            return f"tuned {self.record['cell']}: nothing to choose, all trials would be the same"
+        lost = sum(trial["score"] is None for trial in self.record["trials"])
+        return "; ".join(
+            [
+                f"tuned {self.record['cell']}: {said_choices(self.record)}, of {len(self.record['trials'])} trials"
+                + (f" ({lost} with diverged seeds or failed)" if lost else "")
+                + f" the smallest rate whose {self.record['metric']} cannot be told from the best",
+                *notes_on(self.record),
+            ]
+        )
+
+
+def tune_cell(
+    cell: Cell, plan: Plan, memory: Memory, listener: Listener, device: str = "cpu", stacks: Stacks | None = None
+) -> Tuned:
+    """Return the cell with the best of its trials, seed by seed; trials that are remembered are not run again.
+
+    A choice takes the best mean over its seeds of the main score, right after learning or at the end; of the trials that its
+    seeds cannot tell from the best it takes the one with the smallest learning rate
+    (:meth:`runners.choices.trials.Trials.equal`). All choices share the trials: the seeds of all of them train side by side.
+
+    Raises:
+        InputError: no trial ended with finite scores for the seeds of a choice.
+    """
+    place, wanted = place_of_plan(cell, plan), candidates(cell, plan)
+    memory.take_over(place_of_plan(replace(cell, content={}), plan), place)
+    stacks = Stacks() if stacks is None else stacks
+    asked = " / ".join(cell.labels[part] for part in PARTS)
+    record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "like": likeness(cell)}
+    if all(trial == wanted[0] for trial in wanted):
+        return _finished(cell, plan, wanted, record, [0] * len(plan.choices), place, memory, stacks)
+    record["data"] = " ".join(stacks.of(replace(cell, seeds=seeds)).digest for seeds in stacks.parts(cell, plan.seeds))
+    before = memory.get(place)
+    if before and not _can_be(before, plan, wanted):
+        memory.distrust(place, f"trials of {asked} that are none")
+        before = None
+    if before and before.get("data", record["data"]) == record["data"]:  # else the trials' seeds have other data now
+        record |= {key: value for key, value in before.items() if key != "like"}
+    for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
+        known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
+        if known is None:
+            facts, known = _run_trial(with_trial(cell, trial), plan, trial, number, listener, device, stacks)
+            record = {**record, **facts}
+        record = {**record, "trials": [*record["trials"], known]}
+        memory.put(place, record)
+        memory.save()
+    return _finished(cell, plan, wanted, record, _chosen(record, plan, f"{asked} ended", memory), place, memory, stacks)
+
+
+def _can_be(record: dict[str, Any], plan: Plan, wanted: list[dict[str, Any]]) -> bool:
+    """Tell whether remembered trials are those wanted, or the first of them: somebody may have written them by hand."""
+    try:
+        trials = record["trials"]
+        found = [choice["trial"] for choice in record["choices"]] if "choices" in record else [record.get("chosen")]
+        if "choices" in record or "chosen" in record:
+            whole = len(trials) == len(wanted) and len(found) == (len(plan.choices) if "choices" in record else 1)
+            if not whole or not all(type(k) is int and 0 <= k < len(wanted) for k in found):
+                return False
+        if record["seeds"] != list(plan.seeds) or len(trials) > len(wanted):
+            return False
+        trials_of(record)
+        known = "metric" in record or all(trial["score"] is None for trial in trials)
+        return known and all(ours.items() <= trial.items() for ours, trial in zip(wanted, trials, strict=False))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return False
+
+
+def _chosen(record: dict[str, Any], plan: Plan, asked: str, memory: Memory) -> list[int]:
+    """Return the trial of each choice: what was chosen before, by whatever rule, stays."""
+    if "choices" in record:
+        return [choice["trial"] for choice in record["choices"]]
+    if "chosen" in record:  # by an older version, once for all
+        return [record["chosen"]] * len(plan.choices)
+    trials, columns = trials_of(record), {seed: column for column, seed in enumerate(record["seeds"])}
+    chosen = []
+    for choice in plan.choices:
+        trial = trials.choose(np.array([columns[seed] for seed in choice.seeds]))
+        if trial is None:
+            raise InputError(
+                f"--tune: none of the {plan.trials} trials of {asked} with finite scores on seeds "
+                f"{', '.join(map(str, choice.seeds))} (learning rates {plan.rates[0]:g} to {plan.rates[1]:g}); choose another "
+                f"--tune-range. The trials stand in {memory.path}"
+            )
+        chosen.append(trial)
+    return chosen
+
+
+def _finished(
+    cell: Cell, plan: Plan, wanted: list[dict[str, Any]], record: dict[str, Any], chosen: list[int], place: str, memory: Memory,
+    stacks: Stacks,
+) -> Tuned:  # fmt: skip
+    """Remember which trial was chosen for whom, and return a cell for each."""
+    cells = []
+    for trial in dict.fromkeys(chosen):
+        reported = {seed for choice, k in zip(plan.choices, chosen, strict=True) if k == trial for seed in choice.reported}
+        cells.append(of_seeds(with_trial(cell, wanted[trial]), tuple(s for s in cell.seeds if s in reported), stacks))
+    choices = [
+        {"trial": trial, "reported": list(choice.reported), "seeds": list(choice.seeds)}
+        for choice, trial in zip(plan.choices, chosen, strict=True)
+    ]
+    labels = {str(trial): with_trial(cell, wanted[trial]).labels for trial in dict.fromkeys(chosen)}
+    whole = {**record, "choices": choices, "labels": labels}
+    if memory.get(place) != whole:
+        memory.put(place, whole)
+        memory.save()
+    return Tuned(tuple(cells), whole)
+
+
+def of_seeds(cell: Cell, seeds: tuple[int, ...], stacks: Stacks) -> Cell:
+    """Return a cell with some of its seeds, and the digest of their data."""
+    if seeds == cell.seeds:
+        return cell
+    some = replace(cell, seeds=seeds)
+    return replace(some, content={**cell.content, DATA: stacks.of(some).digest})
+
+
+def _run_trial(
+    cell: Cell, plan: Plan, trial: dict[str, Any], number: int, listener: Listener, device: str, stacks: Stacks
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a trial on the seeds of all choices; return what the record keeps of the metric, and what of the trial."""
+    facts: dict[str, Any] = {}
+    found: dict[str, Any] = {"score": None, "per_seed": [], "retained": []}
+    for seeds in stacks.parts(cell, plan.seeds):
+        tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS)
+        listener.begin_cell(tried, number, plan.trials)
+        outcome = _try(tried, plan.by, listener, stacks.of(tried).to(device))
+        listener.end_cell(tried, outcome.pop("said"))
+        for name in ("per_seed", "retained"):
+            found[name] += outcome.pop(name, None) or [None] * len(seeds)
+        facts |= {name: outcome.pop(name) for name in ("metric", "gap") if name in outcome}
+        found |= outcome
+    if all(value is not None for value in found["per_seed"]):
+        found["score"] = float(np.mean(found["per_seed"]))
+    return facts, trial | found
+
+
+def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, Any]:
+    try:
+        result = run_cell(cell, stream, tell=listener.progress)
+    except BaseException as error:  # of a plug-in, whatever it is
+        if is_interrupt(error):
+            raise
+        message = told(error, cell)
+        return {"error": message, "said": message}
+    metric, values, kept = _scores(result, by)
+    values = np.where(result.diverged_at < 0, values, np.nan)
+    title = METRICS[metric].title.format(score=result.score)
+    up, null = result.higher_is_better[result.score], result.null[result.score]
+    finite = values[np.isfinite(values)]
+    lost = len(values) - len(finite)
+    said = f"done, as a trial: {title} {finite.mean():.4g}" if len(finite) else "as a trial"
+    return {
+        "metric": title,
+        "gap": float(np.abs((1.0 if up else 0.0) - null).mean()),
+        "higher_is_better": up,
+        "per_seed": _plain(values),
+        "retained": _plain(kept),
+        "said": said + (f", {lost} of {len(values)} seeds diverged" if lost else ""),
+    }
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _scores(result: Result, by: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return the metric with its values, and retention; where the strategy gives the one asked for no sense, the other one."""
+    metric = BY[by] if BY[by] in result.metrics else next(m for m in BY.values() if m != BY[by])
+    kept = result.metric("retention") if "retention" in result.metrics else np.full(len(result.seeds), np.nan)
+    return metric, result.metric(metric), kept

@@ -1,0 +1,175 @@
+"""The one door to matplotlib.
+
+It is imported whatever backend the environment names; figures are made with its own defaults, not the user's; texts are drawn
+as they are; a figure that fails takes no other along; and files are written whole.
+"""
+# ruff: noqa: E402
+
+import hashlib
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from kancl.errors import one_line
+from kancl.text import visible
+from runners.store.files import file_name, remove_temporaries, write_atomically
+
+BACKEND = "MPLBACKEND"
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib; figures in files need no backend, so one that is named and not there is passed over."""
+    named = None if "matplotlib" in sys.modules else os.environ.pop(BACKEND, None)
+    try:
+        imported: Any = importlib.import_module("matplotlib")
+    finally:
+        if named is not None:
+            os.environ[BACKEND] = named
+    if named:  # what matplotlib itself does; whoever draws in windows finds what was asked for
+        with suppress(ValueError):
+            imported.rcParams["backend"] = named
+
+
+_import_matplotlib()
+
+import matplotlib as mpl
+from matplotlib import colormaps
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import fontManager
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+__all__ = [
+    "Artist", "Axes", "BoundaryNorm", "Colormap", "Drawing", "Figure", "Line2D", "ListedColormap", "LogLocator", "Lost",
+    "MaxNLocator", "Normalize", "NullFormatter", "Rectangle", "ScalarMappable", "StrMethodFormatter", "SubFigure", "colormaps",
+    "draw_each", "finish", "named", "own_style", "rendered", "warn",
+]  # fmt: skip
+
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 150,
+    "svg.hashsalt": "kancl",
+    "legend.frameon": False,
+}
+SCRIPTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
+"""Fonts of other scripts, those that are there: matplotlib's own has no Chinese."""
+NO_STYLE = ("backend", "interactive", "toolbar")
+"""Settings that are no matter of looks, by how they begin."""
+KINDS = ("png", "svg")
+UNSEEN = "\u200b"
+
+Drawing = tuple[str, Callable[[], Figure]]
+"""The name of a figure, and what makes it."""
+Lost = Callable[[str, Exception], object]
+"""Hears the name of a figure that could not be drawn, and why."""
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults and :data:`STYLE` for a while, whatever the user's matplotlibrc says."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
+        defaults: Any = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(NO_STYLE)}
+        known = set(fontManager.get_font_names())
+        fonts = ["sans-serif", *(font for font in SCRIPTS if font in known)]
+        mpl.rcParams.update(defaults | STYLE | {"font.family": fonts})
+        yield
+
+
+def finish(figure: Figure) -> Figure:
+    """Let every text of a figure be drawn as it is: dollars enclose no formula, and what cannot be seen stands as an escape.
+
+    Numbers that matplotlib writes along an axis itself are left alone.
+    """
+    computed: set[Text] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), FixedFormatter):
+                axis.get_ticklabels()  # makes those of all names
+            else:
+                computed.update(_texts(axis))
+                computed.discard(axis.label)
+    for text in _texts(figure):
+        text.set_parse_math(text in computed)
+        text.set_text(visible(text.get_text(), keep=f"\n{UNSEEN}"))
+    return figure
+
+
+def _texts(artist: Any) -> list[Text]:
+    found: list[Text] = artist.findobj(Text)
+    return found
+
+
+def named(label: str) -> str:
+    """Return a name for a legend: matplotlib leaves out those that begin with an underscore."""
+    return UNSEEN + label if label.startswith("_") else label
+
+
+def rendered(figure: Figure, kind: str, **more: Any) -> bytes:
+    """Return a figure as the contents of a file of this kind."""
+    FigureCanvasAgg(figure)
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else None, **more)
+    return file.getvalue()
+
+
+def warn(name: str, error: Exception) -> None:
+    """Warn of a figure that could not be drawn."""
+    warnings.warn(f"the figure {visible(name)} cannot be drawn: {one_line(error)}", stacklevel=2)
+
+
+def draw_each(figures: Iterable[Drawing], folder: Path, lost: Lost = warn) -> Iterator[Path]:
+    """Draw figures as PNG and SVG and yield the paths.
+
+    Args:
+        figures: made one by one.
+        folder: for the files; it exists.
+        lost: hears of those that cannot be drawn; the others are.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    taken: set[str] = set()
+    remove_temporaries(folder)
+    for name, make in figures:
+        try:
+            with own_style():
+                figure = finish(make())
+                contents = {}
+                for kind in KINDS:
+                    contents[kind] = rendered(figure, kind)
+                    figure.set_layout_engine("none")  # it is laid out now, once for both files
+        except Exception as error:
+            lost(name, error)
+            continue
+        stem = _file_name(name, taken)
+        taken.add(stem.casefold())
+        for kind, content in contents.items():
+            path = folder / f"{stem}.{kind}"
+            write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+            yield path
+
+
+def _file_name(name: str, taken: set[str]) -> str:
+    """Return a figure's name as a file system takes it; with a part of its hash where another is called alike."""
+    short = file_name(name)
+    if short.casefold() not in taken:
+        return short
+    return f"{short}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"

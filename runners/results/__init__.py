@@ -1,0 +1,1 @@
+"""Stored cells, read and compared."""

@@ -1,0 +1,1 @@
+"""Files are the truth: what is stored, sealed, listed and read again."""

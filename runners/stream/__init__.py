@@ -1,0 +1,7 @@
+"""The tasks of all seeds, stacked: what runners train on and strategies are given."""
+
+from runners.stream.batches import Batch
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream, stack
+
+__all__ = ["Batch", "Samples", "Stream", "stack"]

@@ -1,0 +1,1 @@
+"""The native loop: one batched program that trains all seeds of a cell."""

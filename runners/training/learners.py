@@ -1,0 +1,196 @@
+"""Learners: they take a stack of networks through a number of optimiser steps.
+
+Two kinds: ``StackedLearner`` updates all seeds in one program; ``SeedwiseLearner`` serves L-BFGS, whose line search takes
+another number of evaluations for every seed.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
+
+from kancl.errors import Foreign
+from kancl.models import Network, copy_seed, take_seed
+from kancl.models.architecture import BACKWARD
+from runners.config.request import Policy
+from runners.strategies import State, Step, Strategy
+from runners.stream.batches import Batch
+from runners.training.optimizers import make_optimizer, set_rate
+from runners.training.updates import clip_by_seed
+from scenarios.objectives import Objective
+from scenarios.task import Operator
+
+LINE_SEARCH = 25
+"""Evaluations that one line search may take. torch's default bounds them by the iterations asked for, so that one iteration
+at a time would have no line search at all: the step would stay at 0 for good as soon as the first trial is not accepted."""
+
+
+OPERATOR = Foreign("scenario", "its operator")
+
+
+class Learner(Protocol):
+    """Takes steps, and can be saved between them.
+
+    ``state`` is the strategy's, current for the task in training; ``rates`` gives the learning rates of the coming steps, or
+    is None where they are the policy's own.
+    """
+
+    state: State
+    rates: Iterator[float] | None
+
+    def take_steps(self, source: Iterator[Batch], count: int) -> None:
+        """Take ``count`` optimiser steps on the next batches."""
+
+    def state_dict(self) -> Any:
+        """Return the optimiser's state, as tensors and plain values."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from a saved state."""
+
+
+def make_learner(
+    network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State, operator: Operator | None = None
+) -> Learner:
+    """Return a learner with fresh optimiser state.
+
+    Args:
+        operator: of the networks, trained instead of their outputs if given.
+    """
+    if policy.optimizer == "lbfgs":
+        return SeedwiseLearner(network, policy, objective, strategy, state, operator)
+    if operator is None and next(network.parameters()).is_cuda:  # an operator may do something else at every step
+        from runners.training.graphs import GraphedLearner, can_be_recorded
+
+        if can_be_recorded(network, strategy, policy):
+            return GraphedLearner(network, policy, objective, strategy, state)
+    return StackedLearner(network, policy, objective, strategy, state, operator)
+
+
+class StackedLearner:
+    """Adam, AdamW or SGD on the stacked parameters.
+
+    The loss that is differentiated is the sum over seeds of each seed's mean loss, so no seed's gradient depends on another
+    seed. These optimisers act on each number alone, so one optimiser serves all seeds.
+    """
+
+    def __init__(
+        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
+        operator: Operator | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.objective, self.strategy, self.state, self.operator = network, objective, strategy, state, operator
+        self.rates: Iterator[float] | None = None
+        self.clip = policy.clip
+        self.optimizer = make_optimizer([(n, p) for n, p in network.named_parameters() if p.requires_grad], policy)
+
+    def take_steps(self, source: Iterator[Batch], count: int) -> None:
+        """Take steps for all seeds at once."""
+        for _ in range(count):
+            self.step(next(source))
+
+    def step(self, batch: Batch) -> None:
+        """Take one step."""
+        if self.rates is not None:
+            set_rate(self.optimizer, next(self.rates))
+        self.optimizer.zero_grad()
+        step, _ = _differentiate(self.network, batch, self.objective, self.strategy, self.state, self.operator)
+        self.strategy.correct(self.state, step)
+        if self.clip is not None:
+            clip_by_seed((p.grad for p in self.network.parameters() if p.grad is not None), self.clip)
+        self.optimizer.step()
+        self.strategy.after_step(self.state, step)
+
+    def state_dict(self) -> Any:
+        """Return torch's state of the optimiser."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from a saved state."""
+        self.optimizer.load_state_dict(state)
+
+
+class SeedwiseLearner:
+    """L-BFGS (strong Wolfe line search, history 10), one iteration per step, seed by seed.
+
+    torch's tolerances are switched off: they would end the toy's training at an RMSE of 4e-5, ten times the paper's.
+    """
+
+    def __init__(
+        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
+        operator: Operator | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.objective, self.strategy, self.state, self.operator = network, objective, strategy, state, operator
+        self.rates: Iterator[float] | None = None
+        self.singles = [take_seed(network, s) for s in range(len(next(network.parameters())))]
+        self.optimizers = [
+            LBFGS(
+                single.parameters(), lr=policy.lr, max_iter=1, max_eval=1 + LINE_SEARCH, history_size=10,
+                line_search_fn="strong_wolfe", tolerance_grad=0.0, tolerance_change=0.0,
+            )
+            for single in self.singles
+        ]  # fmt: skip
+
+    def take_steps(self, source: Iterator[Batch], count: int) -> None:
+        """Take all steps of one seed, then those of the next, and write the networks back into the stack."""
+        drawn = [next(source) for _ in range(count)]
+        acts = type(self.strategy).after_step is not Strategy.after_step
+        for s, (single, optimizer) in enumerate(zip(self.singles, self.optimizers, strict=True)):
+            # The networks may have been changed from outside since the last call, by a grid update for example.
+            copy_seed(self.network, s, single, 0)
+            own_state = {name: tensor[s : s + 1] for name, tensor in self.state.items()}
+            for batch in drawn:
+                own = batch.of_seed(s)
+                optimizer.step(self._closure(single, optimizer, own, own_state))
+                if acts:
+                    self.strategy.after_step(own_state, Step(single, own, _trained(single, own, self.operator), self.objective))
+            copy_seed(single, 0, self.network, s)
+
+    def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:
+        def closure() -> Tensor:
+            optimizer.zero_grad(set_to_none=True)
+            step, extra = _differentiate(single, batch, self.objective, self.strategy, state, self.operator)
+            total = self.objective.loss(step.outputs.detach(), batch.y, batch.mask).sum()
+            return total if extra is None else total + extra
+
+        return closure
+
+    def state_dict(self) -> Any:
+        """Return every seed's L-BFGS history."""
+        return [optimizer.state_dict() for optimizer in self.optimizers]
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from saved histories."""
+        for optimizer, saved in zip(self.optimizers, state, strict=True):
+            optimizer.load_state_dict(saved)
+
+
+def _trained(network: Network, batch: Batch, operator: Operator | None) -> Tensor:
+    """Return what is trained to meet the batch's targets: the outputs, or the operator's values."""
+    if operator is None:
+        return network(batch.x)
+    with OPERATOR:
+        return operator(network, batch.x)
+
+
+def _differentiate(
+    network: Network, batch: Batch, objective: Objective, strategy: Strategy, state: State, operator: Operator | None
+) -> tuple[Step, Tensor | None]:
+    """Add the gradient of the sum over seeds of loss and penalties, to each seed's part of which that seed alone contributes.
+
+    Returns the step and the sum of the penalties, if there are any.
+    """
+    outputs = _trained(network, batch, operator)
+    step = Step(network, batch, outputs, objective)
+    roots, gradients = [], []
+    if operator is None or outputs.requires_grad:  # not every network bears on an operator's values: no line has a curvature
+        roots, gradients = [outputs], [objective.gradient(outputs.detach(), batch.y, batch.mask)]
+    penalties = [extra.sum() for extra in (network.penalty(), strategy.penalty(state, step)) if extra is not None]
+    for penalty in penalties:
+        if penalty.requires_grad:
+            roots.append(penalty)
+            gradients.append(torch.ones_like(penalty))
+    if roots:
+        with BACKWARD:
+            torch.autograd.backward(roots, gradients)
+    return step, torch.stack(penalties).sum().detach() if penalties else None

@@ -1,0 +1,1 @@
+"""Benchmarks of the avalanche library, in and out."""

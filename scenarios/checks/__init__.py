@@ -1,0 +1,1 @@
+"""What a scenario must be: refused before anything is trained on it."""

@@ -1,0 +1,1 @@
+"""Classifications: data sets that are split, permuted and rotated."""

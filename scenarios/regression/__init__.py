@@ -1,0 +1,1 @@
+"""Regressions: functions, formulas, pictures and equations, learned piece by piece."""

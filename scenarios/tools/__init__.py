@@ -1,0 +1,1 @@
+"""What scenarios are made of: formulas, samples, sizes, heads, derivatives, advice."""
