@@ -199,7 +199,7 @@ def test_on_a_full_disk_no_half_file_stays_and_no_whole_one_goes(stored: Path, k
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = str(Path(__file__).parents[3])
 
 
 @pytest.mark.parametrize("dpi", [0, 1201, 10**20])

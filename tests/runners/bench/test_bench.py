@@ -68,7 +68,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.C
     (desk / "peers" / "kan.py").write_text("raise OSError('no symbols')\n")
     (desk / "document.md").write_text(DOCUMENT)
     program = str(Path(sys.executable).with_name("kancl"))
-    peers = ["pykan", "efficient-kan", "fast-kan", "mlp"]  # avalanche is slow to import; test_avalanche_import.py times it
+    peers = ["pykan", "efficient-kan", "fast-kan", "mlp"]  # avalanche is slow to import; its own test times it
     command = [program, "bench", "--quick", "--peers", *peers, "--write", "document.md", "--figures", "figures"]
     paths = [str(desk / "peers"), *filter(None, [os.environ.get("PYTHONPATH")])]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}

@@ -17,7 +17,7 @@ from scenarios.inspection import inspection
 
 Kancl = Callable[..., Any]
 PNG = b"\x89PNG\r\n\x1a\n"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)

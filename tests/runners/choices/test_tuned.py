@@ -181,7 +181,7 @@ def test_labels_hold_all_values_where_they_differ() -> None:
 
 # The error of the whole procedure, on the bank of benchmarks/statistics.
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "statistics"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks" / "statistics"
 
 
 @pytest.mark.skipif(not BENCHMARKS.exists(), reason="needs the repository's benchmarks")

@@ -427,7 +427,7 @@ def test_kancls_own_are_digested_by_their_data_alone() -> None:
 
 # What was stored before contents were recorded.
 
-STORED = Path(__file__).parent.parent / "data" / "stored-005048d"
+STORED = Path(__file__).parents[2] / "data" / "stored-005048d"
 OLD = ("run", "./two.py:two", "--architectures", "mlp:hidden=3", "kan:hidden=2", "--optimizer", "adam", "--seeds", 2,
        "--steps", 4, "--evaluations", 2)  # fmt: skip
 UNKNOWN = "2 cells were stored before contents were recorded: whether their data changed since cannot be told"
