@@ -20,7 +20,9 @@ from runners.bench.report import write_between_marks
 from runners.choices.plans import Plan, plan_of
 from runners.choices.trials import trials_of
 from runners.choices.tuned import tuning_of
-from runners.config.request import Cell, Policy, Request
+from runners.config.cell import Cell
+from runners.config.policy import Policy
+from runners.config.request import Request
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 DRAWS, REPORTED, SHIFT = 1000, 12, 0.05

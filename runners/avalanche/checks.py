@@ -5,7 +5,8 @@ from typing import Protocol
 from kancl.errors import InputError
 from kancl.models import Network
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config.request import Policy, Request
+from runners.config.policy import Policy
+from runners.config.request import Request
 from runners.stream.stream import Stream
 from runners.training.optimizers import decay_groups
 

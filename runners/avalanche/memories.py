@@ -12,7 +12,7 @@ from kancl.seeding import generator
 from runners.avalanche.data import endless, read_dataset
 from runners.avalanche.registry import avalanche_strategies
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch, check_numbers, find_plugin
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.stream.stream import Stream
 
 if TYPE_CHECKING:

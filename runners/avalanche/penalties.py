@@ -11,7 +11,7 @@ from kancl.errors import InputError
 from kancl.models import Network
 from runners.avalanche.registry import avalanche_strategies
 from runners.avalanche.strategy import AvalancheStrategy, check_numbers, find_plugin
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.stream.stream import Stream
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from runners.avalanche.data import stream_of_seed
 from runners.avalanche.registry import avalanche_strategies
 from runners.avalanche.seed_run import SeedRun
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.result import Result
 from runners.stream.stream import Stream
 from runners.training.loop import Checkpoint, Progress, Record, build_network, result_of

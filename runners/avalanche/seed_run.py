@@ -18,7 +18,7 @@ from runners.avalanche.data import masks_of, minibatch, scenario_of
 from runners.avalanche.model import Criterion, as_module
 from runners.avalanche.shadow import Shadow, trained
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.evaluate import Evaluator, evaluation_steps
 from runners.strategies.strategy import PART
 from runners.stream.batches import batches

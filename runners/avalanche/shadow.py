@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from runners.avalanche.strategy import Minibatch
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.training.optimizers import set_rate, torch_optimizer
 from runners.training.updates import LazyUpdates, TakesSteps, clip_by_seed
 

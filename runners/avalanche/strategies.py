@@ -6,7 +6,7 @@ from kancl.options import Spec, parse_spec
 from kancl.registry import Registry
 from runners.avalanche.registry import avalanche_strategies, check_driven_name
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config.request import Runner
+from runners.config.cell import Runner
 from runners.strategies import strategies
 
 

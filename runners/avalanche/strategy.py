@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kancl.errors import InputError, mark_hooks
 from kancl.models import Network
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.strategy import PART
 from runners.strategies.tools.anchors import check_parameters_stay
 from runners.stream.stream import Stream

@@ -11,7 +11,7 @@ from kancl import options
 from kancl.models import Network, Problem, architectures
 from kancl.options import Spec
 from runners.bench.plan import DEGREE, Shape
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.measure.timing import Run
 from runners.strategies import strategies
 from runners.stream.batches import batches

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from runners.bench.plan import Plan
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.measure.timing import Comparison, Contender, Run, compare
 from runners.strategies import Strategy, strategies

@@ -13,7 +13,8 @@ from runners.bench import PeerName
 from runners.bench.peers import naive_run
 from runners.bench.plan import Plan
 from runners.bench.step import Makers
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.measure.timing import Comparison, Contender, Run, compare
 from runners.stream.stream import Stream, stack

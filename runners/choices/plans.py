@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kancl.errors import InputError
-from runners.config.request import Cell, Request, parse_seeds
+from runners.config.cell import Cell
+from runners.config.request import Request
+from runners.config.seeds import parse_seeds
 
 RANGES = {"adam": (1e-4, 1e-1), "adamw": (1e-4, 1e-1), "sgd": (1e-3, 1.0), "lbfgs": (1e-2, 1.0)}
 """Learning rates tried, by optimiser."""

@@ -16,7 +16,7 @@ from kancl.errors import InputError
 from kancl.options import parse_spec
 from runners.choices.memory import Memory
 from runners.choices.trials import trials_of
-from runners.config.request import Cell
+from runners.config.cell import Cell
 
 TUNING = "tuning.json"
 PARTS = ("scenario", "architecture", "strategy")

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from runners.config.request import Cell, Request, Said
+from runners.config.cell import Cell
+from runners.config.request import Request, Said
 
 LISTED = 20
 """Folders of cells that are named at the end."""

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from kancl.text import visible
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.store.experiment import describe
 from runners.training.loop import Progress as CellProgress
 

@@ -12,7 +12,7 @@ from kancl.options import Spec
 from kancl.registry import Registry
 from kancl.text import visible
 from runners.avalanche.strategies import registry_of
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from scenarios import scenarios
 
 OWN = [Path(__file__).resolve().parents[2] / package for package in ("kancl", "scenarios", "runners")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.merge import merge
 from runners.measure.result import Result
 from runners.store.cell import CellStore

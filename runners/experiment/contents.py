@@ -10,7 +10,9 @@ from typing import Any
 from kancl.models import Network, architectures
 from kancl.options import Spec, parse_spec
 from runners.avalanche.strategies import registry_of
-from runners.config.request import Cell, Request, parse_seeds
+from runners.config.cell import Cell
+from runners.config.request import Request
+from runners.config.seeds import parse_seeds
 from runners.stream.digest import digest_of, plain_parts
 from runners.stream.stream import Stream
 from scenarios.registry import scenarios

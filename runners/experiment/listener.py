@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from kancl.errors import is_interrupt
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.training.loop import Progress
 
 

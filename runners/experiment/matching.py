@@ -12,7 +12,8 @@ from kancl.models import architectures, cost_of
 from kancl.models.matching import match_width, width_of
 from kancl.options import Spec, parse_spec
 from runners.choices.memory import Memory
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.blame import refusing
 from runners.experiment.sweep import advised
 from runners.stream.stream import Stream

@@ -14,7 +14,8 @@ from runners.avalanche.checks import check_request
 from runners.choices.memory import Memory
 from runners.choices.plans import check_tune, place_of_plan, plan_of
 from runners.choices.tuned import PARTS, TUNING
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
 from runners.experiment.sweep import expand

@@ -14,7 +14,11 @@ from kancl.plugins import digests, forget_edited
 from runners.avalanche import AvalancheStrategy
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.strategies import make_strategy
-from runners.config.request import DEFAULTS, Cell, Policy, Request, Runner, parse_seeds, resolve_policy, with_advice
+from runners.config.advice import resolve_policy, with_advice
+from runners.config.cell import Cell, Runner
+from runners.config.policy import Policy
+from runners.config.request import DEFAULTS, Request
+from runners.config.seeds import parse_seeds
 from runners.experiment.blame import PluginError, refusing, told
 from runners.experiment.blocks import run_blocks, run_in
 from runners.experiment.contents import DATA, as_built, content_of, request_digest

@@ -19,7 +19,7 @@ from runners.choices.memory import Memory
 from runners.choices.plans import Plan, place_of_plan
 from runners.choices.trials import trials_of
 from runners.choices.tuned import PARTS, likeness, notes_on, said_choices
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.experiment.blame import told
 from runners.experiment.contents import DATA
 from runners.experiment.listener import Listener

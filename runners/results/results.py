@@ -15,7 +15,7 @@ from kancl.metrics import INTRANSIGENCE, METRICS, intransigence
 from kancl.options import Spec
 from kancl.statistics import mean_interval
 from runners.choices.tuned import Tuning, labels_of_all, tunings_of
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.experiment.contents import same_content
 from runners.measure.locality import Locality
 from runners.measure.merge import merge

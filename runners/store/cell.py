@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kancl.errors import StorageError
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.result import Result
 from runners.store.checkpoints import read_checkpoint, write_checkpoint
 from runners.store.environment import environment

@@ -8,7 +8,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from runners.config.request import FORMAT
+from runners.config.cell import FORMAT
 from runners.store.files import DamageError, open_stored
 from runners.store.history import History, ends
 from runners.store.seals import check_seal

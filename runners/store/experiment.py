@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kancl.errors import InputError
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.store.cell import CellStore
 from runners.store.files import Tell, is_temporary, once, read_or_tell, remove_temporaries
 from runners.store.listing import Compared, Listing, compare

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from runners.config.request import FORMAT, Cell
+from runners.config.cell import FORMAT, Cell
 from runners.experiment.contents import changed, recorded
 from runners.store.files import DamageError
 

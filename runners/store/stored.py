@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
-from runners.config.request import Cell, cell_from_json
+from runners.config.cell import Cell, cell_from_json
 from runners.measure.locality import Locality
 from runners.measure.result import Result
 from runners.store.files import DamageError, open_stored

@@ -9,7 +9,7 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import (

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kancl.models import Network
 from kancl.models.tunable import tunable
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import ANCHOR, check_parameters_stay, check_strength, named, quadratic_penalty, snapshot

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kancl.models import Network
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import ANCHOR, check_parameters_stay, check_strength, named, trained

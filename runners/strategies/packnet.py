@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import check_parameters_stay, named, snapshot, trained

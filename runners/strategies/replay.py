@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kancl.models import Network
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Strategy
 from runners.strategies.tools.gradients import remember_stream

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kancl.errors import mark_hooks
 from kancl.models import Network
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.stream.batches import Batch
 from runners.stream.stream import Samples, Stream
 from scenarios.objectives import Objective

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from kancl.options import Spec
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.stream.samples import once
 from runners.stream.stream import Stream, stack
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import Strategy
 from runners.stream.batches import Batch, batches
 from runners.stream.stream import Samples, Stream

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kancl.statistics import mean_interval
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.result import Result
 from runners.results.results import COSTS, Entry
 from runners.training.loop import Record

@@ -15,7 +15,7 @@ from typing import Any
 
 from kancl.errors import Foreign, is_interrupt, one_line
 from kancl.text import visible
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.result import Result
 from runners.store.experiment import describe
 from runners.store.files import DamageError, Tell, once, read_or_tell

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network, draws_numbers
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import Strategy
 from runners.stream.batches import epoch_orders
 from runners.stream.stream import Stream

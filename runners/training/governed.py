@@ -9,7 +9,7 @@ from kancl import global_generators
 from kancl.errors import is_interrupt
 from kancl.global_generators import REASON, REMEDY, UngovernedError
 from kancl.options import Spec
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.strategies import Strategy
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 
 from kancl.models import Network, draws_numbers
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import State, Strategy
 from runners.stream.batches import Batch
 from runners.training.learners import StackedLearner

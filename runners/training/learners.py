@@ -14,7 +14,7 @@ from torch.optim import LBFGS, Optimizer
 from kancl.errors import Foreign
 from kancl.models import Network, copy_seed, take_seed
 from kancl.models.architecture import BACKWARD
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import State, Step, Strategy
 from runners.stream.batches import Batch
 from runners.training.optimizers import make_optimizer, set_rate

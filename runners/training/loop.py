@@ -18,7 +18,7 @@ from kancl.errors import Foreign, InputError
 from kancl.global_generators import unmoved
 from kancl.metrics import METRICS
 from kancl.models import Cost, Network, Problem, architectures, cost_of
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.evaluate import Answers, Evaluator, evaluation_steps
 from runners.measure.locality import Locality
 from runners.measure.merge import merge

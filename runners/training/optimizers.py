@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from kancl.errors import InputError
-from runners.config.request import Kind, Policy
+from runners.config.policy import Kind, Policy
 from runners.training.updates import LazyUpdates, TakesSteps
 from runners.training.whole_vectors import WholeVectors, is_ragged
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kancl.errors import InputError
 from kancl.models import Network
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import Strategy
 from runners.stream.batches import batches
 from runners.stream.stream import Stream

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from runners.config.request import Policy
+from runners.config.policy import Policy
 
 FACTORS: dict[str, Callable[[float], float]] = {
     "constant": lambda part: 1.0,

@@ -6,7 +6,7 @@ import torch
 
 from kancl import options
 from kancl.errors import is_interrupt
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.measure.timing import Contender, Run, race
 from runners.strategies import Strategy, strategies
 from runners.stream.mixtures import phase_batches

@@ -15,7 +15,8 @@ import torch
 
 from kancl.options import Spec
 from kancl.registry import Builder, Registry
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.stream.stream import Stream, stack
 from runners.training.loop import Checkpoint, run_cell

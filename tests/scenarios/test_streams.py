@@ -278,7 +278,7 @@ def test_it_is_a_stream_too(name: str, option: str, data_root: Path, monkeypatch
 
 
 def test_the_folder_of_data_files_has_one_default() -> None:
-    from runners.config.request import Cell
+    from runners.config.cell import Cell
 
     assert Path(Cell.data_root) == DATA_ROOT
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies.strategy import State
 from runners.strategies.tools.anchors import named
 from runners.stream.batches import Batch

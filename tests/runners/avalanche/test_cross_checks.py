@@ -19,7 +19,7 @@ from runners.avalanche.penalties import EWC, MAS, SI
 from runners.avalanche.projections import DAMPING, GEM, project
 from runners.avalanche.runner import surroundings
 from runners.avalanche.seed_run import SeedRun
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.strategies import Strategy, strategies
 from runners.strategies.tools.gradients import choose, fisher, remember_stream
 from runners.stream.batches import batches

@@ -22,7 +22,8 @@ from runners.avalanche.data import endless
 from runners.avalanche.registry import NOT_DRIVEN
 from runners.avalanche.runner import surroundings
 from runners.avalanche.strategies import label_of, make_strategy
-from runners.config.request import Cell, Request, cell_from_json
+from runners.config.cell import Cell, cell_from_json
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.report.tables import as_markdown
 from runners.store.experiment import Store

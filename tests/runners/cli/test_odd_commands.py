@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from kancl.errors import InputError
 from kancl.options import LONGEST, Spec, parse_spec
-from runners.config.request import Cell, Policy
+from runners.config.cell import Cell
+from runners.config.policy import Policy
 from runners.store.files import file_name
 
 NAMES = st.sampled_from(

@@ -10,8 +10,12 @@ import pytest
 
 from kancl.errors import InputError
 from kancl.options import Spec
+from runners.config.advice import resolve_policy
+from runners.config.cell import Cell, cell_from_json
 from runners.config.file import read_file
-from runners.config.request import Cell, Policy, Request, cell_from_json, parse_seeds, resolve_policy
+from runners.config.policy import Policy
+from runners.config.request import Request
+from runners.config.seeds import parse_seeds
 from runners.experiment.sweep import expand
 
 PLUG_IN = '''

@@ -13,7 +13,8 @@ import torch
 from kancl.errors import InputError
 from kancl.models.architecture import stacked, uniform
 from runners.config.file import DEEPEST, LARGEST, code_named, read_file
-from runners.config.request import MOST_SEEDS, Request, parse_seeds
+from runners.config.request import Request
+from runners.config.seeds import MOST_SEEDS, parse_seeds
 from runners.experiment.sweep import expand
 
 PATIENCE = 5.0

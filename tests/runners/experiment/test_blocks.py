@@ -12,7 +12,8 @@ import torch
 import runners
 from kancl.errors import InputError
 from kancl.metrics import METRICS
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.measure.locality import Locality
 from runners.measure.merge import merge

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kancl.statistics import mean_interval
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.report.figures.dial_plots import COLUMNS, dial_figures, families
 from runners.report.figures.plots import draw_all
 from runners.report.figures.summary_plots import summary_figures

@@ -19,7 +19,8 @@ from kancl.metrics import METRICS
 from kancl.options import Spec
 from kancl.statistics import mean_interval
 from runners.authoring.scenario_tables import tasks_table
-from runners.config.request import Cell, Policy
+from runners.config.cell import Cell
+from runners.config.policy import Policy
 from runners.measure.result import Result
 from runners.report.drawing import draw_each
 from runners.report.figures.panels import draw_line, styles

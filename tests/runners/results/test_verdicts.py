@@ -17,7 +17,7 @@ from kancl.errors import InputError
 from kancl.metrics import forgetting, learning_score, retention
 from kancl.statistics import BOOTSTRAP_FROM, Interval, mean_interval, sign_flip_test
 from kancl.verdict import Outcome, Rules
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.report.verdict_tables import WIDE, as_markdown, method, verdict_tables, with_interval
 from runners.results.results import Entry, Results
 from runners.results.verdicts import Comparison, compare, frame

@@ -16,7 +16,7 @@ import torch
 from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.strategies import Strategy, strategies
 from runners.training.checks import check_policy
 from runners.training.loop import Checkpoint, build_network, run_cell

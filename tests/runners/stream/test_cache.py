@@ -14,7 +14,8 @@ import torch
 from kancl.options import Spec
 from kancl.seeding import generator
 from runners.cli.run import data_files
-from runners.config.request import Cell, Request, cell_from_json
+from runners.config.cell import Cell, cell_from_json
+from runners.config.request import Request
 from runners.experiment.prepare import prepare
 from runners.experiment.sweep import expand
 from runners.measure import evaluate

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.experiment.sweep import run
 from runners.measure.result import Result
 from runners.results.results import load

@@ -13,7 +13,7 @@ import pytest
 
 from kancl.errors import StorageError
 from kancl.registry import Registry
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.experiment.sweep import Outcome, run
 from runners.measure.result import Result
 from runners.results.results import load

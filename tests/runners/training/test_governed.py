@@ -21,7 +21,8 @@ from kancl.errors import InputError
 from kancl.global_generators import UngovernedError
 from kancl.models import Draws, Dropout, Network, Problem, architectures, take_seed
 from kancl.models.layers import StackedLinear
-from runners.config.request import Policy, Request
+from runners.config.policy import Policy
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.strategies import State, Step, Strategy, strategies
 from runners.training.checks import check_policy

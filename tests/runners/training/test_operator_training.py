@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.seeding import generator
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import strategies
 from runners.stream.stream import stack
 from runners.training.graphs import GraphedLearner

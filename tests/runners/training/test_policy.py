@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from kancl.errors import InputError
 from kancl.options import Spec
-from runners.config.request import LATER, Cell, Kind, Policy, cell_from_json
+from runners.config.cell import Cell, cell_from_json
+from runners.config.policy import LATER, Kind, Policy
 from runners.store.cell import CellStore
 from runners.strategies import strategies
 from runners.stream.batches import batches

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kancl.metrics import METRICS
 from kancl.models import Network, architectures
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.results.results import Entry
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch, batches, epoch_orders

@@ -18,7 +18,7 @@ from kancl.models.cost import count_flops
 from kancl.models.layers import StackedLinear
 from kancl.options import parse_spec
 from kancl.seeding import generator
-from runners.config.request import Cell
+from runners.config.cell import Cell
 from runners.strategies import strategies
 from runners.strategies.derpp import apart
 from runners.strategies.lwf import classes_apart

@@ -11,7 +11,7 @@ from torch.optim import Adam, AdamW
 
 from kancl.errors import InputError
 from kancl.models.layers import SplineLayer
-from runners.config.request import Policy
+from runners.config.policy import Policy
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch, batches
 from runners.stream.samples import union

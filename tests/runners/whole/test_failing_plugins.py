@@ -14,7 +14,8 @@ from torch import Tensor
 from kancl.errors import ForeignError, InputError, StorageError, blamed, one_line
 from kancl.models import Network, Problem, architectures
 from kancl.models.mlp import mlp
-from runners.config.request import Cell, Request
+from runners.config.cell import Cell
+from runners.config.request import Request
 from runners.experiment.sweep import Outcome, expand, run
 from runners.store.experiment import Store
 from runners.strategies import State, Step, Strategy, strategies

@@ -24,7 +24,8 @@ from kancl.errors import InputError
 from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures
 from runners.config.file import read_file
-from runners.config.request import Policy, Request
+from runners.config.policy import Policy
+from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.measure.evaluate import Evaluator
 from runners.measure.result import Result
