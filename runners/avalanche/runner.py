@@ -14,6 +14,7 @@ from kancl.models import cost_of, take_seed
 from runners.avalanche.data import stream_of_seed
 from runners.avalanche.registry import avalanche_strategies
 from runners.avalanche.seed_run import SeedRun
+from runners.avalanche.strategies import remarks_on
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
 from runners.measure.result import Result
@@ -66,7 +67,7 @@ def run_avalanche_cell(
             save(Checkpoint(0, weights, None, state, record))
     assert record is not None
     cost = cost_of(networks, stream.train[0].x[:, :2])
-    remarks = (EQUALS_NAIVE,) if bool(state["equals_naive"].any()) else ()
+    remarks = (*remarks_on(cell.strategy.name), *([EQUALS_NAIVE] if bool(state["equals_naive"].any()) else []))
     result = result_of(record, stream, adapter.metrics, cost, None)
     return replace(result, step_seconds=float(np.median(durations)), remarks=remarks)
 

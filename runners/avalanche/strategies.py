@@ -1,4 +1,4 @@
-"""From what the user wrote to a strategy of avalanche's, and to its label."""
+"""From what the user wrote to a strategy of avalanche's; what is remarked on all its results."""
 
 from kancl import options
 from kancl.errors import InputError
@@ -15,17 +15,21 @@ def registry_of(runner: Runner) -> Registry:
     return avalanche_strategies if runner == "avalanche" else strategies
 
 
-def label_of(asked: str) -> str:
-    """Return what a strategy of avalanche's is called in tables.
+CORRECTED = "corrected"
+"""The remark on results of a strategy in which something that avalanche does otherwise is put right."""
 
-    >>> label_of("ewc:ewc_lambda=3"), label_of("si")
-    ('avalanche:ewc:ewc_lambda=3', 'avalanche:si (corrected)')
+
+def remarks_on(name: str) -> tuple[str, ...]:
+    """Return what has to be known of every result of a strategy of avalanche's, whatever its options.
+
+    >>> remarks_on("ewc"), remarks_on("si")
+    ((), ('corrected',))
     """
     try:
-        corrected = getattr(avalanche_strategies.get(parse_spec(asked).name), "corrected", False)
+        corrected = getattr(avalanche_strategies.get(name), "corrected", False)
     except InputError:  # of a file that is not there any more
         corrected = False
-    return f"avalanche:{asked}{' (corrected)' if corrected else ''}"
+    return (CORRECTED,) if corrected else ()
 
 
 def make_strategy(text: str) -> tuple[Spec, AvalancheStrategy]:

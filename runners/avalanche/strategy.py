@@ -42,7 +42,7 @@ class AvalancheStrategy:
     """Whether every task begins with the initial weights, so that no state of an optimiser can be kept."""
 
     corrected: ClassVar[bool] = False
-    """Whether something that avalanche does otherwise is put right; results are then labelled so."""
+    """Whether something that avalanche does otherwise is put right; the remark `corrected` on results says so."""
 
     holds_parameters: ClassVar[bool] = False
     """Whether a parameter has to mean at later tasks what it meant at earlier ones."""

@@ -163,18 +163,24 @@ def _holds(record: Mapping[str, Any], cell: Cell) -> bool:
         if "labels" not in record:
             return _asked_then(record, values) == [_normal(cell.labels[part]) for part in PARTS]
         reported = [seed for choice in record["choices"] if choice["trial"] == trial for seed in choice["reported"]]
-        if record["labels"][str(trial)] == dict(cell.labels) and set(cell.seeds) == set(reported):
+        labels = {part: _today(label) for part, label in record["labels"][str(trial)].items()}
+        if labels == dict(cell.labels) and set(cell.seeds) == set(reported):
             return True
     return False
 
 
 def _asked_then(record: Mapping[str, Any], trial: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return what older records, which did not keep it, must have called the cell that they chose."""
-    said = [_normal(label) for label in record["cell"].split(" / ")]
+    said = [_normal(_today(label)) for label in record["cell"].split(" / ")]
     for place, part in ((1, "options"), (2, "strategy")):
         name, known = said[place]
         said[place] = (name, {**known, **trial.get(part, {})})
     return said
+
+
+def _today(label: str) -> str:
+    """Return a label as it is written today; before, what is now a remark on the result was part of it."""
+    return label.removesuffix(" (corrected)")
 
 
 def _normal(label: str) -> tuple[str, dict[str, Any]]:

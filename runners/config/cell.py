@@ -60,9 +60,7 @@ class Cell:
         """What the cell is called where people read: as it was asked for, and who carries out its strategy if not kancl."""
         if self.runner == "native":
             return dict(self.asked)
-        from runners.avalanche.strategies import label_of  # on use: it needs this module
-
-        return {**self.asked, "strategy": label_of(self.asked["strategy"])}
+        return {**self.asked, "strategy": f"{self.runner}:{self.asked['strategy']}"}
 
     @cached_property
     def key(self) -> str:

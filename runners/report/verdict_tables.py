@@ -117,6 +117,8 @@ def _title(comparison: Comparison) -> str:
     if comparison.own_rates:
         trained = f"{_without_rate(labels['policy'])}, each at its own rate"
     strategy = labels["strategy"] if labels["strategy"] == comparison.second.labels["strategy"] else _strategy_name(comparison)
+    of_both = [remark for remark in comparison.first.result.remarks if remark in comparison.second.result.remarks]
+    strategy = " ".join([strategy, *(f"({remark})" for remark in of_both)])
     return f"Verdicts   {labels['scenario']} / {strategy} / {trained}"
 
 

@@ -14,6 +14,7 @@ from kancl.errors import InputError
 from kancl.metrics import INTRANSIGENCE, METRICS, intransigence
 from kancl.options import Spec
 from kancl.statistics import mean_interval
+from runners.avalanche.strategies import remarks_on
 from runners.choices.tuned import Tuning, labels_of_all, tunings_of
 from runners.config.cell import Cell
 from runners.experiment.contents import same_content
@@ -229,8 +230,15 @@ def load(path: str | Path) -> Results:
         if stored is None:
             missing.append(key)
         else:
-            found.append(stored)
+            cell, result = stored
+            found.append((cell, _remarked(cell, result)))
     return Results(Path(path), tuple(_labelled(list(_joined(Path(path), found)))), tuple(missing), tuple(damaged))
+
+
+def _remarked(cell: Cell, result: Result) -> Result:
+    """Return a result with what is remarked on all of its strategy's; a result stored before that was a remark lacks it."""
+    known = remarks_on(cell.strategy.name) if cell.runner == "avalanche" else ()
+    return replace(result, remarks=(*known, *(remark for remark in result.remarks if remark not in known)))
 
 
 def _joined(path: Path, found: list[tuple[Cell, Result]]) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ from runners.avalanche.checks import check_driven, check_scenario
 from runners.avalanche.data import endless
 from runners.avalanche.registry import NOT_DRIVEN
 from runners.avalanche.runner import surroundings
-from runners.avalanche.strategies import label_of, make_strategy
+from runners.avalanche.strategies import make_strategy, remarks_on
 from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
 from runners.experiment.sweep import expand
@@ -97,7 +97,7 @@ def test_every_strategy_trains_or_says_why_not(tools: Any, strategy: str, scenar
             np.testing.assert_array_equal(again.R[name], R[1:])
     # Only MIR in a domain setting does nothing about the past; see its description.
     silent = (strategy, scenario) == ("mir", "domain")
-    assert result.remarks == (("equals naive",) if silent else ())
+    assert result.remarks == (*remarks_on(strategy), *(["equals naive"] if silent else []))
 
 
 def test_seeds_start_from_the_native_weights_and_scores(tools: Any) -> None:
@@ -224,8 +224,14 @@ def test_names_are_driven_or_not() -> None:
     for name in NAMES:
         spec = options.complete(avalanche_strategies, parse_spec(name))
         assert options.build(avalanche_strategies.get(name), spec).__doc__.splitlines()[0].endswith(".")
-    assert label_of("si:si_lambda=3") == "avalanche:si:si_lambda=3 (corrected)"
-    assert label_of("gone.py:mine") == "avalanche:gone.py:mine"
+    assert {name for name in NAMES if remarks_on(name)} == {"si"}
+    assert remarks_on("gone.py:mine") == ()
+
+
+def test_results_stored_before_it_was_a_remark_are_said_to_be_corrected() -> None:
+    (entry,) = runners.load(Path(__file__).parents[2] / "data" / "stored-815f9c5" / "avalanche").entries
+    assert (entry.labels["strategy"], entry.result.remarks) == ("avalanche:si", ("corrected",))
+    assert entry.strategy == "avalanche:si (corrected)"
 
 
 def test_batches_without_end_are_whole_passes() -> None:
@@ -248,6 +254,7 @@ def test_kancl_run_stores_and_shows_it(kancl: Callable[..., Any], tmp_path: Path
     ended = kancl(*command)
     assert ended.code == 0, ended.err
     assert "avalanche:si (corrected)" in ended.out
+    assert " / avalanche:si / adam lr=0.001 steps=11 batch=8: corrected" in ended.out
     assert "avalanche:mir (equals naive)" in ended.out
     assert " / avalanche:mir / adam lr=0.001 steps=11 batch=8: equals naive" in ended.out
     assert ended.err == ""

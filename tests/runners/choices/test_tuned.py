@@ -165,6 +165,16 @@ def test_what_was_tuned_once_has_no_p(kancl: Kancl, tmp_path: Path) -> None:
     assert (said.code, said.out.count(": stored"), "as a trial" in said.out) == (0, 2, False), "and its trials are still good"
 
 
+def test_a_remark_that_was_part_of_the_label_tells_no_cells_apart(tuned: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(tuned, tmp_path / "out")
+    content = json.loads((out / "tuning.json").read_text())
+    for record in content["entries"].values():
+        for labels in record["labels"].values():
+            labels["strategy"] += " (corrected)"
+    (out / "tuning.json").write_text(json.dumps({"format": content["format"], "entries": content["entries"]}))
+    assert [len(entry.parts) for entry in runners.load(out).entries] == [2, 2]
+
+
 @pytest.mark.parametrize("content", ['{"format": 1, "entries": {"a": 3}}', '{"format": 1, "entries": {"a": {"choices": [1]}}}'])
 def test_a_record_that_cannot_be_read_is_named(tuned: Path, tmp_path: Path, content: str) -> None:
     shutil.copytree(tuned, tmp_path / "out")
