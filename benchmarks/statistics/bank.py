@@ -12,7 +12,7 @@ import numpy as np
 from runners.choices.plans import RANGES
 from runners.config.request import Request
 from runners.experiment.sweep import expand
-from runners.results.results import Entry
+from runners.results.entry import Entry
 from runners.stream.cache import Stacks
 from runners.training.loop import run_cell
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from kancl.metrics import METRICS, Measured
 from runners.measure.locality import Locality
@@ -82,12 +82,25 @@ class Result:
             curves = self.curves[name][rows][:, :count]
             yield rows, Measured(self.R[name][rows], self.null[name][rows], curves, task[:count], self.higher_is_better[name])
 
+    @property
+    def alive(self) -> Bool[np.ndarray, "S"]:
+        """Which seeds never gave a value that is not finite."""
+        return self.diverged_at < 0
+
     def metric(self, name: str) -> Float[np.ndarray, "S"]:
         """Return a metric of the main score, per seed."""
         values = np.empty(len(self.seeds))
         for rows, measured in self.measured():
             values[rows] = METRICS[name].compute(measured)
         return values
+
+    def per_seed(self) -> dict[str, Float[np.ndarray, "S"]]:
+        """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""
+        nothing = np.full(len(self.seeds), np.nan)
+        return {
+            name: np.where(self.alive, self.metric(name), np.nan) if name in self.metrics else nothing.copy()
+            for name in METRICS
+        }
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays that need no pickle."""

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runners.measure.result import Result
-from runners.results.results import Entry
+from runners.results.entry import Entry
 
 COST_NOTES = (
     "cost: of one network. parameters: trained numbers; active: those of them that can bear on one sample",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from runners.results.results import Entry, Results
+from runners.results.entry import Entry
+from runners.results.results import Results
 
 PANELS_ON_PAGE = 24
 PAGES = 2

@@ -12,7 +12,8 @@ from rich.text import Text
 from kancl.metrics import METRICS
 from kancl.statistics import BOOTSTRAP_FROM, mean_interval
 from runners.report.cost_table import COST_NOTES, cost_table, costs_shown
-from runners.results.results import LABELS, Entry, Results
+from runners.results.entry import LABELS, Entry
+from runners.results.results import Results
 
 SHOWN = ("learning_score", "final_score", "forgetting", "backward_transfer", "retention", "learned")
 WIDE = 140

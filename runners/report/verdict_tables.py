@@ -12,7 +12,7 @@ from rich.text import Text
 from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
 from kancl.verdict import Outcome, Rules, Verdict
 from runners.report.tables import WIDE, with_error
-from runners.results.results import Entry
+from runners.results.entry import Entry
 from runners.results.verdicts import Comparison
 
 STYLES = {Outcome.MORE: "green", Outcome.LESS: "red", Outcome.INCOMPARABLE: "yellow"}

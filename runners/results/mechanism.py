@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from kancl.metrics import retention_by_task
 from kancl.statistics import Slope, seedwise_slope
-from runners.results.results import Entry, Results
+from runners.results.entry import Entry
+from runners.results.results import Results
 
 LEAST_RANGE = 0.1
 """Overlaps have to span this much for a slope to mean anything."""
@@ -81,17 +82,22 @@ class Mechanism:
 
 def mechanisms(results: Results) -> Iterator[Mechanism]:
     """Yield the regression of every scenario and strategy with at least two recorded entries on the same seeds and tasks."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in results.entries:
-        if entry.result.locality is not None and "retention" in entry.result.metrics and len(entry.result.tasks) > 1:
-            groups.setdefault((entry.labels["scenario"], entry.labels["strategy"]), []).append(entry)
-    for (scenario, strategy), entries in groups.items():
+    for (scenario, strategy), group in results.groups("scenario", "strategy").items():
+        entries = [entry for entry in group if _is_counted(entry)]
+        if not entries:
+            continue
         first = entries[0].result
         alike = tuple(entry for entry in entries if (entry.result.seeds, entry.result.tasks) == (first.seeds, first.tasks))
         if len(alike) < 2:
             continue
         shared, lost = (np.stack([measure(entry) for entry in alike]) for measure in (shared_mass, lost_share))
         yield Mechanism(scenario, strategy, alike, shared, lost, seedwise_slope(_points(shared), _points(lost)))
+
+
+def _is_counted(entry: Entry) -> bool:
+    """Tell whether an entry has a record, and old tasks to be retained."""
+    result = entry.result
+    return result.locality is not None and "retention" in result.metrics and len(result.tasks) > 1
 
 
 def _points(values: Float[np.ndarray, "E S J"]) -> Float[np.ndarray, "S P"]:

@@ -1,88 +1,23 @@
-"""Stored results as tidy pandas frames."""
+"""An experiment read back: its finished cells, as entries and as tidy pandas frames."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
 
 from kancl.errors import InputError
-from kancl.metrics import INTRANSIGENCE, METRICS, intransigence
-from kancl.options import Spec
-from kancl.statistics import mean_interval
 from runners.avalanche.strategies import remarks_on
-from runners.choices.tuned import Tuning, labels_of_all, tunings_of
+from runners.choices.tuned import labels_of_all, tunings_of
 from runners.config.cell import Cell
-from runners.experiment.contents import same_content
-from runners.measure.locality import Locality
 from runners.measure.merge import merge
 from runners.measure.result import Result
+from runners.results.entry import Entry, grouped
+from runners.results.frames import curves_frame, records_frame, retention_frame, summary_frame
 from runners.results.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
 from runners.store.experiment import Store
-
-COSTS = ("parameters", "active", "flops", "step_flops", "step_seconds")
-"""What a cell costs per network, as :class:`runners.measure.result.Result` names it."""
-
-LABELS = ["scenario", "architecture", "strategy", "policy"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A finished cell with its result; ``labels`` tell it from every other cell of its experiment.
-
-    Args:
-        cell: the cell; of several that were tuned together, one with the seeds of all.
-        result: of all seeds.
-        labels: scenario, architecture, strategy and policy.
-        tuning: how what was tuned was chosen, if anything was.
-        parts: the stored cells that are read as one; the cell alone if there are none.
-    """
-
-    cell: Cell
-    result: Result
-    labels: dict[str, str]
-    tuning: Tuning | None = None
-    parts: tuple[Cell, ...] = ()
-
-    @property
-    def stored(self) -> tuple[Cell, ...]:
-        """The cells as they are stored."""
-        return self.parts or (self.cell,)
-
-    @property
-    def keys(self) -> dict[int, str]:
-        """The key of the stored cell of every seed."""
-        return {seed: part.key for part in self.stored for seed in part.seeds}
-
-    @property
-    def key(self) -> str:
-        """The keys of the stored cells, with spaces between them."""
-        return " ".join(part.key for part in self.stored)
-
-    @property
-    def alive(self) -> np.ndarray:
-        """Which seeds never gave a value that is not finite."""
-        return self.result.diverged_at < 0
-
-    @property
-    def strategy(self) -> str:
-        """The strategy's label with the remarks on its result, e.g. ``avalanche:mir (equals naive)``."""
-        return " ".join([self.labels["strategy"], *(f"({remark})" for remark in self.result.remarks)])
-
-    def metrics(self) -> dict[str, np.ndarray]:
-        """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""
-        return dict(self._metrics)
-
-    @cached_property
-    def _metrics(self) -> dict[str, np.ndarray]:
-        result = self.result
-        nothing = np.full(len(result.seeds), np.nan)
-        values = {key: result.metric(key) if key in result.metrics else nothing for key in METRICS}
-        return {key: np.where(self.alive, v, np.nan) for key, v in values.items()}
 
 
 @dataclass(frozen=True)
@@ -97,18 +32,21 @@ class Results:
     missing: tuple[str, ...]
     damaged: tuple[str, ...] = ()
 
+    def groups(self, *labels: str) -> dict[tuple[str, ...], list[Entry]]:
+        """Return the entries by what they were asked for, in order.
+
+        Args:
+            labels: of ``scenario``, ``architecture`` and ``strategy``, those that the entries of a group share.
+        """
+        return grouped(self.entries, lambda entry: tuple(entry.labels[label] for label in labels))
+
     @cached_property
     def retention(self) -> pd.DataFrame:
         """R in rows: scenario, architecture, strategy, policy, seed, after_task, task, task_name, score, value, cell.
 
         ``after_task`` counts from 0 (before any training), ``task`` from 1.
         """
-        blocks = [
-            _Block(entry, name, R, {"after_task": np.arange(R.shape[1])})
-            for entry in self.entries
-            for name, R in entry.result.R.items()
-        ]
-        return _long(blocks)
+        return retention_frame(self.entries)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -116,45 +54,27 @@ class Results:
 
         Where seeds took steps of their own, each has its own rows.
         """
-        blocks = [
-            _Block(entry, name, curve, {"training_task": entry.result.curve_task, "step": entry.result.curve_step})
-            for entry in self.entries
-            for name, curve in entry.result.curves.items()
-        ]
-        frame = _long(blocks)
-        alike = all(entry.result.curve_task.ndim == 1 for entry in self.entries)
-        return frame if alike else frame[frame["step"] >= 0].reset_index(drop=True)
+        return curves_frame(self.entries)
 
     @cached_property
     def overlap(self) -> pd.DataFrame:
         """Shared mass of pairs of tasks; see :func:`runners.results.locality_frames.overlap_frame`."""
-        return self._of_records(overlap_frame)
+        return records_frame(self.entries, overlap_frame)
 
     @cached_property
     def occupancy(self) -> pd.DataFrame:
         """Shares off the grid and unused; see :func:`runners.results.locality_frames.occupancy_frame`."""
-        return self._of_records(occupancy_frame)
+        return records_frame(self.entries, occupancy_frame)
 
     @cached_property
     def drift(self) -> pd.DataFrame:
         """Drift of idle coefficients and of inputs; see :func:`runners.results.locality_frames.drift_frame`."""
-        return self._of_records(drift_frame)
+        return records_frame(self.entries, drift_frame)
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
         """Where damage came from; see :func:`runners.results.locality_frames.ledger_frame`."""
-        return self._of_records(ledger_frame)
-
-    def _of_records(self, frame_of: Callable[[Locality, tuple[int, ...]], pd.DataFrame]) -> pd.DataFrame:
-        """Return the frames of the cells that have a locality record, each with its labels."""
-        frames = []
-        for entry in self.entries:
-            if entry.result.locality is not None:
-                frame = frame_of(entry.result.locality, entry.result.seeds)
-                for place, (label, text) in enumerate(entry.labels.items()):
-                    frame.insert(place, label, text)
-                frames.append(frame.assign(cell=frame["seed"].map(entry.keys)))
-        return _concat(frames)
+        return records_frame(self.entries, ledger_frame)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -165,48 +85,7 @@ class Results:
         the mean and counted in ``diverged``; ``n`` is the number of seeds that have a value. Metrics that mean nothing under a
         strategy are left out. Intransigence is there where the joint strategy was run beside.
         """
-        rows = []
-        for entry in self.entries:
-            result = entry.result
-            costs = {name: getattr(result, name) for name in COSTS}
-            fixed = {"score": result.score, **costs, "diverged": int((~entry.alive).sum())}
-            values = {key: (v, METRICS[key].formula) for key, v in entry.metrics().items() if key in result.metrics}
-            joint = self._joint_beside(entry)
-            if joint is not None:
-                values["intransigence"] = (_intransigence(entry, joint), INTRANSIGENCE)
-            for key, (per_seed, formula) in values.items():
-                finite = per_seed[np.isfinite(per_seed)]
-                median = float(np.median(finite)) if len(finite) else np.nan
-                numbers = {**mean_interval(per_seed)._asdict(), "median": median}
-                rows.append({**entry.labels, "metric": key, **numbers, **fixed, "formula": formula, "cell": entry.key})
-        return pd.DataFrame(rows)
-
-    @cached_property
-    def _joints(self) -> dict[str, list[Entry]]:
-        """The runs of the joint strategy, by what they have in common with those of others that they stand beside."""
-        found: dict[str, list[Entry]] = {}
-        for entry in self.entries:
-            if entry.cell.strategy.name == "joint":
-                found.setdefault(_but_for_strategy(entry.cell), []).append(entry)
-        return found
-
-    def _joint_beside(self, entry: Entry) -> Entry | None:
-        """Return the run of the joint strategy that is otherwise like an entry of a sequential one."""
-        if not self._joints or "final_score" not in entry.result.metrics or entry.cell.strategy.name == "joint":
-            return None
-        alike = self._joints.get(_but_for_strategy(entry.cell), [])
-        return next((joint for joint in alike if _same_cells(joint, entry)), None)
-
-
-def _same_cells(one: Entry, other: Entry) -> bool:
-    """Tell whether two entries differ in their strategies alone, in each of their stored cells."""
-    ours, theirs = ({_but_for_strategy(cell): cell for cell in entry.stored} for entry in (one, other))
-    return set(ours) == set(theirs) and all(same_content(ours[key], theirs[key]) for key in ours)
-
-
-def _but_for_strategy(cell: Cell) -> str:
-    """Return what is the same for cells that differ in their strategies alone, whatever files and data hold."""
-    return replace(cell, strategy=Spec("any")).asked_key
+        return summary_frame(self.entries)
 
 
 def load(path: str | Path) -> Results:
@@ -263,48 +142,3 @@ def _labelled(entries: list[Entry]) -> Iterator[Entry]:
             seeds = ",".join(map(str, cell.seeds))
             label = {**label, "policy": f"{label['policy']} {cell.dtype} seeds={seeds} #{entry.key[-4:]}"}
         yield replace(entry, labels=label)
-
-
-def _intransigence(entry: Entry, joint: Entry) -> np.ndarray:
-    name = entry.result.score
-    values = intransigence(entry.result.R[name], joint.result.R[name][:, -1], entry.result.higher_is_better[name])
-    return np.where(entry.alive & joint.alive, values, np.nan)
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One score of one cell, (S, rows, T), and what numbers its rows, by column."""
-
-    entry: Entry
-    score: str
-    values: Float[np.ndarray, "S R T"]
-    rows: dict[str, Int[np.ndarray, "R"] | Int[np.ndarray, "S R"]]
-
-
-def _long(blocks: list[_Block]) -> pd.DataFrame:
-    """Return a row for each number of the blocks; every column is made in one go."""
-    if not blocks:
-        return pd.DataFrame()
-    first, sizes = blocks[0], [block.values.size for block in blocks]
-
-    def texts(own: list[str]) -> np.ndarray:
-        return np.repeat(np.array(own, dtype=object), sizes)
-
-    def spread(own: list[np.ndarray]) -> np.ndarray:
-        pairs = zip(own, blocks, strict=True)
-        return np.concatenate([np.broadcast_to(values, block.values.shape).ravel() for values, block in pairs])
-
-    columns = {label: texts([block.entry.labels[label] for block in blocks]) for label in first.entry.labels}
-    columns["seed"] = spread([np.array(block.entry.result.seeds)[:, None, None] for block in blocks])
-    columns |= {name: spread([block.rows[name][..., None] for block in blocks]) for name in first.rows}
-    columns["task"] = spread([np.arange(1, block.values.shape[2] + 1) for block in blocks])
-    columns["task_name"] = spread([np.array(block.entry.result.tasks, dtype=object) for block in blocks])
-    columns["score"] = texts([block.score for block in blocks])
-    columns["value"] = np.concatenate([block.values.ravel() for block in blocks])
-    cells = [list(map(block.entry.keys.get, block.entry.result.seeds)) for block in blocks]
-    columns["cell"] = spread([np.array(keys, dtype=object)[:, None, None] for keys in cells])
-    return pd.DataFrame(columns)
-
-
-def _concat(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -14,7 +14,8 @@ from kancl.options import Spec, parse_spec
 from kancl.statistics import Interval
 from kancl.verdict import Learner, Rules, Verdict, judge
 from runners.avalanche.strategies import registry_of
-from runners.results.results import Entry, Results
+from runners.results.entry import Entry, grouped
+from runners.results.results import Results
 
 REFERENCE = "mlp"
 """The architecture that the others are compared with where it was run and no other is asked for."""
@@ -68,9 +69,7 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
     if against is not None and not _named(results.entries, against):
         known = ", ".join(dict.fromkeys(_architecture(entry) for entry in results.entries))
         raise InputError(f"no architecture {against!r} to compare with is stored in {results.path}; there are: {known}")
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault((entry.labels["scenario"], f"{entry.cell.runner} {_strategy(entry)}"), []).append(entry)
+    groups = grouped(entries, lambda entry: (entry.labels["scenario"], f"{entry.cell.runner} {_strategy(entry)}"))
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
     learners = {entry.key: _learner(entry) for entry in entries}
     judged = judge([(learners[a.key], learners[b.key], _gap(a)) for a, b in pairs], rules)
@@ -142,9 +141,7 @@ def _columns(name: str, value: object) -> dict[str, object]:
 
 def _pairs(group: list[Entry], against: str | None) -> Iterator[tuple[Entry, Entry]]:
     """Yield which cells of one scenario and strategy are compared."""
-    cells: dict[str, list[Entry]] = {}
-    for entry in group:
-        cells.setdefault(_architecture(entry), []).append(entry)
+    cells = grouped(group, _architecture)
     labels = list(cells)
     references = _named(group, against or REFERENCE)
     if references:

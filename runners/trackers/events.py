@@ -9,7 +9,7 @@ import numpy as np
 from kancl.statistics import mean_interval
 from runners.config.cell import Cell
 from runners.measure.result import Result
-from runners.results.results import COSTS, Entry
+from runners.results.entry import COSTS
 from runners.training.loop import Record
 
 SEEDS_SHOWN = 8
@@ -128,7 +128,7 @@ def summary(cell: Cell, result: Result) -> dict[str, float]:
     stack's; ``final/diverged`` counts seeds. What has no value is left out.
     """
     values: dict[str, float] = {"final/diverged": int((result.diverged_at >= 0).sum())}
-    for metric, per_seed in Entry(cell, result, {}).metrics().items():
+    for metric, per_seed in result.per_seed().items():
         if metric in result.metrics:
             interval = mean_interval(per_seed)
             values |= {

@@ -9,7 +9,8 @@ import numpy as np
 from runners.report.drawing import Axes, Drawing, Figure
 from runners.report.figures.panels import draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.report.thinning import heading, legend_below
-from runners.results.results import Entry, Results
+from runners.results.entry import Entry
+from runners.results.results import Results
 
 POSITIONS = 3
 """Different values of an option that a contender needs for a curve against it."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from kancl.statistics import mean_interval
 from runners.report.drawing import Axes, colormaps, named
-from runners.results.results import Entry
+from runners.results.entry import Entry
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")

@@ -15,7 +15,8 @@ from runners.report.drawing import Axes, Drawing, Figure, Lost, colormaps, draw_
 from runners.report.figures.summary_plots import summary_figures
 from runners.report.pages import pages_of
 from runners.report.thinning import HIGHLIGHTED, MOMENTS, QUIET, ROWS, evenly, fold, heading, legend_below, moments, ticks
-from runners.results.results import Entry, Results
+from runners.results.entry import Entry
+from runners.results.results import Results
 
 BAND = (0.1, 0.9)
 ALL_TASKS = 12

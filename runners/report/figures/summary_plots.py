@@ -11,8 +11,9 @@ from runners.report.drawing import Axes, Drawing, Figure, LogLocator, NullFormat
 from runners.report.figures.dial_plots import dial_figures
 from runners.report.figures.panels import PANELS, draw_line, label_scores, policy_but_rate, seeds_of, styles
 from runners.report.thinning import NAMES, evenly, heading, legend_below
+from runners.results.entry import Entry
 from runners.results.mechanism import Mechanism, mechanisms
-from runners.results.results import Entry, Results
+from runners.results.results import Results
 
 BARS = 60
 """Old tasks up to which a point has its spread."""

@@ -20,7 +20,7 @@ from kancl.metrics import METRICS, Measured, intransigence
 from kancl.models import architectures
 from kancl.statistics import t_interval
 from runners.measure.evaluate import Evaluator, evaluation_steps
-from runners.results.results import COSTS
+from runners.results.entry import COSTS
 from runners.strategies import strategies
 from runners.training.loop import build_network
 from scenarios import scenarios

@@ -12,7 +12,8 @@ from runners.config.policy import Policy
 from runners.report.figures.dial_plots import COLUMNS, dial_figures, families
 from runners.report.figures.plots import draw_all
 from runners.report.figures.summary_plots import summary_figures
-from runners.results.results import Entry, Results, load
+from runners.results.entry import Entry
+from runners.results.results import Results, load
 
 SEEDS = 4
 

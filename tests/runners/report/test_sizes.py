@@ -27,7 +27,8 @@ from runners.report.figures.panels import draw_line, styles
 from runners.report.figures.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
 from runners.report.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
 from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
-from runners.results.results import Entry, Results, _labelled
+from runners.results.entry import Entry
+from runners.results.results import Results, _labelled
 from scenarios import Scenario, Task
 
 

@@ -13,8 +13,9 @@ from scipy import stats
 import runners
 from kancl.metrics import retention, retention_by_task
 from runners.report.figures.summary_plots import summary_figures
+from runners.results.entry import Entry
 from runners.results.mechanism import Mechanism, lost_share, mechanisms, shared_mass
-from runners.results.results import Entry, Results
+from runners.results.results import Results
 
 Kancl = Callable[..., Any]
 SEEDS, TASKS = 5, 3

@@ -19,7 +19,8 @@ from kancl.statistics import BOOTSTRAP_FROM, Interval, mean_interval, sign_flip_
 from kancl.verdict import Outcome, Rules
 from runners.config.policy import Policy
 from runners.report.verdict_tables import WIDE, as_markdown, method, verdict_tables, with_interval
-from runners.results.results import Entry, Results
+from runners.results.entry import Entry
+from runners.results.results import Results
 from runners.results.verdicts import Comparison, compare, frame
 
 Kancl = Callable[..., Any]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kancl.metrics import METRICS
 from kancl.models import Network, architectures
 from runners.config.cell import Cell
-from runners.results.results import Entry
+from runners.results.entry import Entry
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch, batches, epoch_orders
 from runners.stream.stream import Samples, Stream

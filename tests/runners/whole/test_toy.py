@@ -9,7 +9,7 @@ import torch
 
 from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures
-from runners.results.results import Entry
+from runners.results.entry import Entry
 from runners.training.loop import build_network
 
 G, K = 200, 3
