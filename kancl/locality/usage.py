@@ -13,9 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kancl.locality.probe import coefficients_of, has_usage
-
-CHUNK = 1 << 22
-"""Values of basis functions held at once."""
+from kancl.parts import in_parts
 
 
 def mass(layer: nn.Module, calls: Sequence[Tensor], dtype: torch.dtype | None = None) -> Float[Tensor, "S J C"]:
@@ -93,6 +91,5 @@ def _usages(layer: nn.Module, calls: Sequence[Tensor]) -> Iterator[Tensor]:
     coef = layer._parameters.get(coefficients_of(layer) or "")
     per_sample = 1 if coef is None else coef[0].numel()
     for x in calls:
-        size = max(1, CHUNK // max(1, len(x) * min(per_sample, CHUNK)))
-        for part in x.split(size, dim=1):
+        for part in in_parts(x, len(x) * per_sample):
             yield layer.usage(part)  # type: ignore[operator]

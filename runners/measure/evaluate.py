@@ -11,12 +11,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from kancl.models import Network
+from kancl.parts import in_parts, samples_at_once
 from runners.stream.samples import union
 from runners.stream.stream import Stream
-
-CHUNK = 1 << 22
-"""Numbers (seeds x samples x inputs) that go through the network at once: bounds the memory of an evaluation."""
-
 
 Answers = Callable[[int], Mapping[str, Tensor] | None]
 """Gives the parameters that answer for a task; None where they are the network's own."""
@@ -48,12 +45,11 @@ class Evaluator:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.most = max(1, CHUNK // (len(stream.seeds) * stream.inputs))
         self.sizes = [samples.x.shape[1] for samples in stream.test]
         # All at once where that is little; else task by task, since to put them together would be to copy them.
-        together = sum(self.sizes) <= self.most
+        together = sum(self.sizes) <= samples_at_once(len(stream.seeds) * stream.inputs)
         sets = [union(stream.test)] if together else stream.test
-        self.parts = [part for samples in sets for part in samples.x.split(self.most, dim=1)]
+        self.parts = [part for samples in sets for part in in_parts(samples.x)]
         self.groups = list(_groups(stream, self.sizes, together))
 
     @torch.no_grad()
@@ -78,8 +74,8 @@ class Evaluator:
         for task, places in enumerate(_places(self.sizes)):
             own = answers(task)
             if own is not None:
-                chunks = self.stream.test[task].x.split(self.most, dim=1)
-                outputs[:, places] = torch.cat([functional_call(network, dict(own), (chunk,)) for chunk in chunks], dim=1)
+                parts = in_parts(self.stream.test[task].x)
+                outputs[:, places] = torch.cat([functional_call(network, dict(own), (part,)) for part in parts], dim=1)
 
     @torch.no_grad()
     def function(self, network: Network) -> Float[np.ndarray, "S P O"] | None:

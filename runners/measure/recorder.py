@@ -30,14 +30,12 @@ from kancl.locality import (
     unused,
 )
 from kancl.models import Network
+from kancl.parts import in_parts
 from runners.measure.locality import Locality
 from runners.stream.stream import Samples, Stream
 
 SAMPLES = 512
 """Test samples per task that are looked at, evenly spaced: bounds time and memory."""
-
-CHUNK = 1 << 22
-"""Numbers (seeds x samples x inputs) that go through the network at once."""
 
 Row = dict[str, Tensor]
 
@@ -158,8 +156,7 @@ class Watch:
     def _touched(self, probe: Probe, samples: Samples) -> dict[str, Tensor]:
         """Return by layer which coefficients the training samples touch, (S, J, C)."""
         found: dict[str, Tensor] = {}
-        size = max(1, CHUNK // (len(self.stream.seeds) * self.stream.inputs))
-        for part in samples.x.split(size, dim=1):
+        for part in in_parts(samples.x):
             seen = probe.run(part).inputs
             for name in self.layers:
                 if coefficients_of(probe.layers[name]) is not None:

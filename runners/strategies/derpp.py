@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kancl.models import Network
 from kancl.models.tunable import tunable
+from kancl.parts import in_parts
 from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
@@ -18,9 +19,6 @@ from runners.strategies.tools.memories import Replayed, carried, carrying, check
 from runners.stream.batches import Batch
 from runners.stream.stream import Samples, Stream
 from scenarios.objectives import mean_squared_error
-
-CHUNK = 1 << 22
-"""Numbers (seeds x samples x inputs) that go through the network at once."""
 
 ROUNDING = 16
 """Units in the last place of a seed's largest stored output, up to which an output counts as the stored one."""
@@ -117,8 +115,8 @@ def _with(source: Iterator[Batch], name: str, take: Callable[[int], Batch]) -> I
 
 @torch.no_grad()
 def _outputs(network: Network, x: Float[Tensor, "S N I"]) -> Float[Tensor, "S N O"]:
-    size, mode = max(1, CHUNK // (x.shape[0] * x.shape[2])), network.training
+    mode = network.training
     network.eval()
-    outputs = torch.cat([network(part) for part in x.split(size, dim=1)], dim=1)
+    outputs = torch.cat([network(part) for part in in_parts(x)], dim=1)
     network.train(mode)
     return outputs

@@ -17,7 +17,6 @@ from kancl.locality import (
     touched,
     unused,
 )
-from kancl.locality import usage as usage_module
 from kancl.models import Network, Problem, architectures
 from kancl.models.layers import SplineLayer
 
@@ -59,7 +58,7 @@ def test_the_mass_is_that_of_scipys_basis(degree: int, movable: bool) -> None:
 def test_the_mass_in_parts_is_the_mass(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = spline_layer(5, 3), samples(40)
     whole, reached = mass(layer, [x]), touched(layer, [x])
-    monkeypatch.setattr(usage_module, "CHUNK", 7 * layer.coef[0].numel() * len(SEEDS))
+    monkeypatch.setattr("kancl.parts.AT_ONCE", 7 * layer.coef[0].numel() * len(SEEDS))
     torch.testing.assert_close(mass(layer, [x[:, :9], x[:, 9:]]), whole)
     assert torch.equal(touched(layer, [x]), reached)
 

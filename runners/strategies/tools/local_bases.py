@@ -7,6 +7,7 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.locality import Probe, coefficients_of, key_of, mass
 from kancl.models import Network
+from kancl.parts import in_parts
 from runners.stream.stream import Stream
 
 IDLE = 1e-3
@@ -14,9 +15,6 @@ IDLE = 1e-3
 
 SEEN = 64
 """Samples on which bases are looked at."""
-
-CHUNK = 1 << 22
-"""Numbers (seeds x samples x inputs) that go through the network at once."""
 
 
 def check_local(network: Network, stream: Stream) -> None:
@@ -56,10 +54,9 @@ def masses(network: Network, x: Float[Tensor, "S N I"]) -> dict[str, Float[Tenso
     does not depend on the samples: one that is measured at a task is measured at all.
     """
     probe, parameters = Probe(network), dict(network.named_parameters())
-    size = max(1, CHUNK // (x.shape[0] * x.shape[2]))
     totals: dict[str, Tensor] = {}
     coefficients = _coefficients(network, probe)
-    for part in x.split(size, dim=1):
+    for part in in_parts(x):
         seen = probe.run(part).inputs
         for key, name in coefficients.items():
             if name not in seen:

@@ -572,7 +572,7 @@ def test_scores_in_one_pass_equal_a_loop_over_tasks(
 ) -> None:
     """The loop is written out here: one seed, one task, only the head's own outputs."""
     if chunk is not None:
-        monkeypatch.setattr("runners.measure.evaluate.CHUNK", chunk)
+        monkeypatch.setattr("kancl.parts.AT_ONCE", chunk)
     cell = tools.make_cell(scenario, "mlp", seeds=3, steps=1, dtype="float64")
     stream = tools.stream_of(cell)
     network = build_network(cell, stream)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from kancl.models import Network
-from runners.measure import evaluate
 from runners.measure.evaluate import Evaluator
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream
@@ -76,7 +75,7 @@ CASES = {
 @torch.no_grad()
 def test_scores_are_those_of_a_loop_over_tasks(case, loss, limit, monkeypatch):
     if limit:
-        monkeypatch.setattr(evaluate, "CHUNK", limit)
+        monkeypatch.setattr("kancl.parts.AT_ONCE", limit)
     sizes, seeds, outputs = CASES[case]
     network = Fixed(outputs)
     for heads in (False, True):

@@ -320,7 +320,7 @@ def test_mass_of_a_first_layer_is_the_mean_of_scipys_basis(tools: Any) -> None:
 def test_mass_does_not_depend_on_how_samples_are_split(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     network, _, samples = prepared(tools, "numbers")
     whole = masses(network, samples.x)
-    monkeypatch.setattr("runners.strategies.tools.local_bases.CHUNK", 8)
+    monkeypatch.setattr("kancl.parts.AT_ONCE", 8)
     for name, tensor in masses(network, samples.x).items():
         torch.testing.assert_close(tensor, whole[name], rtol=1e-12, atol=1e-15)
 

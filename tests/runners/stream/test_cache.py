@@ -18,7 +18,6 @@ from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
 from runners.experiment.prepare import prepare
 from runners.experiment.sweep import expand
-from runners.measure import evaluate
 from runners.measure.evaluate import Evaluator
 from runners.stream import batches as batches_module
 from runners.stream.batches import batches, epoch_orders
@@ -175,7 +174,7 @@ def test_scores_do_not_depend_on_how_much_is_evaluated_at_once(
     stream = Stacks().of(cell)
     network, scores = build_network(cell, stream), []
     for chunk in (1 << 22, 2 * 3 * 2, 1):
-        monkeypatch.setattr(evaluate, "CHUNK", chunk)
+        monkeypatch.setattr("kancl.parts.AT_ONCE", chunk)
         evaluator = Evaluator(stream)
         assert all(part.shape[1] <= max(1, chunk // 6) for part in evaluator.parts)
         scores.append(evaluator.scores(network)["rmse"])

@@ -150,7 +150,7 @@ def test_importance_and_mass_do_not_depend_on_how_many_seeds_there_are(
         stream = tools.stream_of(own)
         network = build_network(own, stream)
         monkeypatch.setitem(gradients.CHUNK, "cpu", 40 * sum(p[0].numel() for p in network.parameters()))
-        monkeypatch.setattr(local_bases, "CHUNK", 40 * stream.inputs)
+        monkeypatch.setattr("kancl.parts.AT_ONCE", 40 * stream.inputs)
         samples, state = stream.train[0], gradients.remember_stream(stream)
         importance = fisher(network, choose(state, samples, None, 0), "exact", state, 0)
         found.append((importance, local_bases.masses(network, samples.x)))
