@@ -169,22 +169,6 @@ def _largest_change(curves: Float[np.ndarray, "S E T"], window: int) -> PerSeed:
     return np.maximum(np.max(rises, 0), 0.0).mean(1) if rises else np.zeros(len(curves))
 
 
-def dead_units(activations: Float[np.ndarray, "S N H"], threshold: float = 0.0) -> PerSeed:
-    """Share of hidden units whose activation is at most ``threshold`` in size on every sample (Dohare et al. 2024)."""
-    dead = (np.abs(activations).max(1) <= threshold).mean(1)
-    return np.where(np.isnan(activations).any((1, 2)), np.nan, dead)
-
-
-def effective_rank(activations: Float[np.ndarray, "S N H"]) -> PerSeed:
-    """exp of the entropy of the normalised singular values of the hidden activations (Roy and Vetterli 2007; Dohare 2024)."""
-    broken = np.isnan(activations).any((1, 2))
-    sizes = np.linalg.svd(np.where(broken[:, None, None], 0.0, activations), compute_uv=False)
-    total = sizes.sum(1, keepdims=True)
-    p = np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
-    entropy = -(p * np.log(p, out=np.zeros_like(p), where=p > 0)).sum(1)
-    return np.where(broken, np.nan, np.where(total[:, 0] > 0, np.exp(entropy), 0.0))
-
-
 @dataclass(frozen=True)
 class Measured:
     """What a run measured of one score: the retention matrix, the null scores, and the dense curves with their tasks."""
