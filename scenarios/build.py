@@ -9,6 +9,7 @@ from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.registry import Builder
 from scenarios.checks.scenario import check_scenario
+from scenarios.data.files import DATA_ROOT, at_home
 from scenarios.registry import scenarios
 from scenarios.streams import COMMON, MOST_TASKS, as_stream
 from scenarios.task import Scenario
@@ -17,17 +18,6 @@ COUNTS = ("tasks", "dims", "samples", "test_samples", "edge_samples")
 """Options that say how much a scenario holds."""
 MOST_NUMBERS = 10**9
 """Inputs of all samples of a drawn scenario at most: 4 GB, and some times as much while they are drawn."""
-
-DATA_ROOT = Path("data")
-"""The folder of data files where nothing else is said."""
-
-
-def at_home(path: Path) -> Path:
-    """Return a path with ``~`` spelled out, which shells leave as it is after an equals sign (``--data-root=~/data``)."""
-    try:
-        return path.expanduser()
-    except RuntimeError:  # nobody's home
-        return path
 
 
 def reserved_of(builder: Builder) -> tuple[str, ...]:

@@ -137,8 +137,13 @@ class Scenario:
         domain: Any = self.domain
         if isinstance(domain, Tensor | np.ndarray):
             object.__setattr__(self, "domain", domain.tolist())
-        if self.outputs is None and self.tasks and all(isinstance(task, Task) for task in (*self.tasks, *self.pretrain)):
+        if self.outputs is None and self.tasks and all(isinstance(task, Task) for task in self.all_tasks):
             object.__setattr__(self, "outputs", self._outputs_of_tasks())
+
+    @property
+    def all_tasks(self) -> tuple[Task, ...]:
+        """Every task whose samples are seen: those of the sequence, then those of pretraining."""
+        return (*self.tasks, *self.pretrain)
 
     @property
     def inputs(self) -> int:
@@ -150,7 +155,7 @@ class Scenario:
         if self.domain is not None:
             low, high = torch.tensor(self.domain, dtype=torch.float64).unbind(1)
         else:
-            inputs = [x for task in (*self.pretrain, *self.tasks) for x, _ in (task.train, task.test)]
+            inputs = [x for task in self.all_tasks for x, _ in (task.train, task.test)]
             low = torch.stack([x.amin(0).double() for x in inputs]).amin(0)
             high = torch.stack([x.amax(0).double() for x in inputs]).amax(0)
         flat = low == high
@@ -159,7 +164,7 @@ class Scenario:
 
     def _outputs_of_tasks(self) -> int:
         parts = ("train", "test") if self.operator is None else ("test",)  # the training targets are then the operator's
-        targets = [getattr(task, part)[1] for task in (*self.tasks, *self.pretrain) for part in parts]
+        targets = [getattr(task, part)[1] for task in self.all_tasks for part in parts]
         if self.loss == "cross-entropy":
             return _units_for([y for y in targets if not y.is_floating_point()])
         return max(y.shape[-1] if y.ndim == 2 else 1 for y in targets)

@@ -15,7 +15,7 @@ from runners.authoring import template as template_module
 from runners.config.request import Request
 from runners.experiment.sweep import expand
 from scenarios import Scenario
-from scenarios.build import DATA_ROOT
+from scenarios.data.files import DATA_ROOT
 from scenarios.inspection.inspection import Finding
 
 PLACEHOLDER = "my_scenario"

@@ -50,7 +50,7 @@ class Compare:
         from runners.results.results import load
         from runners.results.verdicts import compare
         from runners.store.files import reason_of
-        from scenarios.build import at_home
+        from scenarios.data.files import at_home
 
         results = load(self.out)
         if not results.entries:

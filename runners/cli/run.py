@@ -50,7 +50,7 @@ class Run(Request):
     def _from_file(self) -> list[Request]:
         """Read the experiment file, if there is one, and say whose code it will run: it may come from somebody else."""
         from runners.config.file import code_named, read_file
-        from scenarios.build import at_home
+        from scenarios.data.files import at_home
 
         if self.file is None:
             return [Request()]
@@ -73,7 +73,7 @@ class Run(Request):
         from runners.store.experiment import Store
         from runners.stream.cache import Stacks
         from runners.trackers import Tracking, make_trackers
-        from scenarios.build import at_home
+        from scenarios.data.files import at_home
 
         check_threads(self.threads)
         check_device(self.device)

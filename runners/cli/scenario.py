@@ -61,7 +61,7 @@ class Check:
         from kancl.options import parse_spec
         from runners.authoring.new_scenario import advice_findings
         from runners.cli.screen import make_console
-        from scenarios.build import DATA_ROOT
+        from scenarios.data.files import DATA_ROOT
         from scenarios.inspection.inspection import inspect_scenario
 
         spec = parse_spec(self.scenario)
@@ -107,7 +107,7 @@ class Show:
         from runners.cli.docstrings import print_docstring
         from runners.cli.screen import make_console
         from scenarios import build_scenario, complete_scenario, scenarios
-        from scenarios.build import DATA_ROOT, at_home
+        from scenarios.data.files import DATA_ROOT, at_home
 
         asked = parse_spec(self.scenario)
         spec = complete_scenario(asked)

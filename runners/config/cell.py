@@ -17,7 +17,7 @@ FORMAT = 2
 """Number of the stored format; a change of what a configuration means gets a new one."""
 
 DATA_ROOT = "data"
-"""That of :mod:`scenarios.build`, which the command line's help does not wait for."""
+"""That of :mod:`scenarios.data.files`, which the command line's help does not wait for."""
 
 Runner = Literal["native", "avalanche"]
 

@@ -14,7 +14,6 @@ from kancl.options import Spec
 from runners.stream.digest import digest_of
 from runners.stream.samples import Piles, Samples, moved, union
 from scenarios import Advice, Scenario, build_scenario
-from scenarios.build import DATA_ROOT
 from scenarios.checks.operators import same_operator
 from scenarios.checks.precision import (
     check_targets,
@@ -25,6 +24,7 @@ from scenarios.checks.precision import (
     shift_remarks,
     without_offset,
 )
+from scenarios.data.files import DATA_ROOT
 from scenarios.inspection.cautions import large_inputs
 from scenarios.objectives import OBJECTIVES, Objective, best_constant
 from scenarios.task import Operator, listed
@@ -320,7 +320,6 @@ def _equal(one: Scenario, other: Scenario) -> bool:
 
 def _kind(scenario: Scenario) -> dict[str, object]:
     """Return, by name, what the seeds of a cell must agree in."""
-    tasks = (*scenario.tasks, *scenario.pretrain)
     return {
         "loss": scenario.loss,
         "outputs": scenario.outputs,
@@ -331,18 +330,17 @@ def _kind(scenario: Scenario) -> dict[str, object]:
         "what is trained": "outputs" if scenario.operator is None else "operator",
         "operator values": 0 if scenario.operator is None else scenario.tasks[0].train[1].shape[1],
         "blur": scenario.blur,
-        "active outputs of its tasks": tuple(task.active for task in tasks),
+        "active outputs of its tasks": tuple(task.active for task in scenario.all_tasks),
     }
 
 
 def _sizes(scenario: Scenario) -> tuple[int, ...]:
     """Return the numbers of samples; seeds that agree in these as well are stacked."""
-    tasks = (*scenario.tasks, *scenario.pretrain)
-    return tuple(len(x) for task in tasks for x, _ in (task.train, task.test))
+    return tuple(len(x) for task in scenario.all_tasks for x, _ in (task.train, task.test))
 
 
 def _heads(scenario: Scenario) -> Tensor | None:
-    tasks = (*scenario.tasks, *scenario.pretrain)
+    tasks = scenario.all_tasks
     if all(task.active is None for task in tasks):
         return None
     outputs = scenario.outputs or 0

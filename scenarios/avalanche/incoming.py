@@ -14,6 +14,7 @@ from kancl.seeding import generator
 from scenarios.avalanche.heads import Heads, heads_of
 from scenarios.avalanche.read import CHANNELS, Part, is_channels_first, read_stream, without_tested
 from scenarios.task import Advice, Scenario, Setting, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.sizes import rivals_of_kan
 
 MARK = "kancl_scenario"
@@ -187,11 +188,6 @@ def _advice(inputs: int, outputs: int) -> Advice:
     few = {"epochs": 20, "batch_size": 32}
     return Advice(
         architectures=rivals_of_kan(inputs, outputs, hidden=(16,)),
-        policies={
-            "adam": {"lr": 1e-3, **few},
-            "adamw": {"lr": 1e-3, **few},
-            "sgd": {"lr": 0.05, "momentum": 0.9, **few},
-            "lbfgs": {"lr": 1.0, "steps": 20},
-        },
+        policies=usual_policies(adam={"lr": 1e-3, **few}, sgd={"lr": 0.05, **few}, lbfgs=20),
         own_policies={"kan": {"sgd": {"lr": 3e-3}}},  # at 0.05 it stops learning after a task or two
     )

@@ -47,7 +47,7 @@ def to_avalanche(scenario: Scenario, *, images: bool = False) -> Any:
     shape = scenario.image_shape if images else None
     import_avalanche()
     benchmarks = importlib.import_module("avalanche.benchmarks")
-    heads = _numbered(scenario.tasks + scenario.pretrain)
+    heads = _numbered(scenario.all_tasks)
     streams = {"train": (scenario.tasks, "train"), "test": (scenario.tasks, "test")}
     if scenario.pretrain:
         streams |= {"pretrain": (scenario.pretrain, "train"), "pretrain_test": (scenario.pretrain, "test")}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
-from scenarios.tools.sampling import rows_of
+from scenarios.tools.rows import rows_of
 
 CHANNELS = (1, 3, 4)
 """What the first or the last of three axes must count to be the colours of a picture."""

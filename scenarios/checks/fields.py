@@ -22,7 +22,7 @@ def kind_faults(scenario: Scenario) -> Iterator[str]:
         if strangers:
             yield f"{what} must be scenarios.Task objects, got {', '.join(strangers)}"
             return
-    unnamed = [task.name for task in (*scenario.tasks, *scenario.pretrain) if not isinstance(task.name, str)]
+    unnamed = [task.name for task in scenario.all_tasks if not isinstance(task.name, str)]
     if unnamed:
         yield f"task names must be texts, got {', '.join(map(repr, unnamed))}"
     outputs: object = scenario.outputs

@@ -24,7 +24,7 @@ def operator_faults(scenario: Scenario) -> Iterator[str]:
     if scenario.setting == "task":
         yield "setting='task' masks outputs, which an operator's values cannot be matched with: let all tasks share the outputs"
         return
-    for task in (*scenario.tasks, *scenario.pretrain):
+    for task in scenario.all_tasks:
         x, y = task.train
         fault = _fault(operator, x, scenario.outputs or 0, y.shape[1])
         if fault:

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.errors import InputError
-from scenarios.checks.scenario import rows_of
 from scenarios.objectives import root_mean_squared_error
 from scenarios.task import Scenario, Task, listed
+from scenarios.tools.rows import rows_of
 
 KEPT = 2.0**-16
 """A column's range in steps of the format: with fewer than 65,536 of them a change of the offset would change results."""
@@ -190,14 +190,13 @@ def _changed(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
 
 
 def _pairs(scenario: Scenario) -> Iterator[tuple[Tensor, Tensor]]:
-    for task in (*scenario.tasks, *scenario.pretrain):
+    for task in scenario.all_tasks:
         yield from (task.train, task.test)
 
 
 def _target_groups(scenario: Scenario) -> list[list[Tensor]]:
     """Return the targets that are numbers of one kind: an operator's values stand apart from the network's outputs."""
-    tasks = (*scenario.tasks, *scenario.pretrain)
-    train, test = [task.train[1] for task in tasks], [task.test[1] for task in tasks]
+    train, test = ([getattr(task, part)[1] for task in scenario.all_tasks] for part in ("train", "test"))
     return [train + test] if scenario.operator is None else [train, test]
 
 

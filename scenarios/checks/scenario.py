@@ -1,6 +1,5 @@
 """Tell the author of a scenario everything that is wrong with it, at once."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator
 
@@ -10,11 +9,9 @@ from torch import Tensor
 from kancl.errors import InputError, is_interrupt, one_line
 from scenarios.checks.fields import description_faults, kind_faults
 from scenarios.checks.operators import operator_faults
-from scenarios.task import Scenario, Task, listed
-
-ROWS_AT_ONCE = 4096
-FEW = 8
-"""Inputs up to which a sample is kept as it is; the digests of a large data set take a hundredth of its memory."""
+from scenarios.checks.samples import shape_faults, value_faults
+from scenarios.task import Scenario, Task
+from scenarios.tools.rows import rows_of
 
 
 class FaultyScenario(InputError):  # noqa: N818, InputError says it already
@@ -53,10 +50,10 @@ def _faults(scenario: Scenario) -> Iterator[str]:
         yield f"setting must be domain, class or task, got {scenario.setting!r}"
     if kinds:
         return
-    names = [task.name for task in _all_tasks(scenario)]
+    names = [task.name for task in scenario.all_tasks]
     if len(set(names)) < len(names):
         yield f"task names must differ, got {names}"
-    shapes = list(_shape_faults(scenario))
+    shapes = list(shape_faults(scenario))
     yield from shapes
     if shapes:
         return
@@ -64,16 +61,12 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     yield from _blur_faults(scenario)
     yield from _heads_faults(scenario)
     yield from operator_faults(scenario)
-    for task in _different(_all_tasks(scenario)):
-        yield from _value_faults(scenario, task)
+    for task in _different(scenario.all_tasks):
+        yield from value_faults(scenario, task)
     if not scenario.test_is_train:
         yield from _leaks(scenario)
     yield from _domain_faults(scenario)
     yield from _target_faults(scenario)
-
-
-def _all_tasks(scenario: Scenario) -> tuple[Task, ...]:
-    return (*scenario.pretrain, *scenario.tasks)
 
 
 def _different(tasks: Iterable[Task]) -> list[Task]:
@@ -87,7 +80,7 @@ def _blur_faults(scenario: Scenario) -> Iterator[str]:
 
 
 def _heads_faults(scenario: Scenario) -> Iterator[str]:
-    tasks = _all_tasks(scenario)
+    tasks = scenario.all_tasks
     named = [task.name for task in tasks if task.active is not None]
     if scenario.setting == "task" and len(named) < len(tasks):
         yield "setting='task' means that each task has outputs of its own: give active=(...) to every task"
@@ -113,7 +106,7 @@ def _domain_faults(scenario: Scenario) -> Iterator[str]:
         low, high = torch.tensor(ranges, dtype=torch.float64).unbind(1)
         slack = 1e-6 * (high - low)
         low, high = low - slack, high + slack
-        for task in _different(_all_tasks(scenario)):
+        for task in _different(scenario.all_tasks):
             inputs = (task.train[0], task.test[0])
             if all(bool(((x.amin(0) >= low) & (x.amax(0) <= high)).all()) for x in inputs):
                 continue  # the usual case, without a copy of the data
@@ -140,7 +133,7 @@ def _target_faults(scenario: Scenario) -> Iterator[str]:
 
 
 def _leaks(scenario: Scenario) -> Iterator[str]:
-    known = {row for task in _different(_all_tasks(scenario)) for row in rows_of(task.train[0])}
+    known = {row for task in _different(scenario.all_tasks) for row in rows_of(task.train[0])}
     for task in _different(scenario.tasks):
         shared = sum(row in known for row in rows_of(task.test[0]))
         if shared:
@@ -148,97 +141,3 @@ def _leaks(scenario: Scenario) -> Iterator[str]:
                 f"task {task.name!r}: {shared} of {len(task.test[0])} test samples are also training samples, of this task or "
                 "another; separate them, or say test_is_train=True"
             )
-
-
-def _shape_faults(scenario: Scenario) -> Iterator[str]:
-    classes = scenario.loss == "cross-entropy"
-    inputs = next((task.train[0].shape[1] for task in scenario.tasks if task.train[0].ndim == 2), 0)
-    for task in _all_tasks(scenario):
-        for part in ("train", "test"):
-            x, y = getattr(task, part)
-            where = f"task {task.name!r}, {part}"
-            if x.ndim == 0 or y.ndim == 0:
-                yield f"{where}: expected arrays of samples, got single numbers"
-                continue
-            if x.ndim != 2 or not x.is_floating_point():
-                yield f"{where}: inputs must be real numbers of shape (N, I), got {_describe(x)}{_input_remedy(x)}"
-            elif len(x) == 0:
-                yield f"{where}: there are no samples"
-            elif x.shape[1] == 0:
-                yield f"{where}: inputs have no column; give every sample one number or more"
-            elif x.shape[1] != inputs:
-                yield f"{where}: inputs have {x.shape[1]} columns, those of the first task {inputs}"
-            if classes and (y.ndim != 1 or y.is_floating_point()):
-                yield f"{where}: targets must be class numbers of shape (N,), got {_describe(y)}{_class_remedy(y)}"
-            elif not classes:
-                columns = "R" if part == "train" and scenario.operator is not None else scenario.outputs  # R: see operators.py
-                if y.ndim != 2 or not y.is_floating_point() or columns not in ("R", y.shape[1]):
-                    wanted = f"real numbers of shape (N, {columns})"
-                    yield f"{where}: targets must be {wanted}, got {_describe(y)}{_target_remedy(y)}"
-            if len(x) != len(y):
-                yield f"{where}: {len(x)} inputs but {len(y)} targets; give every input one target"
-
-
-def _input_remedy(x: Tensor) -> str:
-    """Return what to write instead of inputs that were given in another form."""
-    if x.ndim > 2:
-        return "; give each sample as one row: x.reshape(len(x), -1)"
-    if x.ndim == 1:
-        return "; give a single input as a column: x.reshape(-1, 1)"
-    return "; give whole numbers as real ones, e.g. pixels as x / 255 and counts as x * 1.0"
-
-
-def _class_remedy(y: Tensor) -> str:
-    if y.ndim == 2 and y.shape[1] == 1:
-        return "; give y.reshape(-1)"
-    if y.ndim == 2 and len(y) and bool(((y != 0).sum(1) == 1).all()):
-        return "; they look one-hot: give y.argmax(1)"
-    if y.ndim == 1 and bool((y == y.floor()).all()):
-        return "; give y.astype(int), of a tensor y.long()"
-    return "; one class a sample is what cross-entropy is for: targets of another kind are learned with loss='mse'"
-
-
-def _target_remedy(y: Tensor) -> str:
-    if y.ndim == 1:
-        return "; give a single output as a column: y.reshape(-1, 1)" + ("" if y.is_floating_point() else " * 1.0")
-    return "" if y.is_floating_point() else "; give whole numbers as real ones: y * 1.0"
-
-
-def _value_faults(scenario: Scenario, task: Task) -> Iterator[str]:
-    outputs = scenario.outputs or 0
-    active = task.active
-    if active is not None and (not active or len(set(active)) < len(active) or not 0 <= min(active) <= max(active) < outputs):
-        yield f"task {task.name!r}: active must name different output units below {outputs}, got {task.active}"
-        return
-    for part in ("train", "test"):
-        x, y = getattr(task, part)
-        where = f"task {task.name!r}, {part}"
-        if not all(bool(end.isfinite()) for end in x.aminmax()):  # NaN is its own extreme
-            yield f"{where}: inputs hold NaN or infinity in {_broken(x)} samples; leave these out, or fill them in"
-        if scenario.loss == "mse":
-            if not bool(y.isfinite().all()):
-                yield f"{where}: targets hold NaN or infinity in {_broken(y)} samples; leave these out"
-        else:
-            labels = y.unique().tolist()
-            wrong = [label for label in labels if (label not in active if active is not None else not 0 <= label < outputs)]
-            if wrong:
-                units = f"active output units {listed(active)}" if active is not None else f"{outputs} output units from 0"
-                ids = min(wrong) < 0 or max(wrong) >= outputs
-                remedy = "; leave samples without a label out, or number the labels by scenarios.remap" if ids else ""
-                yield f"{where}: labels {listed(wrong)} are not among the {units}{remedy}"
-
-
-def _broken(values: Tensor) -> str:
-    return f"{int((~values.isfinite()).any(1).sum())} of {len(values)}"
-
-
-def rows_of(x: Tensor) -> Iterator[bytes]:
-    """Yield what tells a sample from every other: its numbers, or a digest of them where they are many."""
-    for part in x.detach().split(ROWS_AT_ONCE):
-        for row in (part.to(torch.float64) + 0.0).numpy():  # + 0.0: -0.0 is 0.0
-            numbers = row.tobytes()
-            yield numbers if len(row) <= FEW else hashlib.blake2b(numbers, digest_size=16).digest()
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from kancl.options import LATER
-from scenarios.build import DATA_ROOT
 from scenarios.classification.sequences import Order, permuted, rotated, split
 from scenarios.data import FROM_FILES, load_data
 from scenarios.data.features import Features
+from scenarios.data.files import DATA_ROOT
 from scenarios.registry import register
 from scenarios.task import Scenario, Setting
 

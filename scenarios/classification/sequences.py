@@ -12,11 +12,11 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
+from scenarios.classification.advice import advice_for
 from scenarios.data import DataSet, draw
 from scenarios.data.features import LIMIT, Features, random_convolution, standardiser
 from scenarios.data.rotation import rotate_images, rotate_pairs
 from scenarios.task import Scenario, Setting, Task
-from scenarios.tools.advice import advice_for
 
 Pair = tuple[Tensor, Tensor]
 """Training and test inputs of a task."""

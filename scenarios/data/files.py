@@ -14,6 +14,16 @@ CHUNK = 1 << 20
 LARGEST = 1 << 30
 """No file of the published data sets is a third as large."""
 GZIP = b"\x1f\x8b"
+DATA_ROOT = Path("data")
+"""The folder of data files where nothing else is said."""
+
+
+def at_home(path: Path) -> Path:
+    """Return a path with ``~`` spelled out, which shells leave as it is after an equals sign (``--data-root=~/data``)."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody's home
+        return path
 
 
 def find_files(

@@ -104,8 +104,7 @@ def _labels(scenario: Scenario) -> Iterator[str]:
                 f"task {task.name!r}: labels {listed(unseen)} of {count} of its {len(task.test[1])} test samples are those of "
                 "none of its training samples; draw training and test samples from the same classes"
             )
-    tasks = (*scenario.pretrain, *scenario.tasks)
-    used = set().union(*(_classes(part[1]) for task in tasks for part in (task.train, task.test)))
+    used = set().union(*(_classes(part[1]) for task in scenario.all_tasks for part in (task.train, task.test)))
     idle = sorted(set(range(scenario.outputs or 0)) - used)
     if idle:
         yield f"output units {listed(idle)} are no sample's label; number classes from 0 without gaps, or say fewer outputs"

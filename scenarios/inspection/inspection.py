@@ -17,8 +17,9 @@ from kancl import global_generators, options
 from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from kancl.registry import Builder
-from scenarios.build import DATA_ROOT, at_home, build_scenario, complete_scenario, reserved_of
+from scenarios.build import build_scenario, complete_scenario, reserved_of
 from scenarios.checks.scenario import FaultyScenario, check_scenario
+from scenarios.data.files import DATA_ROOT, at_home
 from scenarios.inspection.cautions import cautions
 from scenarios.inspection.fingerprint import (
     Part,
@@ -176,7 +177,7 @@ def _attempt(build: Callable[[int], Scenario], builder: Builder, seed: int) -> _
         attempt.faults = [f"{error}{options.place_in(refused, builder) if isinstance(refused, InputError) else ''}"]
     attempt.seconds = time.perf_counter() - began
     attempt.moved = [name for name, state in global_generators.states().items() if state != before[name]]
-    made = () if attempt.scenario is None else (*attempt.scenario.tasks, *attempt.scenario.pretrain)
+    made = () if attempt.scenario is None else attempt.scenario.all_tasks
     if attempt.scenario is not None and all(isinstance(task, Task) for task in made):
         attempt.parts = fingerprint(attempt.scenario)
     return attempt

@@ -18,6 +18,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.sizes import rivals_of_kan
 
 BITS = 5
@@ -209,11 +210,11 @@ def _advice(inputs: int, hidden: tuple[int, ...], intervals: int, steps: int) ->
     return Advice(
         architectures=sizes | {"kan": sizes["kan"] | {"range": (-1.0, 1.0)}},
         optimizers=dict.fromkeys([*sizes, "linear"], "adamw"),
-        policies={
-            "adamw": {"lr": 1e-3, "weight_decay": 1e-4, "state": "keep", "steps": steps, "batch_size": 1},
-            "adam": {"lr": 1e-2, "steps": 1000},
-            "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 2000},
-            "lbfgs": {"lr": 1.0, "steps": 100},
-        },
+        policies=usual_policies(
+            adam={"lr": 1e-2, "steps": 1000},
+            adamw={"lr": 1e-3, "weight_decay": 1e-4, "state": "keep", "steps": steps, "batch_size": 1},
+            sgd={"lr": 0.1, "steps": 2000},
+            lbfgs=100,
+        ),
         own_policies={"mlp": {"adamw": {"lr": 5e-3, "steps": 2 * steps}}},
     )

@@ -12,6 +12,7 @@ from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.regression.feynman_equations import EQUATIONS, Equation
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.heads import head_of
 from scenarios.tools.sampling import draw_apart
 from scenarios.tools.sizes import rivals_of_kan
@@ -130,15 +131,13 @@ def _with_one_hot(pair: tuple[Tensor, Tensor], number: int, count: int) -> tuple
 
 def _advice(inputs: int, outputs: int) -> Advice:
     """A KAN [I,8,O] with ten intervals on every edge, and rivals of its size."""
-    adam = {"lr": 3e-3, "steps": 2000, "batch_size": 100}
     return Advice(
         architectures=rivals_of_kan(
             inputs, outputs, hidden=(8,), intervals=10, base="silu", depth=2, activation="tanh", interpolation="linear"
         ),
-        policies={
-            "adam": adam,
-            "adamw": adam,
-            "sgd": {"lr": 0.02, "momentum": 0.9, "steps": 2000, "batch_size": 100},
-            "lbfgs": {"lr": 1.0, "steps": 100},
-        },
+        policies=usual_policies(
+            adam={"lr": 3e-3, "steps": 2000, "batch_size": 100},
+            sgd={"lr": 0.02, "steps": 2000, "batch_size": 100},
+            lbfgs=100,
+        ),
     )

@@ -9,6 +9,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 
 SHARPNESS = 300.0
 
@@ -108,13 +109,7 @@ def _advice(dims: int) -> Advice:
     two. Where the outputs are linear in the parameters, as in the KAN [1,1], L-BFGS solves each task. A table constant on its
     tiles would stop at an RMSE of 0.02, seven times the MLP's, so the advised one interpolates. `linear` learns no peak.
     """
-    adam = {"lr": 3e-3, "steps": 5000}
-    policies = {
-        "lbfgs": {"lr": 1.0, "steps": 100},
-        "adam": adam,
-        "adamw": adam,
-        "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 5000},
-    }
+    policies = usual_policies(adam={"lr": 3e-3, "steps": 5000}, sgd={"lr": 0.1, "steps": 5000}, lbfgs=100)
     if dims > 1:
         return Advice(architectures=_sizes(dims), policies=policies)
     edges = {"hidden": (), "base": "none"}

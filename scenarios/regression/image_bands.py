@@ -12,6 +12,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.sizes import rivals_of_kan
 
 if TYPE_CHECKING:
@@ -128,14 +129,8 @@ def _advice(outputs: int) -> Advice:
     Finer grids fit the noise of single pixels. Hidden values of this task leave [-1, 1], where a spline without a base branch
     is 0, so the KAN's hidden grids reach further; without that it leaves a part of the bands unlearned.
     """
-    adam = {"lr": 3e-3, "steps": 3000}
     sizes = rivals_of_kan(2, outputs, hidden=(16,), intervals=10, base="none", depth=3, interpolation="linear")
     return Advice(
         architectures={**sizes, "kan": {**sizes["kan"], "hidden_range": (-3.0, 3.0)}},
-        policies={
-            "adam": adam,
-            "adamw": adam,
-            "sgd": {"lr": 0.05, "momentum": 0.9, "steps": 3000},
-            "lbfgs": {"lr": 1.0, "steps": 200},
-        },
+        policies=usual_policies(adam={"lr": 3e-3, "steps": 3000}, sgd={"lr": 0.05, "steps": 3000}, lbfgs=200),
     )

@@ -13,6 +13,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.sampling import apart
 from scenarios.tools.sizes import rivals_of_kan
 
@@ -249,13 +250,11 @@ def _advice(dims: int, tasks: int) -> Advice:
     table = rivals["lookup"]
     if "hashed" not in table and table["tiles"] >= tasks:
         rivals["lookup"] = {**table, "tiles": tasks * round(table["tiles"] / tasks)}
-    adam = {"lr": 1e-2, "steps": 1000, "batch_size": 100}
     return Advice(
         architectures=rivals,
-        policies={
-            "adam": adam,
-            "adamw": adam,
-            "sgd": {"lr": 0.02, "momentum": 0.9, "steps": 2000, "batch_size": 100},
-            "lbfgs": {"lr": 1.0, "steps": 100},
-        },
+        policies=usual_policies(
+            adam={"lr": 1e-2, "steps": 1000, "batch_size": 100},
+            sgd={"lr": 0.02, "steps": 2000, "batch_size": 100},
+            lbfgs=100,
+        ),
     )

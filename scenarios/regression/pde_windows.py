@@ -19,6 +19,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Operator, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.differential import derivative, laplacian, second_derivative, variable
 from scenarios.tools.sizes import rivals_of_kan
 
@@ -253,10 +254,9 @@ def _advice(supervised: bool) -> Advice:
         sizes["kan"]["backend"] = "dense"
     return Advice(
         architectures=sizes,
-        policies={
-            "adam": {"lr": 0.02, "steps": 500},
-            "adamw": {"lr": 0.02, "steps": 500},
-            "sgd": {"lr": 0.01, "momentum": 0.9, "clip": 1.0, "steps": 1000},
-            "lbfgs": {"lr": 1.0, "steps": 200},
-        },
+        policies=usual_policies(
+            adam={"lr": 0.02, "steps": 500},
+            sgd={"lr": 0.01, "clip": 1.0, "steps": 1000},
+            lbfgs=200,
+        ),
     )

@@ -12,6 +12,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.sampling import apart
 from scenarios.tools.sizes import rivals_of_kan
 
@@ -165,13 +166,11 @@ def overlap_of_cubes(centres: Float[Tensor, "T D"], half: float) -> dict[str, Fl
 
 def _advice(dims: int) -> Advice:
     """A KAN with one hidden layer and rivals of its size; in additive form ``kan:hidden=[]`` is exact."""
-    adam = {"lr": 1e-2, "steps": 1000, "batch_size": 100}
     return Advice(
         architectures=rivals_of_kan(dims, 1, hidden=(8,), intervals=20, base="none", depth=2, activation="tanh"),
-        policies={
-            "adam": adam,
-            "adamw": adam,
-            "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 2000, "batch_size": 100},
-            "lbfgs": {"lr": 1.0, "steps": 100},
-        },
+        policies=usual_policies(
+            adam={"lr": 1e-2, "steps": 1000, "batch_size": 100},
+            sgd={"lr": 0.1, "steps": 2000, "batch_size": 100},
+            lbfgs=100,
+        ),
     )

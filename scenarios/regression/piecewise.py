@@ -10,6 +10,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.formula import Formula, parse
 from scenarios.tools.sampling import draw_apart
 from scenarios.tools.sizes import rivals_of_kan
@@ -107,15 +108,9 @@ def _advice() -> Advice:
     Widths cannot make an MLP of so few splines that small, so its splines are coarser. Under SGD the MLP learned one piece in
     five at the larger rate.
     """
-    adam = {"lr": 3e-3, "steps": 2000}
     sizes = rivals_of_kan(1, 1, hidden=(), intervals=100, base="none", depth=2, activation="tanh", interpolation="linear")
     return Advice(
         architectures={**sizes, "mlp-bspline": {"hidden": (2,), "intervals": 45}},
-        policies={
-            "adam": adam,
-            "adamw": adam,
-            "sgd": {"lr": 0.1, "momentum": 0.9, "steps": 2000},
-            "lbfgs": {"lr": 1.0, "steps": 100},
-        },
+        policies=usual_policies(adam={"lr": 3e-3, "steps": 2000}, sgd={"lr": 0.1, "steps": 2000}, lbfgs=100),
         own_policies={"mlp": {"sgd": {"lr": 0.03, "steps": 4000}}},
     )

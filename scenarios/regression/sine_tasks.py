@@ -10,6 +10,7 @@ from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
 from scenarios.task import Advice, Scenario, Task
+from scenarios.tools.advice import usual_policies
 from scenarios.tools.heads import head_of
 from scenarios.tools.sampling import draw_apart
 from scenarios.tools.sizes import rivals_of_kan
@@ -76,15 +77,9 @@ def _uniform(low: float, high: float, count: int, random: torch.Generator) -> Te
 
 def _advice(outputs: int) -> Advice:
     """A KAN [1,5,O] with ten intervals on every edge, and rivals of its size."""
-    adam = {"lr": 3e-3, "steps": 2000}
     return Advice(
         architectures=rivals_of_kan(
             1, outputs, hidden=(5,), intervals=10, base="none", depth=2, activation="tanh", interpolation="linear"
         ),
-        policies={
-            "adam": adam,
-            "adamw": adam,
-            "sgd": {"lr": 0.01, "momentum": 0.9, "steps": 2000},
-            "lbfgs": {"lr": 1.0, "steps": 100},
-        },
+        policies=usual_policies(adam={"lr": 3e-3, "steps": 2000}, sgd={"lr": 0.01, "steps": 2000}, lbfgs=100),
     )

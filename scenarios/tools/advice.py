@@ -1,50 +1,27 @@
-"""What suits the data sets: sizes of networks, and policies with which they are learned."""
+"""Numbers of the four optimisers for ``Advice.policies``, from the few of them in which scenarios differ."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from scenarios.task import Advice
-from scenarios.tools.sizes import rivals_of_kan
-
-HIDDEN = {"wine": (8,), "breast-cancer": (8,), "mnist": (16,), "fashion-mnist": (16,), "cifar10": (16,)}
-"""Hidden units of the KAN by data set; its rivals have about as many trained numbers."""
+Numbers = Mapping[str, Any]
+"""Of an optimiser: the rate ``lr``, ``steps`` or ``epochs``, ``batch_size`` (all samples if not given) and what else it takes."""
 
 
-def _policies(rate: float, epochs: int, batch_size: int, steps: int) -> dict[str, dict[str, Any]]:
-    """Adam's rate, the passes and batches of the stochastic optimisers, and the steps of L-BFGS on the full batch."""
-    passes = {"epochs": epochs, "batch_size": batch_size}
+def usual_policies(adam: Numbers, sgd: Numbers, lbfgs: int, adamw: Numbers | None = None) -> dict[str, dict[str, Any]]:
+    """Return the numbers by optimiser: AdamW has Adam's, SGD a momentum of 0.9, L-BFGS the rate 1 on the full batch.
+
+    Args:
+        adam: of Adam.
+        sgd: of SGD.
+        lbfgs: steps of L-BFGS.
+        adamw: of AdamW where they are not Adam's.
+
+    >>> usual_policies(adam={"lr": 1e-2, "steps": 100}, sgd={"lr": 0.1, "steps": 200}, lbfgs=20)["sgd"]
+    {'lr': 0.1, 'momentum': 0.9, 'steps': 200}
+    """
     return {
-        "adam": {"lr": rate, **passes},
-        "adamw": {"lr": rate, **passes},
-        "sgd": {"lr": 0.05, "momentum": 0.9, **passes},
-        "lbfgs": {"lr": 1.0, "steps": steps},
+        "adam": dict(adam),
+        "adamw": dict(adam if adamw is None else adamw),
+        "sgd": {"lr": sgd["lr"], "momentum": 0.9} | dict(sgd),
+        "lbfgs": {"lr": 1.0, "steps": lbfgs},
     }
-
-
-POLICIES: Mapping[str, dict[str, dict[str, Any]]] = {
-    "digits": _policies(1e-3, epochs=20, batch_size=32, steps=50),
-    "wine": _policies(3e-3, epochs=40, batch_size=16, steps=50),
-    "breast-cancer": _policies(3e-3, epochs=20, batch_size=32, steps=50),
-    "mnist": _policies(1e-3, epochs=3, batch_size=128, steps=20),
-    "fashion-mnist": _policies(1e-3, epochs=3, batch_size=128, steps=20),
-    "cifar10": _policies(1e-3, epochs=3, batch_size=128, steps=20),
-}
-
-DIGITS_SIZES: Mapping[str, dict[str, Any]] = {
-    # 10,656 parameters for ten outputs; mlp and lookup 10,660, mlp-bspline 10,634, linear 650. A joint grid of 64 pixels has
-    # 2^64 tiles even with two for each, so the table is hashed.
-    "kan": {"hidden": (16,), "intervals": 5},
-    "mlp": {"hidden": (142,)},
-    "kan-chebyshev": {"hidden": (16,), "degree": 7},
-    "kan-fourier": {"hidden": (18,), "frequencies": 3},
-    "kan-rbf": {"hidden": (16,), "intervals": 7},
-    "mlp-bspline": {"hidden": (128,), "intervals": 5},
-    "lookup": {"tiles": 2, "hashed": 1066},
-}
-"""Written out: they are part of stored configurations, whatever becomes of the formulas."""
-
-
-def advice_for(data: str, inputs: int, outputs: int) -> Advice:
-    """Return the advice for sequences of tasks from a data set, for networks of so many inputs and outputs."""
-    sizes = DIGITS_SIZES if data == "digits" else rivals_of_kan(inputs, outputs, hidden=HIDDEN[data])
-    return Advice(architectures=sizes, policies=POLICIES[data])

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kancl.errors import InputError
+from scenarios.tools.rows import rows_of
 
 LATTICE = 2.0**-22
 Box = Sequence[tuple[float, float]]
@@ -29,11 +30,6 @@ def draw_apart(boxes: Sequence[Box], samples: int, test_samples: int, random: to
     train = [_uniform(box, samples, random) for box in boxes]
     known = {row for x in train for row in rows_of(x)}
     return [(x, _fresh(box, test_samples, known, random)) for box, x in zip(boxes, train, strict=True)]
-
-
-def rows_of(x: Tensor) -> list[bytes]:
-    """Return every sample as a comparable value."""
-    return [row.tobytes() for row in (x + 0.0).numpy()]  # + 0.0: -0.0 is 0.0
 
 
 def _fresh(box: Box, count: int, known: set[bytes], random: torch.Generator) -> Tensor:

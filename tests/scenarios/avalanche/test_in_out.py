@@ -54,7 +54,7 @@ def cut(scenario: Scenario) -> Scenario:
 
 def assert_same(one: Scenario, other: Scenario, names: bool = True) -> None:
     assert (one.loss, one.setting, one.outputs, len(one.tasks)) == (other.loss, other.setting, other.outputs, len(other.tasks))
-    for ours, theirs in zip(one.tasks + one.pretrain, other.tasks + other.pretrain, strict=True):
+    for ours, theirs in zip(one.all_tasks, other.all_tasks, strict=True):
         assert ours.active == theirs.active
         assert ours.name == theirs.name or not names
         for mine, its in zip((*ours.train, *ours.test), (*theirs.train, *theirs.test), strict=True):

@@ -13,7 +13,8 @@ from runners.config.file import read_file
 from runners.experiment.sweep import expand
 from scenarios import Scenario, build_scenario, complete_scenario
 from scenarios.regression.piecewise import piecewise_functions
-from scenarios.tools.sampling import draw_apart, rows_of
+from scenarios.tools.rows import rows_of
+from scenarios.tools.sampling import draw_apart
 
 TWO: dict[str, Any] = {"formulas": ("sin(6*x)", "x^2"), "edges": (-1.0, 0.0, 3.0)}
 
