@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Numbers = Mapping[str, Any]
-"""Of an optimiser: the rate ``lr``, ``steps`` or ``epochs``, ``batch_size`` (all samples if not given) and what else it takes."""
+"""Of an optimiser: the rate ``lr``, ``steps`` or ``epochs``, ``batch_size`` (none for all samples) and what else it has."""
 
 
 def usual_policies(adam: Numbers, sgd: Numbers, lbfgs: int, adamw: Numbers | None = None) -> dict[str, dict[str, Any]]:
