@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
+from runners.report.numbers import count, fixed, span
+from runners.report.sheet import Cell, Column, Sheet, Words
 from scenarios import Scenario, Task
 from scenarios.objectives import OBJECTIVES, best_constant
 
@@ -29,7 +29,7 @@ def facts(scenario: Scenario, options: Mapping[str, Any]) -> Iterator[tuple[str,
     if scenario.image_shape is not None:
         inputs += f", pictures of {' x '.join(map(str, scenario.image_shape))}"
     low, high = scenario.input_range()
-    yield "inputs", f"{inputs}, {_span(float(low.min()), float(high.max()))}"
+    yield "inputs", f"{inputs}, {span(float(low.min()), float(high.max()))}"
     yield "outputs", str(scenario.outputs)
     if scenario.operator is not None:
         yield "trained", f"an operator of the network, {scenario.tasks[0].train[1].shape[1]} values for each sample"
@@ -43,42 +43,39 @@ def facts(scenario: Scenario, options: Mapping[str, Any]) -> Iterator[tuple[str,
         yield "file", f"{name}  sha256 {checksum}"
 
 
-def facts_table(scenario: Scenario, options: Mapping[str, Any]) -> Table:
-    """Return the facts, aligned."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts(scenario, options):
-        table.add_row(Text(name, style="bold"), Text(value))
-    return table
+def facts_sheet(scenario: Scenario, options: Mapping[str, Any]) -> Sheet:
+    """Return the facts, a row each."""
+    rows = tuple((Words(name, strong=True), value) for name, value in facts(scenario, options))
+    return Sheet("", (Column("", fold=False), Column("")), rows)
 
 
-def tasks_table(scenario: Scenario) -> Table:
+def tasks_sheet(scenario: Scenario) -> Sheet:
     """Return a row for each task, those of pretraining first; of very many, the first and the last ones."""
     score = next(iter(OBJECTIVES[scenario.loss].scores))
     classes = scenario.loss == "cross-entropy"
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", justify="right")
-    table.add_column("task", overflow="fold")
-    table.add_column("train", justify="right")
-    table.add_column("test", justify="right")
-    table.add_column("classes" if classes else "targets", overflow="fold")
     heads = any(task.active is not None for task in scenario.tasks)
-    if heads:
-        table.add_column("active outputs")
-    table.add_column(f"null {score}", justify="right")
+    columns = (
+        Column("", align="right"),
+        Column("task"),
+        Column("train", "count", "right"),
+        Column("test", "count", "right"),
+        Column("classes" if classes else "targets"),
+        *([Column("active outputs")] if heads else []),
+        Column(f"null {score}", "four digits", "right"),
+    )
+    lines: list[tuple[Cell, ...]] = []
     rows = [("pre", task) for task in scenario.pretrain] + [(str(n), task) for n, task in enumerate(scenario.tasks, 1)]
     left_out = range(FIRST, len(rows) - LAST)
     for place, (number, task) in enumerate(rows):
         if place in left_out:
             if place == FIRST:
-                table.add_row("…", f"{len(left_out):,} more")
+                lines.append(("…", f"{count(len(left_out))} more", *[""] * (len(columns) - 2)))
             continue
         targets = _classes(task) if classes else _range(task, scenario.operator is not None)
         active = [_numbers(task.active) if task.active is not None else "all"] if heads else []
-        null = f"{null_score(scenario, task):.4g}"
-        table.add_row(number, Text(task.name), str(len(task.train[0])), str(len(task.test[0])), targets, *active, null)
-    return table
+        samples = len(task.train[0]), len(task.test[0])
+        lines.append((number, task.name, *samples, targets, *active, null_score(scenario, task)))
+    return Sheet("", columns, tuple(lines))
 
 
 def null_note(scenario: Scenario) -> str:
@@ -91,19 +88,17 @@ def null_note(scenario: Scenario) -> str:
 def overlap_note(name: str, overlap: Tensor) -> str:
     """Return what one overlap of the tasks' input distributions is, and its mean over pairs of tasks."""
     apart = overlap[~torch.eye(len(overlap), dtype=torch.bool)]
-    mean = f", mean over pairs {float(apart.mean()):.3f}" if len(apart) else ""
+    mean = f", mean over pairs {fixed(float(apart.mean()), 3)}" if len(apart) else ""
     return f"{name} overlap of the tasks' inputs, 0 (apart) to 1 (the same){mean}"
 
 
-def overlap_table(overlap: Tensor) -> Table:
+def overlap_sheet(overlap: Tensor) -> Sheet:
     """Return the overlap of every pair of tasks; nothing where these are too many to be read."""
-    table = Table(box=None, pad_edge=False)
-    if len(overlap) <= CROWD:
-        for head in ("", *(str(number) for number in range(1, len(overlap) + 1))):
-            table.add_column(head, justify="right")
-        for number, row in enumerate(overlap.tolist(), 1):
-            table.add_row(str(number), *(f"{value:.2f}" for value in row))
-    return table
+    if len(overlap) > CROWD:
+        return Sheet("", (), ())
+    heads = (str(number) for number in range(1, len(overlap) + 1))
+    columns = (Column("", align="right"), *(Column(head, "hundredths", "right") for head in heads))
+    return Sheet("", columns, tuple((str(number), *row) for number, row in enumerate(overlap.tolist(), 1)))
 
 
 def null_score(scenario: Scenario, task: Task) -> float:
@@ -131,11 +126,7 @@ def _classes(task: Task) -> str:
 def _range(task: Task, operator: bool) -> str:
     """Return the range of what the network gives; where an operator of it is trained, the training targets are none of that."""
     y = task.test[1] if operator else torch.cat([task.train[1], task.test[1]])
-    return _span(float(y.min()), float(y.max()))
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.3g} to {high:.3g}"
+    return span(float(y.min()), float(y.max()))
 
 
 def _numbers(values: tuple[int, ...]) -> str:

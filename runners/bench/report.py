@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from kancl.errors import InputError
@@ -16,6 +14,8 @@ from runners.bench import PeerName
 from runners.bench.goals import Goal
 from runners.bench.memory import METHOD, Peak
 from runners.measure.timing import Comparison
+from runners.report.numbers import short, times
+from runners.report.sheet import Column, Sheet, Words, as_markdown, framed, note_text
 from runners.store.files import write_atomically
 
 FORMAT = 1
@@ -63,16 +63,6 @@ class Report:
         }
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """A table before it is drawn, and the notes under it."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    notes: list[str]
-
-
 def sheets(report: Report) -> Iterator[Sheet]:
     """Yield the tables: a contender per row, a shape per column; then memory and goals."""
     told = never_ran(report)
@@ -103,7 +93,13 @@ def _timing_sheet(comparisons: list[Comparison], told: Mapping[str, str]) -> She
     in_brackets = "share of the" if first.shares else "times faster than"
     brackets = f"; in brackets: {in_brackets} {first.reference}" if len(names) > 1 else ""
     title = f"{first.group} ({first.unit}, {in_words(first.threads)}{brackets})"
-    return Sheet(title, ["", *(comparison.case for comparison in comparisons)], rows, notes)
+    return _sheet(title, ["", *(comparison.case for comparison in comparisons)], rows, notes)
+
+
+def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> Sheet:
+    first, *others = heads
+    columns = (Column(first), *(Column(head, align="right") for head in others))
+    return Sheet(title, columns, tuple(map(tuple, rows)), tuple(Words(note, "quiet") for note in notes))
 
 
 def in_words(threads: int) -> str:
@@ -137,7 +133,7 @@ def _cell(comparison: Comparison, name: str) -> str:
     timing = comparison.timing(name)
     if timing is None:
         return "–"
-    text = number(timing.median * comparison.scale)
+    text = short(timing.median * comparison.scale)
     ratio = comparison.times_faster(name, comparison.reference)
     if ratio is None or name == comparison.reference:
         return text
@@ -149,8 +145,8 @@ def _memory_sheet(report: Report) -> Sheet:
     rows = [
         [
             peak.name,
-            *(number(size / 1e6) for size in (peak.peak, peak.gradients)),
-            "–" if peak.resident is None else number(peak.resident / 1e6),
+            *(short(size / 1e6) for size in (peak.peak, peak.gradients)),
+            "–" if peak.resident is None else short(peak.resident / 1e6),
             f"{peak.peak / peak.full:.2%}",
             f"{(peak.peak - peak.gradients) / peak.basis:.2f}",
         ]
@@ -160,7 +156,7 @@ def _memory_sheet(report: Report) -> Sheet:
     notes = [METHOD, "The last column is without the gradients."]
     told = never_ran(report)
     notes += [f"{name} not measured: {reason}" for name, reason in report.peaks_refused.items() if name not in told]
-    return Sheet(f"memory of forward and backward above what was there before, {case}", columns, rows, notes)
+    return _sheet(f"memory of forward and backward above what was there before, {case}", columns, rows, notes)
 
 
 def _goal_sheet(goals: Sequence[Goal]) -> Sheet:
@@ -174,37 +170,12 @@ def _goal_sheet(goals: Sequence[Goal]) -> Sheet:
         ]
         for goal in goals
     ]
-    return Sheet("goals", ["ratio", "where", "wanted", "measured", "met"], rows, ["One thread; ratios of medians."])
-
-
-def number(value: float) -> str:
-    """Write a number with three digits, and large ones whole.
-
-    >>> number(0.01234), number(12.345), number(45678.9)
-    ('0.0123', '12.3', '45,679')
-    """
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
-
-
-def times(ratio: float) -> str:
-    """Write a ratio.
-
-    >>> times(0.00123), times(0.926), times(34.56), times(128.4)
-    ('0.0012x', '0.93x', '34.6x', '128x')
-    """
-    if ratio < 0.1:
-        return f"{ratio:.2g}x"
-    return f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
+    return _sheet("goals", ["ratio", "where", "wanted", "measured", "met"], rows, ["One thread; ratios of medians."])
 
 
 def drawn(sheet: Sheet) -> Group:
     """Return the sheet for a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place, column in enumerate(sheet.columns):
-        table.add_column(Text(column), justify="left" if place == 0 else "right", overflow="fold")
-    for row in sheet.rows:
-        table.add_row(*map(Text, row))
-    return Group(Text(sheet.title, "bold"), table, *(Text(note, "dim") for note in sheet.notes), Text())
+    return Group(Text(sheet.title, "bold"), framed(replace(sheet, title="")), *map(note_text, sheet.notes), Text())
 
 
 def markdown(report: Report) -> str:
@@ -219,10 +190,8 @@ def markdown(report: Report) -> str:
         *(f"Not able to run here: {name} ({reason})." for name, reason in never_ran(report).items()),
     ]
     for sheet in sheets(report):
-        cells = [sheet.columns, ["---", *["---:"] * (len(sheet.columns) - 1)], *sheet.rows]
-        lines += ["", f"### {sheet.title[0].upper()}{sheet.title[1:]}", ""]
-        lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
-        lines += ["", *sheet.notes]
+        lines += ["", f"### {sheet.title[0].upper()}{sheet.title[1:]}", "", as_markdown(sheet).rstrip("\n")]
+        lines += ["", *map(str, sheet.notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -101,14 +101,14 @@ class Compare:
         if self.format == "json":
             verdicts = json.loads(frame(comparisons).to_json(orient="records", double_precision=15))
             method = verdict_tables.method(comparisons, rules)
-            content = {"cells": json.loads(tables.as_json(results)), "verdicts": verdicts, "method": method}
+            content = {"cells": json.loads(tables.results_as_json(results)), "verdicts": verdicts, "method": method}
             content["overlap"] = [mechanism.to_json() for mechanism in mechanisms(results)]
             unicode = (sys.stdout.encoding or "").lower().startswith("utf")
             text = json.dumps(content, indent=1, ensure_ascii=not unicode)
         elif self.format == "csv":
-            text = tables.as_csv(results) if self.rows == "cells" else frame(comparisons).to_csv(index=False)
+            text = tables.results_as_csv(results) if self.rows == "cells" else tables.frame_as_csv(frame(comparisons))
         else:
-            parts = [tables.as_markdown(results), verdict_tables.as_markdown(comparisons)]
+            parts = [tables.results_as_markdown(results), verdict_tables.verdicts_as_markdown(comparisons)]
             if comparisons:
                 parts.append(verdict_tables.method(comparisons, rules) + "\n")
             parts += [f"Overlap and forgetting: {mechanism.sentence()}.\n" for mechanism in mechanisms(results)]

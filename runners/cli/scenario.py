@@ -103,9 +103,10 @@ class Show:
 
         from kancl.errors import InputError, one_line
         from kancl.options import parse_spec
-        from runners.authoring.scenario_tables import facts_table, null_note, overlap_note, overlap_table, tasks_table
+        from runners.authoring.scenario_tables import facts_sheet, null_note, overlap_note, overlap_sheet, tasks_sheet
         from runners.cli.docstrings import print_docstring
         from runners.cli.screen import make_console
+        from runners.report.sheet import plain
         from scenarios import build_scenario, complete_scenario, scenarios
         from scenarios.data.files import DATA_ROOT, at_home
 
@@ -116,13 +117,13 @@ class Show:
         console.print(Text(asked.label, style="bold"), soft_wrap=True)
         print_docstring(console, inspect.getdoc(scenarios.get(spec.name)) or "no description")
         console.print()
-        console.print(facts_table(scenario, spec.options))
+        console.print(plain(facts_sheet(scenario, spec.options)))
         console.print()
-        console.print(tasks_table(scenario))
+        console.print(plain(tasks_sheet(scenario)))
         console.print(Text(null_note(scenario), style="dim"), soft_wrap=True)
         for name, overlap in scenario.overlap.items():
             console.print(Text(f"\n{overlap_note(name, overlap)}"), soft_wrap=True)
-            console.print(overlap_table(overlap))
+            console.print(plain(overlap_sheet(overlap)))
         if not self.no_figure:
             from runners.authoring.previews import draw_preview
 

@@ -1,13 +1,9 @@
 """What each cell costs per network, as a table: all four costs, whichever of them was matched."""
 
-import math
 from collections.abc import Sequence
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from runners.measure.result import Result
+from runners.report.sheet import Column, Kind, Sheet, figures
 from runners.results.entry import Entry
 
 COST_NOTES = (
@@ -15,31 +11,23 @@ COST_NOTES = (
     "FLOPs: of a forward pass of one sample, and with its backward pass (step): the products that are really computed",
     "µs/step: measured time of an optimiser step on one batch, divided by the number of seeds that are trained at once",
 )
+SHOWN_COSTS: dict[str, Kind] = {
+    "parameters": "count",
+    "active": "count",
+    "FLOPs": "count",
+    "FLOPs (step)": "count",
+    "µs/step": "number",
+}
+"""What is shown of a cell's costs, and how it is written."""
 
 
-def cost_table(entries: Sequence[Entry]) -> Table:
-    """Return a table with a row per cell; strategies differ in the time of a step alone."""
-    table = Table(title="cost", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("architecture", overflow="fold")
-    table.add_column("strategy", overflow="fold")
-    for name in costs_shown(entries[0].result):
-        table.add_column(name, justify="right", no_wrap=True)
-    for entry in entries:
-        table.add_row(Text(entry.labels["architecture"]), Text(entry.labels["strategy"]), *costs_shown(entry.result).values())
-    return table
+def cost_sheet(entries: Sequence[Entry]) -> Sheet:
+    """Return a row per cell; strategies differ in the time of a step alone."""
+    columns = (Column("architecture"), Column("strategy"), *(figures(head, kind) for head, kind in SHOWN_COSTS.items()))
+    rows = tuple((entry.labels["architecture"], entry.labels["strategy"], *costs(entry.result)) for entry in entries)
+    return Sheet("cost", columns, rows, keys=2)
 
 
-def costs_shown(result: Result) -> dict[str, str]:
-    """Return the costs as text, by title; a dash for what an older version did not measure."""
-    seconds = result.step_seconds
-    return {
-        "parameters": f"{result.parameters:,}",
-        "active": _whole(result.active),
-        "FLOPs": _whole(result.flops),
-        "FLOPs (step)": _whole(result.step_flops),
-        "µs/step": "–" if math.isnan(seconds) else f"{seconds * 1e6:.3g}" if seconds < 1e-3 else f"{seconds * 1e6:,.0f}",
-    }
-
-
-def _whole(number: float | None) -> str:
-    return "–" if number is None else f"{number:,.0f}"
+def costs(result: Result) -> tuple[float | None, ...]:
+    """Return the costs in the order of :data:`SHOWN_COSTS`; None or NaN for what an older version did not measure."""
+    return result.parameters, result.active, result.flops, result.step_flops, result.step_seconds * 1e6

@@ -4,18 +4,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
 from kancl.verdict import Outcome, Rules, Verdict
-from runners.report.tables import WIDE, with_error
-from runners.results.entry import Entry
+from runners.report.numbers import counted, listed, percent, two_digits, with_interval
+from runners.report.sheet import WIDE, Cell, Column, Sheet, Tone, Words, as_markdown, figures, note_text, tables
+from runners.results.entry import Entry, grouped
 from runners.results.verdicts import Comparison
 
-STYLES = {Outcome.MORE: "green", Outcome.LESS: "red", Outcome.INCOMPARABLE: "yellow"}
+TONES: dict[Outcome, Tone] = {Outcome.MORE: "good", Outcome.LESS: "bad", Outcome.INCOMPARABLE: "doubtful"}
 NOTHING = (
     "No verdict: nothing to compare. It takes one scenario with two architectures under the same strategy, one that learns the"
     " tasks one after another (joint and independent training have no retention)."
@@ -27,17 +26,30 @@ def verdict_tables(comparisons: Sequence[Comparison], rules: Rules, width: int =
     if not comparisons:
         yield Text(NOTHING, style="yellow")
         return
-    groups: dict[str, list[Comparison]] = {}
-    for comparison in comparisons:
-        groups.setdefault(_title(comparison), []).append(comparison)
-    for title, group in groups.items():
-        if width >= WIDE:
-            yield _table(title, group, ("learning", "learned", "forgetting", "retention", "verdict"))
-        else:
-            yield _table(title, group, ("learning", "learned", "forgetting"))
-            yield _table("", group, ("retention", "verdict"))
-        yield Group(*(note for comparison in group for note in _notes(comparison)), Text())
+    for sheet in verdict_sheets(comparisons):
+        yield from tables(sheet, width)
+        yield Group(*map(note_text, sheet.notes), Text())
     yield Text(method(comparisons, rules), style="dim")
+
+
+def verdict_sheets(comparisons: Sequence[Comparison]) -> list[Sheet]:
+    """Return a sheet for each scenario, strategy and policy, with three lines for a comparison: both sides, the difference."""
+    return [_sheet(title, group) for title, group in grouped(comparisons, _title).items()]
+
+
+def _sheet(title: str, group: list[Comparison]) -> Sheet:
+    score = group[0].first.result.score
+    columns = (
+        Column("architecture"),
+        figures(f"learning {score}", "interval"),
+        figures("learned", "share"),
+        figures("forgetting", "interval"),
+        figures("retention", "interval"),
+        Column("verdict", fold=False),
+    )
+    rows = [(name, *cells) for comparison in group for name, cells in zip(_names(comparison), _lines(comparison), strict=True)]
+    notes = tuple(note for comparison in group for note in _notes(comparison))
+    return Sheet(title, columns, tuple(rows), notes, keys=1, first=3, section=3)
 
 
 def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
@@ -54,15 +66,15 @@ def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
     )
 
 
-def as_markdown(comparisons: Sequence[Comparison]) -> str:
+def verdicts_as_markdown(comparisons: Sequence[Comparison]) -> str:
     """Return the verdicts as one Markdown table; empty if there are none."""
-    lines: list[list[str]] = []
+    rows: list[dict[str, Cell]] = []
     for comparison in comparisons:
         verdict, (first, second) = comparison.verdict, (comparison.first.labels, comparison.second.labels)
         policy = first["policy"] if comparison.same_policy else f"different: {_policy(comparison)}"
         if comparison.own_rates:
             policy = f"{_without_rate(first['policy'])}, {' against '.join(_own_values(comparison))}"
-        row = {
+        row: dict[str, Cell] = {
             "scenario": first["scenario"],
             "strategy": first["strategy"],
             "policy": policy,
@@ -71,12 +83,12 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
             "verdict": verdict.outcome.value,
             "because": verdict.reason,
             "learning score": _against(verdict.learning),
-            "learned": " against ".join(_share(share) for share in verdict.learned),
+            "learned": " against ".join(percent(share) for share in verdict.learned),
             "retention": _against(verdict.retention),
-            "difference of retention": with_interval(verdict.difference),
-            "difference of forgetting": with_interval(verdict.forgetting_difference),
-            "p": _p(verdict.p),
-            "p (Holm)": _p(verdict.p_holm),
+            "difference of retention": verdict.difference,
+            "difference of forgetting": verdict.forgetting_difference,
+            "p": two_digits(verdict.p),
+            "p (Holm)": two_digits(verdict.p_holm),
             "g": _effect(verdict.effect_size),
             "n": _count(verdict),
             "diverged": str(len(verdict.diverged)),
@@ -85,30 +97,10 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
             row["tuning"] = "; ".join(comparison.tuning)
         if any(other.verdict.explanation for other in comparisons):
             row["explanation"] = verdict.explanation or ""
-        lines += [list(row), ["---"] * len(row)] if not lines else []
-        lines.append(list(row.values()))
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def with_interval(interval: Interval) -> str:
-    """Write a mean and its interval with as many decimals as the interval's width supports.
-
-    >>> with_interval(Interval(0.5, 0.41, 0.63, 8)), with_interval(Interval(-4.9e-6, -6.2e-6, -3.6e-6, 8))
-    ('0.50 [0.41, 0.63]', '(-4.9 [-6.2, -3.6])e-06')
-    """
-    mean, low, high, n = interval
-    if n < 2 or not np.isfinite(high - low):
-        return with_error(mean, None) if n else "–"
-    largest, half = max(abs(mean), abs(low), abs(high)), (high - low) / 2
-    if largest == 0:
-        return "0 [0, 0]"
-    exponent = int(np.floor(np.log10(largest)))
-    scale = 10.0**exponent if not -3 <= exponent <= 4 else 1.0
-    finest = max(half, 1e-4 * largest) / scale
-    decimals = int(np.clip(1 - np.floor(np.log10(finest)), 0, 4))
-    mean, low, high = (float(np.round(value / scale, decimals)) + 0.0 for value in (mean, low, high))
-    text = f"{mean:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
-    return text if scale == 1.0 else f"({text})e{exponent:+03d}"
+        rows.append(row)
+    if not rows:
+        return ""
+    return as_markdown(Sheet("", tuple(map(Column, rows[0])), tuple(tuple(row.values()) for row in rows)))
 
 
 def _title(comparison: Comparison) -> str:
@@ -141,22 +133,6 @@ def _rate(entry: Entry) -> str:
     return found[0] if found else f"lr={entry.cell.policy.lr:g}"
 
 
-def _table(title: str, group: list[Comparison], columns: tuple[str, ...]) -> Table:
-    table = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    result = group[0].first.result
-    table.add_column("architecture", overflow="fold")
-    for name in columns:
-        left = name == "verdict"
-        head = f"learning {result.score}" if name == "learning" else name
-        table.add_column(head, justify="left" if left else "right", no_wrap=True)
-    for comparison in group:
-        names = _names(comparison)
-        cells = _cells(comparison)
-        for line in range(3):
-            table.add_row(Text(names[line]), *(cells[name][line] for name in columns), end_section=line == 2)
-    return table
-
-
 def _names(comparison: Comparison) -> tuple[str, str, str]:
     labels = (comparison.first.labels, comparison.second.labels)
     first, second = (label["architecture"] for label in labels)
@@ -168,31 +144,29 @@ def _names(comparison: Comparison) -> tuple[str, str, str]:
     return f"{first} ({labels[0]['policy']})", f"{second} ({labels[1]['policy']})", "difference"
 
 
-def _cells(comparison: Comparison) -> dict[str, tuple[str | Text, ...]]:
-    """Return by column what stands on the lines of the first, of the second, and of their difference."""
+def _lines(comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
+    """Yield what stands on the lines of the first, of the second, and of their difference, but for the names."""
     verdict = comparison.verdict
     gap = verdict.learning_difference.mean
-    outcome = Text(verdict.outcome.value, style=f"bold {STYLES.get(verdict.outcome, '')}".strip())
-    return {
-        "learning": (*_both(verdict.learning), f"{100 * gap:+.1f} % of gap" if np.isfinite(gap) else "–"),
-        "learned": (*map(_share, verdict.learned), ""),
-        "forgetting": (*_both(verdict.forgetting), with_interval(verdict.forgetting_difference)),
-        "retention": (*_both(verdict.retention), with_interval(verdict.difference)),
-        "verdict": (
-            outcome,
-            f"p {_p(verdict.p)}, Holm {_p(verdict.p_holm)}",
-            f"g {_effect(verdict.effect_size)}, n {_count(verdict)}",
-        ),
-    }
+    tests: tuple[Cell, Cell] = (
+        Words(verdict.outcome.value, TONES.get(verdict.outcome, "plain"), strong=True),
+        f"p {two_digits(verdict.p)}, Holm {two_digits(verdict.p_holm)}",
+    )
+    for side, test in enumerate(tests):
+        yield verdict.learning[side], verdict.learned[side], verdict.forgetting[side], verdict.retention[side], test
+    share = f"{100 * gap:+z.1f} % of gap" if np.isfinite(gap) else None
+    counted_in = f"g {_effect(verdict.effect_size)}, n {_count(verdict)}"
+    yield share, "", verdict.forgetting_difference, verdict.difference, counted_in
 
 
-def _notes(comparison: Comparison) -> Iterator[Text]:
+def _notes(comparison: Comparison) -> Iterator[Words]:
     verdict = comparison.verdict
     first, second = comparison.first.labels["architecture"], comparison.second.labels["architecture"]
     claim = f"{first} against {second}: {verdict.outcome}: {verdict.reason}"
-    yield Text(claim, STYLES.get(verdict.outcome, ""))
+    yield Words(claim, TONES.get(verdict.outcome, "plain"))
     if not comparison.same_policy and not comparison.own_rates:
-        yield Text(f"  under different policies, which may be the cause of any difference: {_policy(comparison)}", "yellow")
+        different = f"under different policies, which may be the cause of any difference: {_policy(comparison)}"
+        yield Words(f"  {different}", "doubtful")
     dropped = {
         "a side diverged or did not finish": verdict.diverged,
         "a side learned nothing to retain": verdict.undefined,
@@ -200,12 +174,11 @@ def _notes(comparison: Comparison) -> Iterator[Text]:
     }
     for why, seeds in dropped.items():
         if seeds:
-            shown = ", ".join(map(str, seeds[:8])) + (", ..." if len(seeds) > 8 else "")
-            yield Text(f"  {len(seeds)} seed{'s' if len(seeds) > 1 else ''} left out, {why}: {shown}", "yellow")
+            yield Words(f"  {counted(len(seeds), 'seed')} left out, {why}: {listed(seeds)}", "doubtful")
     for note in comparison.tuning:
-        yield Text(f"  {note}", "" if ": tuned, " in note else "yellow")
+        yield Words(f"  {note}", "plain" if ": tuned, " in note else "doubtful")
     if verdict.explanation is not None:
-        yield Text(f"  {verdict.explanation}")
+        yield Words(f"  {verdict.explanation}")
 
 
 def _without_rate(policy: str) -> str:
@@ -221,13 +194,8 @@ def _policy(comparison: Comparison) -> str:
     return f"{first} against {second}"
 
 
-def _both(sides: tuple[Interval, Interval]) -> tuple[str, str]:
-    first, second = (with_interval(side) for side in sides)
-    return first, second
-
-
 def _against(sides: tuple[Interval, Interval]) -> str:
-    return " against ".join(_both(sides))
+    return " against ".join(map(with_interval, sides))
 
 
 def _count(verdict: Verdict) -> str:
@@ -236,15 +204,5 @@ def _count(verdict: Verdict) -> str:
     return f"{pairs}" if verdict.blocks == pairs else f"{pairs} in {verdict.blocks} tuning{'' if verdict.blocks == 1 else 's'}"
 
 
-def _share(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "–"
-
-
-def _p(p: float) -> str:
-    return "–" if np.isnan(p) else f"{p:.2g}"
-
-
 def _effect(size: float) -> str:
-    if np.isnan(size):
-        return "–"
-    return f"{size:.2g}" if np.isfinite(size) else f"{'-' if size < 0 else ''}infinite (no spread)"
+    return f"{'-' if size < 0 else ''}infinite (no spread)" if np.isinf(size) else two_digits(size)

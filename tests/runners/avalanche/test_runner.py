@@ -25,7 +25,7 @@ from runners.avalanche.strategies import make_strategy, remarks_on
 from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
 from runners.experiment.sweep import expand
-from runners.report.tables import as_markdown
+from runners.report.tables import results_as_markdown
 from runners.store.experiment import Store
 from runners.training.loop import Checkpoint, build_network, run_cell
 from scenarios import Scenario, Task
@@ -265,7 +265,7 @@ def test_kancl_run_stores_and_shows_it(kancl: Callable[..., Any], tmp_path: Path
     by_label = {entry.strategy: entry.result for entry in results.entries}
     assert set(by_label) == {"avalanche:mir (equals naive)", "avalanche:si (corrected)"}
     assert all(0 < result.step_seconds < 1 for result in by_label.values())
-    assert "avalanche:mir (equals naive)" in as_markdown(results)
+    assert "avalanche:mir (equals naive)" in results_as_markdown(results)
     assert kancl("compare", out).code == 0
 
 

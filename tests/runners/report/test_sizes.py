@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from kancl.metrics import METRICS
 from kancl.options import Spec
 from kancl.statistics import mean_interval
-from runners.authoring.scenario_tables import tasks_table
+from runners.authoring.scenario_tables import tasks_sheet
 from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.measure.result import Result
@@ -198,7 +198,7 @@ def test_a_table_of_very_many_tasks_shows_its_ends() -> None:
         x = torch.arange(4.0)[:, None] + 10 * number
         return Task(f"task {number}", (x[:2], x[:2]), (x[2:], x[2:]))
 
-    rows = {count: tasks_table(Scenario([task(k) for k in range(count)], "mse")).row_count for count in (50, 51, 1000)}
+    rows = {count: len(tasks_sheet(Scenario([task(k) for k in range(count)], "mse")).rows) for count in (50, 51, 1000)}
     assert rows == {50: 50, 51: 51, 1000: 51}
 
 

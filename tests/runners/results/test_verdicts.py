@@ -18,7 +18,9 @@ from kancl.metrics import forgetting, learning_score, retention
 from kancl.statistics import BOOTSTRAP_FROM, Interval, mean_interval, sign_flip_test
 from kancl.verdict import Outcome, Rules
 from runners.config.policy import Policy
-from runners.report.verdict_tables import WIDE, as_markdown, method, verdict_tables, with_interval
+from runners.report.numbers import with_interval
+from runners.report.sheet import WIDE
+from runners.report.verdict_tables import method, verdict_tables, verdicts_as_markdown
 from runners.results.entry import Entry
 from runners.results.results import Results
 from runners.results.verdicts import Comparison, compare, frame
@@ -149,7 +151,7 @@ def test_policies_that_differ_in_the_rate_alone_are_paired_and_told_apart_from_o
     assert "each at its own rate" in text
     assert "kan (lr=0.1)" in text
     assert "under different policies" not in text
-    assert "adam steps=7, lr=0.1 against lr=0.3" in as_markdown(found)
+    assert "adam steps=7, lr=0.1 against lr=0.3" in verdicts_as_markdown(found)
     exact = compare(of(results, *cells, at("mlp", 0.1)))
     assert [(c.first.cell.policy.lr, c.second.cell.policy.lr) for c in exact] == [(0.1, 0.1), (0.2, 0.4)]
 
@@ -236,10 +238,10 @@ def test_tables_hold_every_number_uncut(results: Results, width: int) -> None:
 
 def test_the_explanation_is_shown_where_there_is_one(results: Results) -> None:
     found = some(results)
-    assert "explanation" not in as_markdown(found)
+    assert "explanation" not in verdicts_as_markdown(found)
     told = [replace(c, verdict=replace(c.verdict, explanation="the base branch moved")) for c in found[:1]] + found[1:]
     assert rendered(told, WIDE).count("the base branch moved") == 1
-    assert as_markdown(told).count("the base branch moved") == 1
+    assert verdicts_as_markdown(told).count("the base branch moved") == 1
 
 
 def test_the_method_names_every_bound(results: Results) -> None:
@@ -250,7 +252,7 @@ def test_the_method_names_every_bound(results: Results) -> None:
 
 def test_nothing_to_compare_is_said(results: Results) -> None:
     assert "No verdict" in " ".join(rendered(compare(of(results, entry(results, "kan"))), 80).split())
-    assert as_markdown([]) == ""
+    assert verdicts_as_markdown([]) == ""
 
 
 @pytest.mark.parametrize(

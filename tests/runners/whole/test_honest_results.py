@@ -29,9 +29,10 @@ from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.measure.evaluate import Evaluator
 from runners.measure.result import Result
-from runners.report import tables
-from runners.report.cost_table import costs_shown
-from runners.report.tables import SHOWN, WIDE, as_markdown, summary_tables, with_error
+from runners.report.cost_table import cost_sheet
+from runners.report.numbers import estimate, with_error
+from runners.report.sheet import WIDE
+from runners.report.tables import SHOWN, results_as_markdown, summary_tables
 from runners.results.results import Results
 from runners.strategies import State, Strategy, strategies
 from runners.stream.stream import Samples, Stream
@@ -412,7 +413,7 @@ def rendered(parts: list[RenderableType], width: int) -> str:
 
 
 def shown_numbers(results: Results) -> list[str]:
-    return [tables._number(entry.metrics()[key]) for entry in results.entries for key in SHOWN]
+    return [str(estimate(entry.metrics()[key])) for entry in results.entries for key in SHOWN]
 
 
 @pytest.mark.parametrize("lost", [0, 1])
@@ -421,14 +422,14 @@ def test_fewer_seeds_than_asked_for_are_said(twins: Results, lost: int) -> None:
     table, _, notes, _ = (rendered([part], WIDE) for part in summary_tables(results, WIDE))
     assert ("(n=2)" in table) == bool(lost)
     assert ("1 of 3 seeds diverged" in notes) == bool(lost)
-    row = as_markdown(results).splitlines()[-1]
+    row = results_as_markdown(results).splitlines()[-1]
     assert row.count("(n=2)") == sum(not number.startswith("–") for number in shown_numbers(results)) * lost
     assert ("| 1/3 |" if lost else "| 0/3 |") in row
 
 
 def test_one_seed_left_has_no_interval(twins: Results) -> None:
     results = with_seeds_lost(replace(twins, entries=(entry_of(twins, "naive"),)), 2)
-    row = as_markdown(results).splitlines()[-1]
+    row = results_as_markdown(results).splitlines()[-1]
     assert "(n=1)" in row
     assert "±" not in row
 
@@ -445,7 +446,7 @@ def test_tables_contain_every_number_uncut(twins: Results, width: int, factor: f
     numbers = Counter(word for number in shown_numbers(results) for word in number.split())
     assert not numbers - words, text
     for entry in results.entries:
-        assert not Counter(costs_shown(entry.result).values()) - words, text
+        assert not Counter(cost_sheet([entry]).texts()[0][2:]) - words, text
     assert "R[i,j]" in rendered([notes, formulas], width)
 
 
@@ -460,7 +461,7 @@ def test_tables_keep_numbers_on_one_line(twins: Results, width: int) -> None:
 
 
 def test_markdown_has_one_line_per_cell(twins: Results) -> None:
-    header, line, *rows = as_markdown(twins).splitlines()
+    header, line, *rows = results_as_markdown(twins).splitlines()
     assert len(rows) == len(twins.entries)
     assert set(line) <= set("|- ")
     for row, entry in zip(rows, twins.entries, strict=True):

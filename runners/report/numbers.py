@@ -1,0 +1,230 @@
+"""The one rule for numbers that people read, in tables, in labels of figures and in previews.
+
+A mean has the digits that its interval supports, and both have the same ones; very small and very large numbers have their
+power of ten taken out; zeros have no sign; thousands are set apart where things are counted; where no number is stands a dash.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from kancl.statistics import Interval, mean_interval
+
+MISSING = "–"
+LISTED = 8
+"""Seeds that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Args:
+        mean: NaN where no seed has a value.
+        half: half of the interval; None below two seeds with a value.
+        n: the seeds with a value.
+        of: all seeds; where some lack a value, it is said how many have one.
+    """
+
+    mean: float
+    half: float | None
+    n: int
+    of: int
+
+    def __str__(self) -> str:
+        text = with_error(self.mean, self.half)
+        return text if self.n in (0, self.of) else f"{text} (n={self.n})"
+
+
+def estimate(values: Float[np.ndarray, "S"]) -> Estimate:
+    """Return the mean of one value per seed with half of its 95 % interval; see :func:`kancl.statistics.mean_interval`.
+
+    >>> str(estimate(np.array([1.0, 3.0, np.nan])))
+    '2 ± 13 (n=2)'
+    """
+    mean, low, high, n = mean_interval(values)
+    return Estimate(mean, (high - low) / 2 if n > 1 else None, n, len(values))
+
+
+def with_error(mean: float, half: float | None) -> str:
+    """Write a mean and its half width with as many decimals as the half width supports.
+
+    >>> with_error(0.99017, 0.00342), with_error(4.954e-6, 1.3e-6), with_error(1234.5, 800.0), with_error(1.0, 0.0)
+    ('0.9902 ± 0.0034', '(5.0 ± 1.3)e-06', '1234 ± 800', '1 ± 0')
+    >>> with_error(-0.00001, 0.25), with_error(float("nan"), None)
+    ('0.00 ± 0.25', '–')
+    """
+    if not math.isfinite(mean):
+        return MISSING
+    half_shown = half or 0.0
+    largest = max(abs(mean), half_shown)
+    if largest == 0:
+        return "0" if half is None else "0 ± 0"
+    scale, power = _power(largest)
+    finest = half_shown if half_shown > 1e-4 * largest else largest * 1e-2
+    decimals = _decimals(finest / scale)
+    if half_shown == 0 and mean / scale == round(mean / scale):
+        decimals = 0
+    if half is None:
+        return f"{fixed(mean / scale, decimals)}{power}"
+    text = f"{fixed(mean / scale, decimals)} ± {fixed(half_shown / scale, decimals if half else 0)}"
+    return f"({text}){power}" if power else text
+
+
+def with_interval(interval: Interval) -> str:
+    """Write a mean and its interval with as many decimals as the interval's width supports.
+
+    >>> with_interval(Interval(0.5, 0.41, 0.63, 8)), with_interval(Interval(-4.9e-6, -6.2e-6, -3.6e-6, 8))
+    ('0.50 [0.41, 0.63]', '(-4.9 [-6.2, -3.6])e-06')
+    """
+    mean, low, high, n = interval
+    if n < 2 or not np.isfinite(high - low):
+        return with_error(mean, None) if n else MISSING
+    largest = max(abs(mean), abs(low), abs(high))
+    if largest == 0:
+        return "0 [0, 0]"
+    scale, power = _power(largest)
+    decimals = _decimals(max((high - low) / 2, 1e-4 * largest) / scale)
+    mean_shown, low_shown, high_shown = (fixed(value / scale, decimals) for value in (mean, low, high))
+    text = f"{mean_shown} [{low_shown}, {high_shown}]"
+    return f"({text}){power}" if power else text
+
+
+def _power(largest: float) -> tuple[float, str]:
+    """Return the power of ten that is taken out, and how it is written: none from 0.001 to below 100,000."""
+    exponent = int(np.floor(np.log10(largest)))
+    return (1.0, "") if -3 <= exponent <= 4 else (10.0**exponent, f"e{exponent:+03d}")
+
+
+def _decimals(finest: float) -> int:
+    """Return how many decimals show two digits of a number: none to four."""
+    return int(np.clip(1 - np.floor(np.log10(finest)), 0, 4))
+
+
+def fixed(value: float, decimals: int = 2) -> str:
+    """Write a number with so many decimals.
+
+    >>> fixed(0.456), fixed(-0.001), fixed(float("nan"))
+    ('0.46', '0.00', '–')
+    """
+    return MISSING if math.isnan(value) else f"{value:z.{decimals}f}"
+
+
+def count(number: float) -> str:
+    """Write how many there are.
+
+    >>> count(1234567), count(8.0)
+    ('1,234,567', '8')
+    """
+    return MISSING if math.isnan(number) else f"{number:,.0f}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Write how many of a thing there are.
+
+    >>> counted(1, "seed"), counted(2000, "task")
+    ('1 seed', '2,000 tasks')
+    """
+    return f"{count(number)} {thing}{'' if number == 1 else 's'}"
+
+
+def counts(numbers: Sequence[int], thing: str) -> str:
+    """Write how many of a thing there are where not all have as many.
+
+    >>> counts([3, 3], "seed"), counts([3, 1, 3], "seed")
+    ('3 seeds', '1 or 3 seeds')
+    """
+    *others, last = sorted(set(numbers))
+    return " or ".join([*map(count, others), counted(last, thing)])
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Name the first of some numbers.
+
+    >>> listed([0, 1, 2]), listed(range(100))
+    ('0, 1, 2', '0, 1, 2, 3, 4, 5, 6, 7, ...')
+    """
+    return ", ".join(map(str, numbers[:LISTED])) + (", ..." if len(numbers) > LISTED else "")
+
+
+def short(value: float) -> str:
+    """Write a number with three digits, and large ones whole.
+
+    >>> short(0.01234), short(12.345), short(45678.9)
+    ('0.0123', '12.3', '45,679')
+    """
+    return MISSING if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
+def times(ratio: float) -> str:
+    """Write a ratio.
+
+    >>> times(0.00123), times(0.926), times(34.56), times(128.4)
+    ('0.0012x', '0.93x', '34.6x', '128x')
+    """
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
+    return f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
+
+
+def percent(share: float) -> str:
+    """Write a share.
+
+    >>> percent(0.876), percent(float("nan"))
+    ('88 %', '–')
+    """
+    return f"{100 * share:z.0f} %" if math.isfinite(share) else MISSING
+
+
+def two_digits(value: float) -> str:
+    """Write a number with two digits, as p and sizes of effects are.
+
+    >>> two_digits(0.03125), two_digits(float("nan"))
+    ('0.031', '–')
+    """
+    return MISSING if math.isnan(value) else f"{value:.2g}"
+
+
+def four_digits(value: float) -> str:
+    """Write a number with four digits.
+
+    >>> four_digits(0.340123)
+    '0.3401'
+    """
+    return MISSING if math.isnan(value) else f"{value:.4g}"
+
+
+def span(low: float, high: float) -> str:
+    """Write a range.
+
+    >>> span(-1.0, 0.98765)
+    '-1 to 0.988'
+    """
+    return f"{low:.3g} to {high:.3g}"
+
+
+def in_little_room(value: float) -> str:
+    """Write a number in a field of a matrix.
+
+    >>> in_little_room(0.123), in_little_room(4.2e-6), in_little_room(float("nan"))
+    ('0.12', '4e-6', '–')
+    """
+    if math.isnan(value):
+        return MISSING
+    if 0.01 <= abs(value) < 100 or value == 0:
+        return fixed(value)
+    return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+
+
+KINDS: dict[str, Callable[[float], str]] = {
+    "count": count,
+    "number": short,
+    "share": percent,
+    "hundredths": fixed,
+    "two digits": two_digits,
+    "four digits": four_digits,
+}
+"""How the numbers of a column are written, by its kind."""
