@@ -1,27 +1,20 @@
 """Regression with a dial for what the tasks share: of their inputs jointly, of every single input, and of their targets."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.registry import register
+from scenarios.regression.overlap_layout import layout_of
 from scenarios.task import Advice, Scenario, Task
 from scenarios.tools.advice import usual_policies
+from scenarios.tools.random_function import random_function
 from scenarios.tools.sampling import apart
 from scenarios.tools.sizes import rivals_of_kan
-
-MAX_DIMS = 16
-FEATURES = 64
-"""Cosines whose sum is a target; with a few dozen of them its values are nearly normal."""
-ROUNDING = 1e-9
-"""Overlaps closer than this are equal."""
 
 
 @register("overlap-dial")
@@ -88,7 +81,7 @@ def overlap_dial(
         order: of learning; as the cubes lie along the diagonal, the reverse, or drawn by the seed.
         noise: standard deviation of Gaussian noise on the training targets.
     """
-    layout = _layout(dims, tasks, joint, marginal, sharpness, gap)
+    layout = layout_of(dims, tasks, joint, marginal, sharpness, gap)
     if samples < 1 or not 0 <= conflict <= 1 or not 0 <= roughness < math.inf or not 0 <= noise < math.inf:
         raise InputError(
             "needs samples >= 1, 0 <= conflict <= 1, roughness >= 0 and noise >= 0, "
@@ -120,122 +113,6 @@ def overlap_dial(
         advice=_advice(dims, tasks),
         overlap={name: values[sequence][:, sequence] for name, values in layout.overlap().items()},
     )
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the tasks' inputs lie: blocks of [-1, 1]^dims and each task's mass in them; see :func:`overlap_dial`.
-
-    Args:
-        dims: D.
-        shared: mass of every task in A^D.
-        latin: mass of every task in its cells of B^D.
-        private: masses (T, T) of the tasks in the cubes C_1^D ... C_T^D.
-        gap: empty length between neighbouring zones of which one is private, in units.
-    """
-
-    dims: int
-    shared: float
-    latin: float
-    private: Float[Tensor, "T T"]
-    gap: float
-
-    @property
-    def tasks(self) -> int:
-        """T."""
-        return len(self.private)
-
-    @property
-    def unit(self) -> float:
-        """The length on an axis that one task covers (where no neighbours lie in its cube), so that the zones fill [-1, 1]."""
-        common, own = self.shared + self.latin, 1 - self.shared - self.latin
-        gaps = 0 if own == 0 else self.tasks if common else self.tasks - 1
-        return 2 / (common + self.tasks * own + gaps * self.gap)
-
-    def zones(self) -> tuple[Float[Tensor, "T+2"], Float[Tensor, "T+2"]]:
-        """Return the low and the high ends of the zones A, B, C_1 ... C_T on every axis; empty ones have no width."""
-        common, own = self.shared + self.latin, 1 - self.shared - self.latin
-        places = torch.arange(self.tasks, dtype=torch.float64)
-        start = common + (self.gap if common else 0.0)
-        cubes = start + places * (own + self.gap)
-        low = torch.cat([torch.tensor([0.0, self.shared], dtype=torch.float64), cubes])
-        high = torch.cat([torch.tensor([self.shared, common], dtype=torch.float64), cubes + own])
-        return self.unit * low - 1, (self.unit * high - 1).clamp(max=1.0)
-
-    def masses(self) -> Float[Tensor, "T T+2"]:
-        """Return each task's mass in A^D, in its own cells of B^D, and in the cubes."""
-        common = torch.tensor([[self.shared, self.latin]], dtype=torch.float64).expand(self.tasks, 2)
-        return torch.cat([common, self.private], 1)
-
-    def draw(self, task: int, count: int, random: torch.Generator) -> Float[Tensor, "N D"]:
-        """Draw so many points of a task: a block by its mass, then a point of the block, uniformly."""
-        block = torch.multinomial(self.masses()[task], count, replacement=True, generator=random)
-        slab = torch.randint(self.tasks, (count, self.dims), generator=random)
-        slab[:, -1] = (task - slab[:, :-1].sum(1)) % self.tasks
-        place = torch.rand(count, self.dims, generator=random, dtype=torch.float64)
-        low, high = (ends[block][:, None] for ends in self.zones())
-        in_latin = (block == 1)[:, None]
-        return low + (high - low) * torch.where(in_latin, (slab + place) / self.tasks, place)
-
-    def overlap(self) -> dict[str, Float[Tensor, "T T"]]:
-        """Return the overlaps of all pairs of tasks: the sum over blocks of the smaller mass, jointly and for one coordinate.
-
-        Only the Latin cells differ: jointly they are each task's own, and every coordinate of them is the same for all.
-        """
-        cubes = torch.minimum(self.private[:, None], self.private).sum(2)
-        latin = self.latin * torch.eye(self.tasks, dtype=torch.float64)
-        return {"joint": self.shared + latin + cubes, "marginal": self.shared + self.latin + cubes}
-
-
-def _layout(dims: int, tasks: int, joint: float, marginal: float | None, sharpness: float, gap: float) -> Layout:
-    if not 1 <= dims <= MAX_DIMS or tasks < 1 or not 0 <= joint <= 1 or not 0 < sharpness <= 1:
-        raise InputError(
-            f"needs 1 <= dims <= {MAX_DIMS}, tasks >= 1, 0 <= joint <= 1 and 0 < sharpness <= 1, "
-            f"got {dims=}, {tasks=}, {joint=}, {sharpness=}"
-        )
-    if not 0 <= gap < math.inf:
-        raise InputError(f"gap must be a length of at least 0, in lengths that a task covers, got {gap}")
-    both = joint if marginal is None else marginal
-    if not joint - ROUNDING <= both <= 1:
-        raise InputError(
-            f"marginal must lie between joint and 1, got {marginal=} and {joint=}: projecting two densities on a coordinate "
-            "cannot lower their overlap (data-processing inequality)"
-        )
-    if dims == 1 and both > joint + ROUNDING:
-        raise InputError(f"in one dimension the marginal overlap is the joint one, got {marginal=} and {joint=}; leave it out")
-    own = torch.eye(tasks, dtype=torch.float64)
-    beside = torch.zeros(tasks, tasks, dtype=torch.float64)
-    for number in range(tasks):
-        for neighbour in (max(number - 1, 0), min(number + 1, tasks - 1)):
-            beside[number, neighbour] += 0.5
-    private = (1 - both) * (sharpness * own + (1 - sharpness) * beside)
-    return Layout(dims, joint, max(both - joint, 0.0), private, gap)
-
-
-def random_function(
-    random: torch.Generator, dims: int, frequency: float, form: Literal["smooth", "additive"]
-) -> Callable[[Float[Tensor, "N D"]], Float[Tensor, "N 1"]]:
-    """Draw sqrt(2 / F) sum over k of cos(2 pi w_k . x + b_k): mean 0 and variance 1 at every x over the draws.
-
-    Args:
-        random: draws the normal w_k and the uniform b_k.
-        dims: D.
-        frequency: root mean square of |w_k|, in periods per unit of length, whatever D.
-        form: ``smooth``: w_k in any direction, the covariance of two points is exp(-2 (pi frequency)^2 |x - x'|^2 / D);
-            ``additive``: along one axis each, in turn.
-    """
-    normal = torch.randn(FEATURES, dims, generator=random, dtype=torch.float64)
-    if form == "additive":
-        axis = torch.arange(FEATURES)[:, None] % dims == torch.arange(dims)
-        waves = frequency * torch.where(axis, normal, 0.0)
-    else:
-        waves = frequency / math.sqrt(dims) * normal
-    phases = torch.rand(FEATURES, generator=random, dtype=torch.float64)
-
-    def function(x: Tensor) -> Tensor:
-        return math.sqrt(2 / FEATURES) * torch.cos(2 * math.pi * (x.double() @ waves.T + phases)).sum(1, keepdim=True)
-
-    return function
 
 
 def _advice(dims: int, tasks: int) -> Advice:

@@ -15,7 +15,8 @@ from runners.experiment.sweep import expand
 from runners.stream.stream import stack
 from runners.training.loop import build_network
 from scenarios import Scenario, check_scenario
-from scenarios.regression.overlap_dial import overlap_dial, random_function
+from scenarios.regression.overlap_dial import overlap_dial
+from scenarios.tools.random_function import random_function
 
 POSITIONS: list[dict[str, Any]] = [
     {"dims": 1, "joint": 0.0},

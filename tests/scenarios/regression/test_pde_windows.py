@@ -10,7 +10,8 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from scenarios import Scenario, check_scenario
-from scenarios.regression.pde_windows import INSIDE, heat_windows, poisson_windows
+from scenarios.regression.pde_windows import heat_windows, poisson_windows
+from scenarios.regression.windows import INSIDE
 
 BUILDERS = {"poisson": poisson_windows, "heat": heat_windows}
 A = 0.1
