@@ -16,7 +16,7 @@ from runners.config.request import Request
 from runners.experiment.sweep import expand
 from scenarios import Scenario
 from scenarios.data.files import DATA_ROOT
-from scenarios.inspection.inspection import Finding
+from scenarios.inspection.findings import Finding
 
 PLACEHOLDER = "my_scenario"
 USUAL = ("kan", "mlp")

@@ -11,7 +11,8 @@ from runners.config.request import Said
 
 if TYPE_CHECKING:
     from kancl.options import Spec
-    from scenarios.inspection.inspection import Finding, Inspection
+    from scenarios.inspection.findings import Finding
+    from scenarios.inspection.inspection import Inspection
 
 MARKS = {"fine": "✓", "warning": "!", "fault": "✗"}
 STYLES = {"fine": "green", "warning": "yellow", "fault": "red"}

@@ -384,7 +384,7 @@ def test_seeds_of_other_sizes_are_a_warning(inspect: Callable[..., Inspection]) 
 
 
 def test_slow_building_is_a_warning(inspect: Callable[..., Inspection], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "SLOW", 0.02)
+    monkeypatch.setattr("scenarios.inspection.findings.SLOW", 0.02)
 
     def mine(seed: int) -> Scenario:
         """Slow."""
