@@ -86,7 +86,7 @@ def _print_details(console: "Console", name: str, builder: "Builder", reserved: 
 
 
 def _option(key: str, option: inspect.Parameter) -> str:
-    from kancl.options import show_type
+    from kancl.signatures import show_type
 
     default = "required" if option.default is inspect.Parameter.empty else repr(option.default)
     return f"{key}: {show_type(option)} = {default}"

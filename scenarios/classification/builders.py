@@ -10,7 +10,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from kancl.options import LATER
+from kancl.signatures import LATER
 from scenarios.classification.sequences import Order, permuted, rotated, split
 from scenarios.data import FROM_FILES, load_data
 from scenarios.data.features import Features

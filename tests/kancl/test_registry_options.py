@@ -1,6 +1,10 @@
 """Guards how builders are found by name, how their options are read and coerced, and the random streams of seeding."""
 
+import functools
+import gc
+import inspect
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,11 +14,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kancl import options
 from kancl.errors import InputError
-from kancl.options import LATER, Spec, build, complete, parse_spec, resolve, schema, show_type
+from kancl.options import Spec, build, complete, parse_spec, resolve, schema
+from kancl.plugins import forget_edited
 from kancl.registry import Registry
 from kancl.seeding import generator
+from kancl.signatures import LATER, show_type, signature_of
 
 
 @pytest.fixture
@@ -618,9 +623,69 @@ def test_types_that_are_equal_and_read_otherwise_are_kept_apart() -> None:
     def third(value: Literal[1] = 1) -> None: ...
     def fourth(value: Literal[True] = True) -> None: ...
 
-    parameters = [schema(builder)["value"] for builder in (first, second, third, fourth, first)]
-    adapters = [options._adapter("a", "value", parameter) for parameter in parameters]
+    options = [signature_of(builder).options(())["value"] for builder in (first, second, third, fourth, first)]
+    adapters = [option.adapter("a") for option in options]
     assert adapters[4] is adapters[0]  # made once: a sweep asks for each option thousands of times
     assert len({id(adapter) for adapter in adapters}) == 4
     assert [adapter.validate_python("2") for adapter in adapters[:2]] == [2, 2]
     assert (type(adapters[2].validate_python(1)), adapters[3].validate_python(True)) == (int, True)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    def builder(*, size: int, slope: float = 0.5, mode: Literal["fast", "slow"] = "fast") -> None: ...
+
+    with pytest.raises(InputError) as refusal:
+        resolve(builder, parse_spec("mine:slope=steep,mode=medium"))
+    assert str(refusal.value) == (
+        "mine needs its option size: give mine:size=...; mine: option slope expects float, got 'steep'; "
+        "mine: option mode expects Literal['fast', 'slow'], got 'medium'"
+    )
+    with pytest.raises(
+        InputError, match=r"no option 'slop'; did you mean slope\?; mine has no option 'siz'; did you mean size"
+    ):
+        resolve(builder, Spec("mine", {"slop": 1, "siz": 2}))
+
+
+def test_defaults_are_nobody_elses() -> None:
+    def builder(sizes: tuple[tuple[int, ...], ...] = ((1, 2), (3,))) -> None: ...
+
+    first = resolve(builder, Spec("mine"))
+    first["sizes"][0].append(9)
+    first["sizes"].append([])
+    assert resolve(builder, Spec("mine")) == {"sizes": [[1, 2], [3]]}
+
+
+def test_a_wrapper_and_a_subclass_have_signatures_of_their_own() -> None:
+    class First:
+        def __init__(self, size: int = 1) -> None: ...
+
+    class Second(First):
+        def __init__(self, width: int = 2) -> None: ...
+
+    assert [resolve(builder, Spec("mine")) for builder in (First, Second)] == [{"size": 1}, {"width": 2}]
+
+    def plain(size: int = 1) -> None: ...
+
+    resolve(plain, Spec("mine"))
+
+    @functools.wraps(plain)
+    def wrapper(*arguments: Any, **options: Any) -> None: ...
+
+    wrapper.__signature__ = inspect.signature(lambda: None)  # type: ignore[attr-defined]
+    assert resolve(wrapper, Spec("mine")) == {}
+    assert resolve(functools.partial(plain, size=5), Spec("mine")) == {"size": 5}
+
+
+def test_an_edited_builder_is_read_anew_and_the_old_one_is_forgotten(registry: Registry, tmp_path: Path) -> None:
+    kind = "from enum import Enum\nclass Kind(Enum):\n    A = 'a'\n    def show(self): ...\n"
+    source = kind + "def mine(kind: Kind = Kind.A, size: int = {}): ...\n"
+    path = write(tmp_path, source.format(1))
+    old = registry.get(f"{path}:mine")
+    assert resolve(old, Spec("mine")) == {"kind": "a", "size": 1}
+    gone = weakref.ref(old)
+    path.write_text(source.format(22))
+    forget_edited()
+    assert resolve(registry.get(f"{path}:mine"), Spec("mine")) == {"kind": "a", "size": 22}
+    del old
+    gc.collect()
+    assert gone() is None
