@@ -20,22 +20,42 @@ ANCHOR, IMPORTANCE = "anchor/", "importance/"
 
 
 def trained(network: Network) -> dict[str, Tensor]:
-    """Return the parameters that are trained, by name."""
+    """Return the parameters that are trained, by name, each (S, ...): themselves, no copies.
+
+    Args:
+        network: S networks.
+    """
     return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
 def snapshot(network: Network) -> dict[str, Tensor]:
-    """Return copies of the parameters that are trained: no step that follows changes them."""
+    """Return copies of the parameters that are trained, by name, each (S, ...): no step that follows changes them.
+
+    Args:
+        network: S networks.
+    """
     return {name: parameter.detach().clone() for name, parameter in trained(network).items()}
 
 
 def named(prefix: str, tensors: Mapping[str, Tensor]) -> State:
-    """Return tensors under their names in the state."""
+    """Return tensors under their names in the state.
+
+    Args:
+        prefix: of the names, such as :data:`ANCHOR`.
+        tensors: by the name of a parameter, each with the seed axis first.
+
+    >>> import torch
+    >>> list(named(ANCHOR, {"layers.0.weight": torch.zeros(1, 2)}))
+    ['anchor/layers.0.weight']
+    """
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def check_strength(**numbers: float) -> None:
     """See that numbers are 0 or larger.
+
+    Args:
+        numbers: options by name.
 
     Raises:
         InputError: which one is not, and what it is.
@@ -47,6 +67,10 @@ def check_strength(**numbers: float) -> None:
 
 def check_parameters_stay(network: Network, stream: Stream) -> None:
     """See that a parameter still means at later tasks what it meant at earlier ones.
+
+    Args:
+        network: left as it is; a copy of it is told of the first two tasks.
+        stream: the tasks of all seeds.
 
     Raises:
         InputError: the network grows, or it rewrites its parameters when a task begins, as one does whose grid moves.
@@ -70,6 +94,11 @@ def quadratic_penalty(state: State, network: Network, strength: float) -> Float[
     """Return strength / 2 * sum over parameters of importance * (parameter - anchor)^2, or None where nothing is anchored.
 
     An anchored parameter without an importance has the importance 1.
+
+    Args:
+        state: holds ``anchor/<parameter>`` and ``importance/<parameter>``, each of the parameter's shape (S, ...).
+        network: S networks, in whose parameters the penalty can be differentiated.
+        strength: >= 0.
     """
     parts = []
     for name, parameter in trained(network).items():
@@ -91,7 +120,9 @@ def add_anchor(state: State, network: Network, importance: Mapping[str, Tensor])
     F = sum_t F_t and a = sum_t F_t a_t / F. So one anchor stands for all, with the same gradient; the constant is left out.
 
     Args:
-        importance: of parameters by name, each >= 0; those that are missing are not anchored.
+        state: with the anchor so far, or without one.
+        network: S networks, as they are to be remembered.
+        importance: of parameters by name, (S, ...), each number >= 0; those that are missing are not anchored.
     """
     parameters, found = trained(network), dict(state)
     for name, new in importance.items():
@@ -109,11 +140,23 @@ def add_anchor(state: State, network: Network, importance: Mapping[str, Tensor])
 
 
 def accumulated(state: State, found: Mapping[str, Tensor], kept: float = 1.0) -> dict[str, Tensor]:
-    """Return importances that were found at a task's end on top of a share ``kept`` of those that the state holds."""
+    """Return importances that were found at a task's end on top of a share ``kept`` of those that the state holds.
+
+    Args:
+        state: holds the old ones as ``importance/<parameter>``, or none.
+        found: the new ones by the name of a parameter, each (S, ...).
+        kept: 0 to 1.
+    """
     old = {name: state.get(IMPORTANCE + name) for name in found}
     return {name: new if (before := old[name]) is None else kept * before + new for name, new in found.items()}
 
 
 def move_anchor(state: State, network: Network, importance: Mapping[str, Tensor]) -> State:
-    """Return the state with the parameters' present values as the only anchor, with these importances."""
+    """Return the state with the parameters' present values as the only anchor, with these importances.
+
+    Args:
+        state: whose anchor is replaced.
+        network: S networks, as they are to be remembered.
+        importance: by the name of a parameter, each (S, ...).
+    """
     return {**state, **named(IMPORTANCE, importance), **named(ANCHOR, snapshot(network))}

@@ -45,7 +45,11 @@ class Chosen:
 
 
 def remember_stream(stream: Stream) -> State:
-    """Return what :func:`choose` and :func:`fisher` need of a stream, as state: its seeds and its heads."""
+    """Return what :func:`choose`, :func:`fisher` and the memories need of a stream, as state: its seeds and its heads.
+
+    Args:
+        stream: the tasks of all seeds.
+    """
     seeds = torch.tensor(stream.seeds, device=stream.device)
     if stream.heads is None:
         return {"seeds": seeds}
@@ -53,7 +57,14 @@ def remember_stream(stream: Stream) -> State:
 
 
 def choose(state: State, samples: Samples, count: int | None, phase: int) -> Chosen:
-    """Return all samples, or ``count`` of them, drawn without replacement for every seed."""
+    """Return all samples, or ``count`` of them, drawn without replacement for every seed.
+
+    Args:
+        state: with what :func:`remember_stream` gave.
+        samples: of a task, x (S, N, I).
+        count: how many for each seed; None for all.
+        phase: from 0; names the random stream.
+    """
     x, y, device = samples.x, samples.y, samples.x.device
     mask = state["heads"][:, samples.task] if "heads" in state else None
     if count is None or count >= x.shape[1]:
@@ -70,7 +81,7 @@ def mean_over_samples(
 
     Args:
         network: S networks; evaluated in evaluation mode.
-        x: N samples of each seed.
+        x: N samples of each seed, (S, N, I).
         cotangents: gives the vectors v.
         measure: acts on each number of a gradient, for example squares it.
     """
@@ -105,6 +116,16 @@ def fisher(network: Network, chosen: Chosen, kind: Fisher, state: State, phase: 
     model's own distribution: sum_c p_c (d log p_c)^2, or sum_o (d y_o)^2; ``sampled`` draws one t for each x; ``empirical``
     takes the data's. The three estimates are compared by van de Ven, "On the computation of the Fisher information in continual
     learning" (2025).
+
+    Args:
+        network: S networks; evaluated in evaluation mode.
+        chosen: the samples, of :func:`choose`.
+        kind: of the estimate.
+        state: with what :func:`remember_stream` gave.
+        phase: from 0; names the random stream of ``sampled``.
+
+    Returns:
+        By the name of a parameter, >= 0, of the parameter's shape (S, ...).
     """
     noise = None
     if kind == "sampled":
@@ -128,6 +149,11 @@ def exact_scores(
     """Yield vectors v whose outer products sum to the Fisher information in the outputs.
 
     For classes sqrt(p_c) (e_c - p) for each class c, for numbers e_o for each unit o; inactive ones are left out.
+
+    Args:
+        outputs: y, the logits of classes.
+        mask: the active units.
+        classes: whether targets are classes; else they are numbers.
     """
     active = mask.any(0).any(0).nonzero().flatten().tolist()
     shares = outputs.masked_fill(~mask, -torch.inf).softmax(-1)
@@ -144,7 +170,15 @@ def one_score(
     noise: Float[Tensor, "S n O"] | None,
     classes: bool,
 ) -> Float[Tensor, "S n O"]:
-    """Return d log p(t) / d outputs for the targets t, or, where uniform noise is given, for t drawn from p with it."""
+    """Return d log p(t) / d outputs for the targets t, or, where uniform noise is given, for t drawn from p with it.
+
+    Args:
+        outputs: y, the logits of classes.
+        mask: the active units.
+        targets: numbers (S, n, O) or class numbers (S, n).
+        noise: from U(0, 1), or None.
+        classes: whether targets are classes; else they are numbers.
+    """
     if not classes:
         residual = targets - outputs if noise is None else torch.special.ndtri(noise).to(outputs.dtype)
         return residual.where(mask, 0.0)

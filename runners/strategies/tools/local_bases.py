@@ -20,6 +20,10 @@ SEEN = 64
 def check_local(network: Network, stream: Stream) -> None:
     """See that some coefficient belongs to a basis that is local at every task.
 
+    Args:
+        network: S networks.
+        stream: the tasks of all seeds.
+
     Raises:
         InputError: there is none.
     """
@@ -36,6 +40,10 @@ def local_coefficients(network: Network, x: Float[Tensor, "S B I"]) -> set[str]:
     """Return the names of the trained parameters that hold coefficients of bases that are local at these samples.
 
     A basis is local if every input at every sample leaves some of its functions idle.
+
+    Args:
+        network: S networks.
+        x: a few samples of a task.
     """
     probe, found = Probe(network), set()
     seen = probe.run(x).inputs
@@ -52,6 +60,10 @@ def masses(network: Network, x: Float[Tensor, "S N I"]) -> dict[str, Float[Tenso
     Where basis functions sum to 1, as B-splines do within their grid, the masses of an input's coefficients sum to 1. They have
     the parameter's axes, of length 1 where a basis function is shared, as it is by all outputs. Which parameters are measured
     does not depend on the samples: one that is measured at a task is measured at all.
+
+    Args:
+        network: S networks.
+        x: the samples of a task.
     """
     probe, parameters = Probe(network), dict(network.named_parameters())
     totals: dict[str, Tensor] = {}

@@ -32,6 +32,10 @@ Replayed = int | Literal["batch", "all"]
 def check_memory(memory: int, replayed: Replayed) -> None:
     """See that the sizes of a memory and of what is drawn from it are possible.
 
+    Args:
+        memory: samples that are kept for each seed.
+        replayed: samples that are drawn for a batch: a number, ``batch`` or ``all``.
+
     Raises:
         InputError: which one is not, and what it is.
     """
@@ -43,6 +47,11 @@ def check_memory(memory: int, replayed: Replayed) -> None:
 
 def check_draws(memory: int, replayed: Replayed, policy: Policy) -> None:
     """See that L-BFGS gets the same loss at every step.
+
+    Args:
+        memory: samples that are kept for each seed.
+        replayed: samples that are drawn for a batch.
+        policy: names the optimiser.
 
     Raises:
         InputError: other samples would be replayed at each step.
@@ -64,8 +73,12 @@ def keep(state: State, samples: Samples, size: int, balance: Balance, phase: int
     sample, but where one has no more to give. A sample that was dropped does not return, as in a memory that is filled online.
 
     Args:
+        state: with what :func:`runners.strategies.tools.gradients.remember_stream` gave, and the memory so far.
+        samples: of the finished task, x (S, N, I).
         size: samples to keep for each seed; 0 keeps none.
-        more: what else is kept along with each sample, by name.
+        balance: which ones are kept.
+        phase: from 0; names the random stream.
+        more: what else is kept along with each sample, by name, (S, N, ...).
     """
     if size == 0:
         return state
@@ -83,7 +96,13 @@ def keep(state: State, samples: Samples, size: int, balance: Balance, phase: int
 
 
 def in_turns(task: Int[Tensor, "S N"], y: Shaped[Tensor, "S N ..."], tag: Float[Tensor, "S N"]) -> Int[Tensor, "S N"]:
-    """Return places in an order that takes one sample of every group, then the next one of each; by tag within a turn."""
+    """Return places in an order that takes one sample of every group, then the next one of each; by tag within a turn.
+
+    Args:
+        task: of every sample.
+        y: targets; of classes, every class of a task is a group of its own.
+        tag: the smaller, the earlier.
+    """
     groups = task if y.is_floating_point() else task * (int(y.max()) + 1) + y
     by_tag = tag.argsort(1)
     order = by_tag.gather(1, groups.gather(1, by_tag).argsort(dim=1, stable=True))  # group by group, each by tag
@@ -97,6 +116,12 @@ class Draws:
     """Places in memories of ``size`` samples: without replacement until all have been drawn, then in a new order.
 
     Every seed has its own order, from a random stream named by the seed and ``purpose``.
+
+    Args:
+        seeds: S of them.
+        size: of every seed's memory, at least 1.
+        device: of the places.
+        purpose: with a seed, names its random stream.
     """
 
     def __init__(self, seeds: tuple[int, ...], size: int, device: torch.device, *purpose: str | int) -> None:
@@ -105,7 +130,11 @@ class Draws:
         self.ready = torch.empty(len(seeds), 0, dtype=torch.long, device=device)
 
     def take(self, count: int) -> Int[Tensor, "S count"]:
-        """Return the next places."""
+        """Return the next places, 0 to ``size - 1``.
+
+        Args:
+            count: how many for each seed.
+        """
         while self.ready.shape[1] < count:
             shape = (max(1, AHEAD // self.size), self.size)
             keys = torch.stack([torch.rand(shape, generator=own, dtype=torch.float64) for own in self.generators])
@@ -120,6 +149,8 @@ def recall(state: State, stream: Stream, replayed: Replayed, *purpose: str | int
     What was kept along with the samples is in the batch's ``extra``, by name. Each sample has the mask of its own task.
 
     Args:
+        state: with the memory that :func:`keep` made.
+        stream: the tasks of all seeds.
         replayed: samples per batch, at most those in memory; ``batch`` for as many as those it goes with, ``all`` for all.
         purpose: with the seed, names the random stream.
     """
@@ -140,18 +171,34 @@ def recall(state: State, stream: Stream, replayed: Replayed, *purpose: str | int
 
 
 def joined(one: Batch, other: Batch) -> Batch:
-    """Return two batches as one."""
+    """Return two batches as one, (S, B + R, ...), that carries what the first one carried.
+
+    Args:
+        one: of B samples.
+        other: of R samples; masked where ``one`` is.
+    """
     mask = None if one.mask is None or other.mask is None else torch.cat([one.mask, other.mask], 1)
     return Batch(torch.cat([one.x, other.x], 1), torch.cat([one.y, other.y], 1), mask, one.extra)
 
 
 def carrying(batch: Batch, name: str, other: Batch) -> Batch:
-    """Return a batch that carries another one to the strategy's hooks; :func:`carried` takes it out."""
+    """Return a batch that carries another one to the strategy's hooks; :func:`carried` takes it out.
+
+    Args:
+        batch: what is trained on.
+        name: under which the other is carried.
+        other: of any number of samples.
+    """
     parts = {"x": other.x, "y": other.y, **({} if other.mask is None else {"mask": other.mask}), **other.extra}
     return replace(batch, extra={**batch.extra, **named(f"{name}/", parts)})
 
 
 def carried(batch: Batch, name: str) -> Batch | None:
-    """Return the batch that another one carries under a name, or None."""
+    """Return the batch that another one carries under a name, or None.
+
+    Args:
+        batch: as a hook gets it, ``step.batch``.
+        name: as given to :func:`carrying`.
+    """
     parts = {key.removeprefix(f"{name}/"): tensor for key, tensor in batch.extra.items() if key.startswith(f"{name}/")}
     return Batch(parts.pop("x"), parts.pop("y"), parts.pop("mask", None), parts) if parts else None
