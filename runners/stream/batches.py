@@ -22,9 +22,13 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Inputs, targets and, for tasks with heads of their own, the active output units of each sample.
+    """What the networks are trained on at one step.
 
-    ``extra`` holds what a strategy gives to its own hooks, each tensor with the seed axis first.
+    Args:
+        x: inputs.
+        y: targets: numbers (S, B, O), class numbers (S, B), or an operator's values (S, B, R).
+        mask: the active output units of each sample, for tasks with heads of their own; None where all units are active.
+        extra: what a strategy gives to its own hooks, by name, each (S, ...).
     """
 
     x: Float[Tensor, "S B I"]
@@ -33,14 +37,25 @@ class Batch:
     extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of_seed(self, s: int) -> "Batch":
-        """Return the batch of one seed, as a stack of one."""
+        """Return the batch of one seed, as a stack of one.
+
+        Args:
+            s: the seed's place in the stack.
+        """
         own = slice(s, s + 1)
         extra = {name: tensor[own] for name, tensor in self.extra.items()}
         return Batch(self.x[own], self.y[own], None if self.mask is None else self.mask[own], extra)
 
 
 def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase: Phase) -> Iterator[Batch]:
-    """Yield batches without end, epoch after epoch; the last batch of an epoch may be smaller, so all samples are used."""
+    """Yield batches without end, epoch after epoch; the last batch of an epoch may be smaller, so all samples are used.
+
+    Args:
+        stream: tells the seeds and the heads.
+        samples: of one task or more, x (S, N, I).
+        size: B, samples of each seed in a batch; ``full``, or N and more, for all of them at every step.
+        phase: names the random streams; the same phase gives the same orders again.
+    """
     count = samples.x.shape[1]
     if size == "full" or size >= count:
         # Every order of a full batch is the same batch: it is made once.
@@ -59,7 +74,13 @@ def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase
 
 
 def epoch_orders(seeds: tuple[int, ...], count: int, phase: Phase) -> Iterator[Int[Tensor, "S N"]]:
-    """Yield the order in which each seed sees its samples, epoch after epoch of a phase."""
+    """Yield the order in which each seed sees its samples, epoch after epoch of a phase, without end.
+
+    Args:
+        seeds: S of them.
+        count: N, samples of each seed.
+        phase: names the random streams.
+    """
     generators = [generator(seed, "batches", phase) for seed in seeds]
     while True:
         yield torch.stack([torch.randperm(count, generator=own) for own in generators])

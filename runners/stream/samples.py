@@ -10,7 +10,13 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs, targets, and which task each sample belongs to (the same for every seed)."""
+    """Samples of one task or more.
+
+    Args:
+        x: inputs.
+        y: targets: numbers (S, N, O), class numbers (S, N), or an operator's values (S, N, R).
+        task: which task each sample belongs to, from 0, the same for every seed; those of pretraining come after the others.
+    """
 
     x: Float[Tensor, "S N I"]
     y: Shaped[Tensor, "S N ..."]

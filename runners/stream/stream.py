@@ -40,19 +40,33 @@ NO_DATA = ("null", "objective", "advice", "files", "operator", "plot_x", "plot_t
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """A scenario as the runners see it.
+    """A scenario as the runners see it: S seeds, T tasks, I inputs, O outputs.
 
-    ``heads`` (H, O) marks the active output units of each task, those of pretraining after the others, or is None if
-    all units always are. ``null`` gives, per score, what each task's best constant predictor reaches on its test samples; it
-    is fitted to the task's training targets, or, where these are the values of an operator, to the test targets.
-    ``pretrain`` holds the samples of all tasks of pretraining. ``blur`` and ``files`` are the scenario's, and so is
-    ``operator``, the same for all seeds: what is trained instead of the outputs. ``offset`` was subtracted from the inputs,
-    their ranges and ``plot_x`` before they were converted (:mod:`scenarios.checks.precision`); None where nothing was.
-    ``remarks`` are what a user has to know of the numbers.
-
-    ``groups`` are there where seeds have tasks of different sizes: they are trained group by group
-    (:func:`runners.training.loop.run_cell`). The stream itself then holds the first samples of every task, as many as all seeds
-    have, for those who only look at it: checks, times, widths.
+    Args:
+        seeds: in the order of the seed axis.
+        names: of the tasks.
+        setting: what changes from task to task: ``domain``, ``class`` or ``task``.
+        outputs: O.
+        objective: the loss, its gradient and the scores.
+        low, high: the range of every input.
+        train: the training samples of each task.
+        test: the test samples of each task; their targets are always the network's outputs.
+        heads: marks the active output units of each task, those of pretraining after the others (H of them in all); None if all
+            units always are.
+        null: by score what each task's best constant predictor reaches on its test samples; it is fitted to the task's training
+            targets, or, where these are the values of an operator, to the test targets.
+        plot_x, plot_target: points of a one-dimensional scenario for figures, and its noiseless function there.
+        advice: what suits the scenario.
+        pretrain: the samples of all tasks of pretraining.
+        blur: how far neighbouring tasks run into each other, 0 to 1.
+        files: the SHA-256 of every data file that was read, by name.
+        operator: what is trained instead of the outputs, the same for all seeds.
+        offset: what was subtracted from the inputs, their ranges and ``plot_x`` before they were converted
+            (:mod:`scenarios.checks.precision`); None where nothing was.
+        remarks: what a user has to know of the numbers.
+        groups: are there where seeds have tasks of different sizes: they are trained group by group
+            (:func:`runners.training.loop.run_cell`). The stream itself then holds the first samples of every task, as many as
+            all seeds have, for those who only look at it: checks, times, widths.
     """
 
     seeds: tuple[int, ...]
@@ -93,7 +107,11 @@ class Stream:
         return self.train[0].x.device
 
     def to(self, device: str) -> "Stream":
-        """Return the stream with everything that a network meets on another device."""
+        """Return the stream with everything that a network meets on another device.
+
+        Args:
+            device: as torch names it, ``cpu`` or ``cuda``.
+        """
         move = partial(moved, device=device)
         return replace(
             self,
@@ -108,7 +126,11 @@ class Stream:
         )
 
     def mask(self, task: Int[Tensor, "... N"]) -> Bool[Tensor, "... N O"] | None:
-        """Return the active output units of samples of these tasks."""
+        """Return the active output units of samples of these tasks; None where all units always are.
+
+        Args:
+            task: the task of each sample, from 0.
+        """
         return None if self.heads is None else self.heads[task]
 
 

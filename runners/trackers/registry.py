@@ -22,6 +22,9 @@ trackers = Registry(
 def make_trackers(names: Sequence[str]) -> dict[str, Tracker]:
     """Return the trackers of these names, each once.
 
+    Args:
+        names: as ``--track`` takes them.
+
     Raises:
         InputError: a name that is unknown, or a tool that is not installed.
     """
@@ -41,6 +44,10 @@ def _made(name: str) -> Tracker:
 
 def imported(module: str, package: str) -> ModuleType:
     """Import what a tracker needs.
+
+    Args:
+        module: its dotted name.
+        package: by which the tracker is asked for, and what pip installs.
 
     Raises:
         InputError: it is not there, or cannot be imported; says what to install.

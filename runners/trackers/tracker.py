@@ -38,19 +38,50 @@ class Sink(Protocol):
     """A cell in a tool. Whatever a method raises ends the tracking by this tool, never the run."""
 
     def log(self, evaluation: Evaluation) -> None:
-        """Take the next evaluation. Those of a cell come in their order, each once, and always from the first one on."""
+        """Take the next evaluation. Those of a cell come in their order, each once, and always from the first one on.
+
+        Args:
+            evaluation: the scores of all tasks at one moment; its ``series`` and ``row`` are names and numbers for charts.
+        """
 
     def finish(self, summary: Mapping[str, float]) -> None:
-        """Take the final metrics and the cost, after the last evaluation."""
+        """Take the final metrics and the cost, after the last evaluation.
+
+        Args:
+            summary: finite numbers by name, ``final/<metric>`` and ``cost/...`` (:func:`runners.trackers.events.summary`).
+        """
 
     def close(self, state: State) -> None:
-        """Let go of everything; called once, whatever happened before."""
+        """Let go of everything; called once, whatever happened before.
+
+        Args:
+            state: how the cell ended; ``interrupted`` and ``failed`` cells may be told again, from their first evaluation on.
+        """
 
 
 class Tracker(Protocol):
     """A tool.
 
     Made without arguments before anything runs, and then raises :class:`kancl.errors.InputError` if the tool is not installed.
+    This one writes lines into a file of its own:
+
+    >>> from kancl.registry import Registry
+    >>> trackers = Registry("tracker", {})  # in a plug-in: from runners.trackers import trackers
+    >>> class Lines:
+    ...     def __init__(self, path):
+    ...         self.file = path.open("w")
+    ...     def log(self, evaluation):
+    ...         print(evaluation.total_step, evaluation.series(), file=self.file)
+    ...     def finish(self, summary):
+    ...         print(summary, file=self.file)
+    ...     def close(self, state):
+    ...         self.file.close()
+    >>> @trackers.register("lines")
+    ... class LineTracker:
+    ...     def begin(self, cell, folder):
+    ...         return Lines(folder / f"{cell.id}.txt")
+    ...     def hint(self, folder):
+    ...         return f"see {folder}"
     """
 
     def begin(self, cell: Description, folder: Path) -> Sink:
@@ -65,7 +96,11 @@ class Tracker(Protocol):
         """
 
     def hint(self, folder: Path) -> str:
-        """Return how to look at what was tracked."""
+        """Return how to look at what was tracked: one line, shown after the run.
+
+        Args:
+            folder: as given to :meth:`begin`.
+        """
 
 
 def _flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:

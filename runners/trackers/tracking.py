@@ -58,7 +58,12 @@ class Tracking:
             yield tracked
 
     def stored(self, cell: Cell, result: Result) -> None:
-        """Tell a finished cell to the tools that do not have all of it."""
+        """Tell a finished cell to the tools that do not have all of it.
+
+        Args:
+            cell: what was run.
+            result: what the store has of it.
+        """
         lacking = [name for name in self.trackers if not Told(self.folder(name), self.warn).is_complete(cell.key)]
         with self._opened(cell, result.tasks, lacking) as tracked:
             tracked.finish(result)
@@ -75,11 +80,20 @@ class Tracking:
         return found
 
     def folder(self, name: str) -> Path:
-        """Return the folder of a tool's files."""
+        """Return the folder of a tool's files.
+
+        Args:
+            name: as ``--track`` takes it.
+        """
         return self.out / "tracking" / Path(name).name.replace(":", "-")
 
     def stop(self, name: str, error: BaseException) -> None:
-        """Leave a tool out from now on, and say so."""
+        """Leave a tool out from now on, and say so.
+
+        Args:
+            name: of the tool.
+            error: what it raised.
+        """
         if self.trackers.pop(name, None) is not None:
             with suppress(Exception):  # a word that cannot be said costs no result
                 self.warn(
@@ -103,7 +117,12 @@ class Tracking:
 
 
 class Tracked:
-    """A cell that is being told."""
+    """A cell that is being told; made by :meth:`Tracking.cell`.
+
+    Args:
+        tracking: the tools, of which those that fail are taken out.
+        cell: what is told.
+    """
 
     def __init__(self, tracking: Tracking, cell: Cell) -> None:
         self.tracking = tracking
@@ -112,7 +131,12 @@ class Tracked:
         self.course = Course(cell.seeds)
 
     def open(self, name: str, tasks: Sequence[str]) -> None:
-        """Open the cell in one tool."""
+        """Open the cell in one tool; one that fails is out.
+
+        Args:
+            name: of the tool.
+            tasks: the names of the cell's tasks.
+        """
         cell, folder = self.cell, self.tracking.folder(name)
         experiment = self.tracking.out.resolve().name
         try:
@@ -126,19 +150,31 @@ class Tracked:
             self._drop(name, error)
 
     def measured(self, record: Record) -> None:
-        """Tell what a record holds that was not told yet."""
+        """Tell what a record holds that was not told yet.
+
+        Args:
+            record: of the run, which grows.
+        """
         if self.sinks:
             self._tell(self.course.of_record(record))
 
     def finish(self, result: Result) -> None:
-        """Tell what was not told yet, the final metrics and the cost, and close the cell."""
+        """Tell what was not told yet, the final metrics and the cost, and close the cell.
+
+        Args:
+            result: of the whole run.
+        """
         if self.sinks:
             self._tell(self.course.of_result(result))
             self._each(lambda name, sink: sink.finish(summary(self.cell, result)))
             self.close("done")
 
     def close(self, state: State) -> None:
-        """Close the cell in every tool where it is open still."""
+        """Close the cell in every tool where it is open still.
+
+        Args:
+            state: how the telling ended.
+        """
 
         def end(name: str, sink: Sink) -> None:
             del self.sinks[name]
