@@ -45,7 +45,7 @@ class Compare:
         from kancl.errors import InputError, StorageError, one_line
         from kancl.verdict import Rules
         from runners.cli.screen import make_console
-        from runners.report.figures.plots import draw_all
+        from runners.report.figures.draw_all import draw_all
         from runners.report.pages import pages_of
         from runners.results.results import load
         from runners.results.verdicts import compare

@@ -31,13 +31,10 @@ class Page:
 
 def pages_of(results: Results) -> tuple[list[Page], list[str]]:
     """Return the pages, and in words what is on none of them."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in results.entries:
-        groups.setdefault(entry.cell.asked["scenario"], []).append(entry)
     pages: list[Page] = []
     left_out: list[str] = []
     room, undrawn = PANELS, 0
-    for scenario, entries in groups.items():
+    for (scenario,), entries in results.groups("scenario").items():
         count = min(len(entries), PANELS_ON_PAGE * PAGES, room)
         room -= count
         pages += _pages(scenario, entries, count)

@@ -4,12 +4,10 @@ Nothing is left out silently: what is drawn says what is not.
 """
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
-
-from runners.report.drawing import Artist, Figure, Rectangle
 
 HIGHLIGHTED = 10
 """Tasks with a colour, a band and a place in the legend."""
@@ -23,12 +21,6 @@ TICKS = 12
 """Numbered tasks along an axis."""
 NAMES = 24
 """Names in a legend."""
-
-CHARACTERS = 12.0
-"""Characters of a title on an inch of a figure."""
-
-LINE = 0.18
-"""Inches of a line of a title."""
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -67,14 +59,6 @@ def ticks(count: int, most: int = TICKS) -> list[int]:
     return list(range(step, count + 1, step))
 
 
-def heading(figure: Figure, *lines: str) -> None:
-    """Put lines over a figure, folded so that none is wider than it; beyond two the figure grows by as much."""
-    width = max(24, int(CHARACTERS * figure.get_figwidth()))
-    text = "\n".join(fold(line, width) for line in lines if line)
-    figure.set_figheight(figure.get_figheight() + LINE * max(0, text.count("\n") - 1))
-    figure.suptitle(text)
-
-
 def fold(text: str, width: int) -> str:
     """Return a text in lines; blanks and commas of long labels are where they break, if there are any.
 
@@ -88,14 +72,3 @@ def fold(text: str, width: int) -> str:
             line = ""
         line += word
     return "\n".join(piece for full in (*lines, line.rstrip()) for piece in textwrap.wrap(full, width) or [""])
-
-
-def legend_below(figure: Figure, handles: Iterable[Artist], labels: Sequence[str], title: str | None = None) -> None:
-    """Put a legend under a figure in as many columns as its width has room for; names beyond ``NAMES`` are counted."""
-    shown, names = list(handles)[:NAMES], list(labels)[:NAMES]
-    if len(labels) > NAMES:
-        shown.append(Rectangle((0, 0), 0, 0, alpha=0))
-        names.append(f"and {len(labels) - NAMES:,} more")
-    widest = max(map(len, names), default=1)
-    columns = max(1, min(len(names), int(figure.get_figwidth() / (0.55 + 0.078 * widest))))
-    figure.legend(shown, names, loc="outside lower center", ncols=columns, title=title)

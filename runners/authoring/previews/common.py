@@ -21,7 +21,7 @@ from runners.report.drawing import (
     SubFigure,
     colormaps,
 )  # fmt: skip
-from runners.report.figures.plots import task_colours
+from runners.report.figures.panels import task_colours
 from scenarios import Scenario, Task
 
 SHOWN = 8

@@ -1,23 +1,23 @@
-"""What figures over many cells share: a line for each contender, with its interval over seeds.
+"""What the drawings of several figures share: styles, lines with intervals, headings and legends.
 
-Contenders differ in marker, line and lightness, so figures survive greyscale and colour blindness.
+Contenders differ in marker, line and lightness, and tasks in lightness, so figures survive greyscale and colour blindness.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
-from kancl.statistics import mean_interval
-from runners.report.drawing import Axes, colormaps, named
-from runners.results.entry import Entry
+from runners.report.drawing import Artist, Axes, Figure, Rectangle, colormaps, named
+from runners.report.figures.data import Line, ScoreAxis
+from runners.report.thinning import NAMES, fold
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 BARS = 30
 """Cells on a line up to which each has its bar."""
-PANELS = {"learning_score": "learning", "final_score": "final", "retention": "retention"}
-"""Metrics that have a panel, and what stands on its axis."""
+CHARACTERS = 12.0
+"""Characters of a title on an inch of a figure."""
+LINE = 0.18
+"""Inches of a line of a title."""
 
 
 def styles(count: int) -> list[dict[str, Any]]:
@@ -32,29 +32,50 @@ def styles(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def draw_line(ax: Axes, x: Sequence[float], entries: Sequence[Entry], metric: str, name: str, style: dict[str, Any]) -> None:
-    """Draw a metric of cells against x: mean and 95 % interval over seeds, a bar at each of few cells, a band over many."""
-    mean, low, high, _ = np.array([mean_interval(entry.metrics()[metric]) for entry in entries]).T
-    if len(entries) > BARS:
-        ax.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
-        ax.plot(x, mean, label=named(name), linewidth=1.2, markersize=2.5, **style)
+def task_colours(count: int) -> list[tuple[float, float, float, float]]:
+    """Return a colour for each task, lighter from task to task."""
+    return [colormaps["viridis"](0.9 * k / max(count - 1, 1)) for k in range(count)]
+
+
+def panels(figure: Figure, rows: int, columns: int, used: int, **shared: Any) -> list[Axes]:
+    """Return the first ``used`` places of a grid of axes, row by row; the others are left empty."""
+    axes = figure.subplots(rows, columns, squeeze=False, **shared)
+    for ax in axes.flat[used:]:
+        ax.remove()
+    return list(axes.flat[:used])
+
+
+def draw_line(ax: Axes, line: Line, style: dict[str, Any]) -> None:
+    """Draw a line over cells: a bar at each of few cells, a band over many."""
+    if len(line.x) > BARS:
+        ax.fill_between(line.x, line.low, line.high, color=style["color"], alpha=0.2, linewidth=0)
+        ax.plot(line.x, line.mean, label=named(line.name), linewidth=1.2, markersize=2.5, **style)
         return
-    ax.errorbar(x, mean, (mean - low, high - mean), label=named(name), capsize=2, linewidth=1.2, markersize=4, **style)
+    ends = (line.mean - line.low, line.high - line.mean)
+    ax.errorbar(line.x, line.mean, ends, label=named(line.name), capsize=2, linewidth=1.2, markersize=4, **style)
 
 
-def label_scores(ax: Axes, metric: str, entry: Entry) -> None:
-    """Name the axis of a metric, and make it logarithmic for errors."""
-    score = entry.result.score
-    if metric != "retention" and not entry.result.higher_is_better[score]:
+def name_scores(ax: Axes, axis: ScoreAxis) -> None:
+    """Name the axis of a score, and make it logarithmic where it is."""
+    if axis.logarithmic:
         ax.set_yscale("log")
-    ax.set_ylabel(PANELS[metric] if metric == "retention" else f"{PANELS[metric]} {score}")
+    ax.set_ylabel(axis.label)
 
 
-def seeds_of(entries: Sequence[Entry]) -> str:
-    """Return how many seeds cells have, e.g. ``n = 16 seeds``."""
-    return f"n = {' or '.join(map(str, sorted({len(entry.cell.seeds) for entry in entries})))} seeds"
+def heading(figure: Figure, lines: Iterable[str]) -> None:
+    """Put lines over a figure, folded so that none is wider than it; beyond two the figure grows by as much."""
+    width = max(24, int(CHARACTERS * figure.get_figwidth()))
+    text = "\n".join(fold(line, width) for line in lines if line)
+    figure.set_figheight(figure.get_figheight() + LINE * max(0, text.count("\n") - 1))
+    figure.suptitle(text)
 
 
-def policy_but_rate(entry: Entry) -> str:
-    """Return a cell's policy without its learning rate, which may be tuned for every cell."""
-    return " ".join(word for word in entry.cell.policy.label.split() if not word.startswith("lr="))
+def legend_below(figure: Figure, handles: Iterable[Artist], labels: Sequence[str], title: str | None = None) -> None:
+    """Put a legend under a figure in as many columns as its width has room for; names beyond ``NAMES`` are counted."""
+    shown, names = list(handles)[:NAMES], list(labels)[:NAMES]
+    if len(labels) > NAMES:
+        shown.append(Rectangle((0, 0), 0, 0, alpha=0))
+        names.append(f"and {len(labels) - NAMES:,} more")
+    widest = max(map(len, names), default=1)
+    columns = max(1, min(len(names), int(figure.get_figwidth() / (0.55 + 0.078 * widest))))
+    figure.legend(shown, names, loc="outside lower center", ncols=columns, title=title)

@@ -391,7 +391,7 @@ def test_compare_writes_only_the_data_to_standard_output(
 
 
 def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.report.figures.plots.draw_all", lambda *given: [])
+    monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given: [])
     said = kancl("compare", experiment, "--format", "markdown")
     assert said.code == 0
     cells, _, _ = said.out.split("\n\n")  # then the verdicts, and the method
@@ -405,7 +405,7 @@ def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results
 
 
 def test_compare_prints_a_table(kancl: Kancl, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.report.figures.plots.draw_all", lambda *given: [])
+    monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given: [])
     said = kancl("compare", experiment)
     assert said.code == 0
     for word in ("gaussian-peaks:tasks=2,samples=10", "split-digits", "kan:hidden=2", "independent", "±", "lower is better"):
@@ -418,7 +418,7 @@ def test_compare_prints_a_table(kancl: Kancl, experiment: Path, monkeypatch: pyt
 def test_figures_are_there_and_valid(results: Any, tmp_path: Path, scenario: str, kinds: set[str]) -> None:
     from dataclasses import replace
 
-    from runners.report.figures.plots import draw_all
+    from runners.report.figures.draw_all import draw_all
 
     chosen = tuple(entry for entry in results.entries if entry.cell.scenario.name == scenario)
     paths = list(draw_all(replace(results, entries=chosen), tmp_path))
@@ -442,7 +442,7 @@ def test_figures_can_be_drawn_for_any_number_of_cells(
 
     from matplotlib.figure import Figure
 
-    from runners.report.figures.plots import draw_all
+    from runners.report.figures.draw_all import draw_all
 
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **more: None)
     entries = [entry for entry in results.entries if entry.cell.scenario.name == "gaussian-peaks"] * 2

@@ -4,6 +4,8 @@ Counted, never timed: what grows with the square of something shows in the numbe
 """
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +25,13 @@ from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.measure.result import Result
 from runners.report.drawing import draw_each
-from runners.report.figures.panels import draw_line, styles
-from runners.report.figures.plots import ALL_TASKS, FUNCTIONS, NUMBERED, curves_figure, function_figure, matrix_figure
+from runners.report.figures.curves import ALL_TASKS, curves, draw_curves
+from runners.report.figures.data import line
+from runners.report.figures.functions import FUNCTIONS, draw_functions, functions
+from runners.report.figures.matrices import NUMBERED, draw_matrices, matrices
+from runners.report.figures.panels import draw_line, legend_below, styles
 from runners.report.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
-from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, legend_below, moments, ticks
+from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, moments, ticks
 from runners.results.entry import Entry
 from runners.results.results import Results, _labelled
 from scenarios import Scenario, Task
@@ -146,46 +151,96 @@ def test_student_quantiles_are_kept_and_intervals_stay_as_they_are() -> None:
 @pytest.mark.parametrize("tasks", [1, 2, 5, 12, 13, 40, 1000])
 def test_figures_have_an_upper_size_and_say_what_is_not_in_them(tasks: int) -> None:
     entries = [entry_of(n, result_of(tasks, evaluations=2 if tasks > 100 else 12, functions=tasks <= 40)) for n in range(3)]
-    curves, matrix = curves_figure("long", entries), matrix_figure("long", entries, "a note")
-    for figure in (curves, matrix):
+    over_time, matrix = draw_curves(curves("long", entries)), draw_matrices(matrices("long", entries, "a note"))
+    for figure in (over_time, matrix):
         assert max(figure.get_size_inches()) <= 30
-    told = curves.get_suptitle() + matrix.get_suptitle()
+    told = over_time.get_suptitle() + matrix.get_suptitle()
     assert ("in colour" in told) == (tasks > ALL_TASKS)
     assert (f"{ROWS} of" in told) == (tasks > ROWS)
     assert "a note" in told
-    assert len(list(lines(curves))) <= 3 * (HIGHLIGHTED + QUIET + 40)
-    assert sum(len(line.get_xdata()) for line in lines(curves)) <= 3 * (HIGHLIGHTED + QUIET) * (MOMENTS + HIGHLIGHTED) + 1000
-    assert len(curves.legends[0].get_texts()) == min(tasks, HIGHLIGHTED if tasks > ALL_TASKS else tasks)
+    assert len(list(lines(over_time))) <= 3 * (HIGHLIGHTED + QUIET + 40)
+    assert sum(len(line.get_xdata()) for line in lines(over_time)) <= 3 * (HIGHLIGHTED + QUIET) * (MOMENTS + HIGHLIGHTED) + 1000
+    assert len(over_time.legends[0].get_texts()) == min(tasks, HIGHLIGHTED if tasks > ALL_TASKS else tasks)
     assert all(ax.images[0].get_array().size <= (ROWS + 1) * ROWS for ax in matrix.axes[:3])
     assert sum(len(ax.texts) for ax in matrix.axes) == (3 * tasks * (tasks + 1) if tasks <= NUMBERED else 0)
     if tasks <= 40:
-        functions = function_figure("long", entries)
-        assert len(functions.axes) == 3 * min(tasks, FUNCTIONS)
-        assert (f"{FUNCTIONS} of" in functions.get_suptitle()) == (tasks > FUNCTIONS)
+        learned = draw_functions(functions("long", entries))
+        assert len(learned.axes) == 3 * min(tasks, FUNCTIONS)
+        assert (f"{FUNCTIONS} of" in learned.get_suptitle()) == (tasks > FUNCTIONS)
 
 
 def test_a_line_keeps_the_best_moment_of_its_task_and_a_matrix_its_numbers() -> None:
     entry = entry_of(1, result_of(1000, evaluations=2))
-    figure = curves_figure("long", [entry])
-    R, position = np.median(entry.result.R["rmse"], 0), 1.0
-    drawn = {str(line.get_label()): line for line in lines(figure)}
-    for number in evenly(1000, HIGHLIGHTED):
-        line = drawn[f"task {number}"]
-        x, y = np.array(line.get_xdata()), np.array(line.get_ydata())
-        position = number + 1.0
-        assert y[x == position] == R[number + 1, number]
-        assert x.min() >= number
-    image = np.array(matrix_figure("long", [entry]).axes[0].images[0].get_array())
+    R = np.median(entry.result.R["rmse"], 0)
+    (panel,) = curves("long", [entry]).panels
+    assert [trace.task for trace in panel.traces] == evenly(1000, HIGHLIGHTED)
+    for trace in panel.traces:
+        assert trace.name == f"task {trace.task}"
+        x, y = trace.scores.x, trace.scores.middle
+        assert y[x == trace.task + 1.0] == R[trace.task + 1, trace.task]
+        assert x.min() >= trace.task
+    (matrix,) = matrices("long", [entry]).matrices
     kept = evenly(1000, ROWS)
-    np.testing.assert_array_equal(image[1:], np.log10(R[1:][np.ix_(kept, kept)]))
-    np.testing.assert_array_equal(image[0], np.log10(R[0, kept]))
+    np.testing.assert_array_equal(matrix.values[1:], R[1:][np.ix_(kept, kept)])
+    np.testing.assert_array_equal(matrix.values[0], R[0, kept])
+    np.testing.assert_array_equal(matrix.shades, np.log10(matrix.values))
+
+
+def test_what_is_drawn_is_the_data() -> None:
+    entries = [entry_of(n, result_of(3, functions=True)) for n in range(2)]
+    over_time, squares, learned = curves("short", entries), matrices("short", entries), functions("short", entries)
+    for panel, ax in zip(over_time.panels, draw_curves(over_time).axes, strict=True):
+        drawn = {str(line.get_label()): line for line in ax.lines}
+        for trace in panel.traces:
+            assert list(drawn[trace.name].get_xdata()) == list(trace.scores.x)
+            assert list(drawn[trace.name].get_ydata()) == list(trace.scores.middle)
+        assert ax.get_title() == panel.title
+    for matrix, ax in zip(squares.matrices, draw_matrices(squares).axes, strict=False):
+        np.testing.assert_array_equal(np.array(ax.images[0].get_array()), matrix.shades)
+        assert ax.get_title() == matrix.title
+    figure = draw_functions(learned)
+    for place, ax in enumerate(figure.axes):
+        cell = learned.cells[place // 3]
+        assert list(ax.lines[1].get_ydata()) == list(cell.after[place % 3].middle)
+        assert list(ax.lines[0].get_ydata()) == list(cell.target)
+
+
+def test_data_of_figures_are_those_of_the_results() -> None:
+    result = result_of(3, seeds=5, functions=True)
+    entry = entry_of(1, replace(result, diverged_at=np.array([-1, -1, 2, -1, -1])))
+    alive = entry.alive
+    assert result.functions is not None
+    (panel,) = curves("short", [entry]).panels
+    (matrix,) = matrices("short", [entry]).matrices
+    (cell,) = functions("short", [entry]).cells
+    for trace in panel.traces:
+        scores = result.curves["rmse"][alive][:, :, trace.task]
+        np.testing.assert_allclose(trace.scores.low, np.quantile(scores, 0.1, axis=0))
+        np.testing.assert_allclose(trace.scores.middle, np.median(scores, axis=0))
+        np.testing.assert_allclose(trace.scores.high, np.quantile(scores, 0.9, axis=0))
+    np.testing.assert_allclose(matrix.values, np.median(result.R["rmse"][alive], axis=0))
+    for number, after in enumerate(cell.after, 1):
+        np.testing.assert_allclose(after.middle, np.median(result.functions[alive, number, :, 0], axis=0))
+    assert panel.null == 0.5
+    assert (panel.tasks, panel.diverged, panel.at_ends) == (3, False, False)
+    assert "n = 5 seeds, 1 diverged and left out" in curves("short", [entry]).heading[1]
+
+
+def test_a_cell_whose_seeds_all_diverged_is_still_drawn() -> None:
+    entry = entry_of(1, replace(result_of(2, functions=True), diverged_at=np.zeros(3, dtype=int)))
+    data = matrices("short", [entry])
+    figure = draw_matrices(data)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"–"}
+    assert {text.get_color() for text in figure.axes[0].texts} == {"black"}
+    assert "every seed diverged" in [text.get_text() for text in draw_curves(curves("short", [entry])).axes[0].texts]
+    assert draw_functions(functions("short", [entry])).axes
 
 
 def test_seeds_with_steps_of_their_own_are_thinned_alike() -> None:
     result = result_of(100, seeds=2, evaluations=6)
     task, step = (np.stack([side, side]) for side in (result.curve_task, result.curve_step))
     task[1, -6:], step[1, -6:] = -1, -1  # the second seed has fewer evaluations
-    figure = curves_figure("long", [entry_of(1, replace(result, curve_task=task, curve_step=step))])
+    figure = draw_curves(curves("long", [entry_of(1, replace(result, curve_task=task, curve_step=step))]))
     assert all(len(line.get_xdata()) <= MOMENTS + HIGHLIGHTED for line in lines(figure))
     assert "at the ends of tasks" in figure.get_suptitle()
     frame = results_of([entry_of(1, replace(result, curve_task=task, curve_step=step))]).curves
@@ -225,7 +280,7 @@ def test_every_label_has_room() -> None:
 def test_intervals_of_many_cells_are_a_band_and_those_of_few_are_bars(cells: int) -> None:
     ax = Figure().subplots()
     entries = [entry_of(n, result_of(2)) for n in range(cells)]
-    draw_line(ax, range(cells), entries, "retention", "mlp", styles(1)[0])
+    draw_line(ax, line("mlp", range(cells), entries, "retention"), styles(1)[0])
     assert (len(ax.containers), len(ax.lines)) == ((1, 3) if cells == 3 else (0, 1))
     assert len(ax.collections) == 1
 
@@ -257,6 +312,27 @@ def test_a_figure_is_laid_out_once_for_both_files(tmp_path: Path, monkeypatch: p
         plain(engine, figure)
 
     monkeypatch.setattr(ConstrainedLayoutEngine, "execute", counted)
-    written = list(draw_each([("figure", lambda: curves_figure("long", [entry_of(1, result_of(2))]))], tmp_path))
+    written = list(draw_each([("figure", lambda: draw_curves(curves("long", [entry_of(1, result_of(2))])))], tmp_path))
     assert [path.suffix for path in written] == [".png", ".svg"]
     assert len(laid) == 1
+
+
+DATA = """
+import sys
+
+from runners.report.figures import draw_all
+from runners.results.results import load
+
+results = load(sys.argv[1])
+made = {plan.name.rpartition("-")[2]: type(plan.data()).__name__ for plan in draw_all.planned(results)}
+assert made["curves"] == "CurvesData", made
+assert made["retention"] == "MatricesData", made
+assert "matplotlib" not in sys.modules
+"""
+
+
+def test_data_of_figures_need_no_matplotlib() -> None:
+    """What is shown can be had by whoever draws it in another way."""
+    folder = Path(__file__).parents[2] / "data" / "stored-815f9c5" / "finished"
+    done = subprocess.run([sys.executable, "-c", DATA, str(folder)], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,8 @@ from scipy import stats
 
 import runners
 from kancl.metrics import retention, retention_by_task
-from runners.report.figures.summary_plots import summary_figures
+from runners.report.figures.draw_all import planned
+from runners.report.figures.overlaps import overlaps
 from runners.results.entry import Entry
 from runners.results.mechanism import Mechanism, lost_share, mechanisms, shared_mass
 from runners.results.results import Results
@@ -129,18 +130,35 @@ def test_too_few_seeds_for_a_slope_are_told(results: Results) -> None:
 
 
 def test_families_of_three_sizes_and_recorded_overlaps_are_drawn(results: Results) -> None:
-    figures = dict(summary_figures(results))
+    figures = {plan.name: plan for plan in planned(results)}
     scenario = results.entries[0].labels["scenario"]
-    assert set(figures) == {f"{scenario}-naive-size", f"{scenario}-naive-overlap"}
-    for figure in (draw() for draw in figures.values()):
-        texts = [ax.get_xlabel() + ax.get_ylabel() for ax in figure.axes]
-        assert all(texts)
+    size, overlap = (figures[f"{scenario}-naive-{kind}"] for kind in ("size", "overlap"))
+    for plan in (size, overlap):
+        figure = plan.draw(plan.data())
+        assert all(ax.get_xlabel() + ax.get_ylabel() for ax in figure.axes)
         assert f"n = {SEEDS}" in figure.get_suptitle()
-    curve = figures[f"{scenario}-naive-size"]().axes[0]
-    (line,) = [c for c in curve.containers if c.get_label().startswith("kan, adam")]
-    assert list(line[0].get_xdata()) == [13, 23, 43]
+    for panel in size.data().panels:
+        (line,) = [line for line in panel.lines if line.name.startswith("kan, adam")]
+        assert list(line.x) == [13, 23, 43]
     two = replace_entries(results, [e for e in results.entries if "intervals=40" not in e.labels["architecture"]])
-    assert [name for name, _ in summary_figures(two)] == [f"{scenario}-naive-overlap"]
+    assert not any(plan.name.endswith("-size") for plan in planned(two))
+    assert any(plan.name.endswith("-overlap") for plan in planned(two))
+
+
+def test_a_point_is_the_mean_over_seeds(results: Results) -> None:
+    (mechanism,) = mechanisms(results)
+    data = overlaps(mechanism)
+    assert len(data.networks) == len(mechanism.entries)
+    assert len({points.name for points in data.networks}) == len(data.networks)
+    for points, shared, lost in zip(data.networks, mechanism.shared, mechanism.lost, strict=True):
+        np.testing.assert_allclose(points.shared, shared.mean(0))
+        there = np.isfinite(lost).any(0)
+        np.testing.assert_allclose(points.lost[there], np.nanmean(lost[:, there], 0))
+        assert np.isnan(points.lost[~there]).all()
+    if data.slope is not None:
+        (x0, x1), (y0, y1), text = data.slope
+        assert (y1 - y0) / (x1 - x0) == pytest.approx(mechanism.slope.slope.mean)
+        assert "slope" in text
 
 
 def test_compare_tells_the_regression_in_every_format(results: Results, kancl: Kancl) -> None:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text as Drawn
 
 from runners.report import drawing
+from runners.report.figures.draw_all import PANELS
 from runners.results.results import load
 from runners.trackers.tracking import configuration
 
@@ -122,7 +123,8 @@ def test_a_figure_that_fails_takes_no_other_along(
     def fail(*given: Any) -> Figure:
         raise ValueError("no [/b] curves")
 
-    monkeypatch.setattr("runners.report.figures.plots.curves_figure", fail)
+    broken = ("curves", lambda entry: True, fail, fail)
+    monkeypatch.setattr("runners.report.figures.draw_all.PANELS", (broken, *PANELS[1:]))
     ended = kancl("compare", folder / "out", "--figures", tmp_path)
     assert ended.code == 1
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg"}

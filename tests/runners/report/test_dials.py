@@ -9,9 +9,8 @@ import pytest
 
 from kancl.statistics import mean_interval
 from runners.config.policy import Policy
-from runners.report.figures.dial_plots import COLUMNS, dial_figures, families
-from runners.report.figures.plots import draw_all
-from runners.report.figures.summary_plots import summary_figures
+from runners.report.figures.dials import COLUMNS, DialData, dial_figures, draw_dials, families
+from runners.report.figures.draw_all import draw_all, planned
 from runners.results.entry import Entry
 from runners.results.results import Results, load
 
@@ -51,9 +50,11 @@ def of(results: Results, *entries: Entry) -> Results:
     return replace(results, entries=entries)
 
 
-def drawn(ax: Any) -> dict[str, tuple[list[float], list[float]]]:
-    """The lines with an interval, by name: where they are and how high."""
-    return {c.get_label(): (list(c[0].get_xdata()), list(c[0].get_ydata())) for c in ax.containers if hasattr(c, "has_yerr")}
+def data_of(results: Results, *entries: Entry) -> tuple[str, DialData]:
+    """The name and the data of the only figure."""
+    ((name, data, draw),) = dial_figures(of(results, *entries))
+    assert draw is draw_dials
+    return name, data()
 
 
 def test_three_values_of_one_option_are_a_family_in_its_order(results: Results, cell: Any) -> None:
@@ -61,19 +62,37 @@ def test_three_values_of_one_option_are_a_family_in_its_order(results: Results, 
     (family,) = families(of(results, *shown))
     assert (family.scenario, family.strategy, family.option) == ("overlap-dial", "naive", "joint")
     assert family.lines == {"kan": [shown[1], shown[2], shown[0]]}
-    ((name, draw),) = dial_figures(of(results, *shown))
-    figure = draw()
+    name, data = data_of(results, *shown)
     assert name == "overlap-dial-naive-joint"
-    learning, retention = figure.axes
-    x, y = drawn(retention)["kan"]
-    assert x == [0.0, 0.5, 1.0]
-    assert y == pytest.approx([mean_interval(entry.metrics()["retention"]).mean for entry in family.lines["kan"]])
-    assert y == pytest.approx([1.03, 0.78, 0.53])
-    assert drawn(learning)["kan"][1] == pytest.approx([0.01] * 3)
-    (null,) = [line for line in learning.lines if line.get_label() == "best constant"]
-    assert list(null.get_ydata()) == pytest.approx([0.4] * 3)
-    assert retention.get_xlabel() == "joint"
-    assert f"n = {SEEDS} seeds" in figure.get_suptitle()
+    ((learning,), (retention,)) = data.panels
+    assert [line.name for line in retention.lines] == ["kan"]
+    intervals = [mean_interval(entry.metrics()["retention"]) for entry in family.lines["kan"]]
+    assert list(retention.lines[0].x) == [0.0, 0.5, 1.0]
+    assert list(retention.lines[0].mean) == [interval.mean for interval in intervals]
+    assert list(retention.lines[0].low) == [interval.low for interval in intervals]
+    assert list(retention.lines[0].high) == [interval.high for interval in intervals]
+    assert list(retention.lines[0].mean) == pytest.approx([1.03, 0.78, 0.53])
+    assert list(learning.lines[0].mean) == pytest.approx([0.01] * 3)
+    assert learning.null is not None
+    assert retention.null is None
+    assert list(learning.null[1]) == pytest.approx([0.4] * 3)
+    assert [axis.logarithmic for axis in data.axes] == [True, False]
+    assert (data.option, data.titles) == ("joint", ("",))
+    assert f"n = {SEEDS} seeds" in data.heading[1]
+
+
+def test_what_is_drawn_is_the_data(results: Results, cell: Any) -> None:
+    _, data = data_of(results, *[cell(name, joint=j, kept=1 - j / 2) for j in (1.0, 0.0, 0.5) for name in ("kan", "mlp")])
+    figure = draw_dials(data)
+    assert len(figure.axes) == 2
+    for ax, (panel,) in zip(figure.axes, data.panels, strict=True):
+        drawn = {c.get_label(): c[0] for c in ax.containers if hasattr(c, "has_yerr")}
+        assert set(drawn) == {"kan", "mlp"} == {line.name for line in panel.lines}
+        for line in panel.lines:
+            assert list(drawn[line.name].get_xdata()) == list(line.x)
+            assert list(drawn[line.name].get_ydata()) == list(line.mean)
+    assert figure.axes[-1].get_xlabel() == "joint"
+    assert data.heading[1] in figure.get_suptitle()
 
 
 def test_two_values_are_none(results: Results, cell: Any) -> None:
@@ -98,8 +117,7 @@ def test_each_contender_is_one_line_whatever_is_advised_where(results: Results, 
     shown = [cell(name, joint=j, lr=0.01 * (1 + j)) for name in ("kan", "kan:hidden=[]", "mlp") for j in (0.0, 0.5, 1.0)]
     (family,) = families(of(results, *shown))
     assert list(family.lines) == ["kan", "kan:hidden=[]", "mlp"]
-    ((_, draw),) = dial_figures(of(results, *shown))
-    figure = draw()
+    figure = draw_dials(data_of(results, *shown)[1])
     looks = {(c[0].get_marker(), c[0].get_color(), c[0].get_linestyle()) for c in figure.axes[0].containers}
     assert len(looks) == 3
 
@@ -113,18 +131,18 @@ def test_two_rates_at_one_position_are_two_lines(results: Results, cell: Any) ->
 def test_families_of_one_option_stand_side_by_side_under_what_tells_them_apart(results: Results, cell: Any) -> None:
     conflicts = np.linspace(0, 1, COLUMNS + 1).tolist()
     shown = [cell(joint=j, conflict=c) for c in conflicts[:2] for j in (0.0, 0.5, 1.0)]
-    ((name, draw),) = dial_figures(of(results, *shown))
-    figure = draw()
+    name, data = data_of(results, *shown)
     assert name == "overlap-dial-naive-joint"
-    assert [ax.get_title() for ax in figure.axes[:2]] == ["conflict=0", "conflict=0.25"]
+    assert data.titles == ("conflict=0", "conflict=0.25")
+    assert [ax.get_title() for ax in draw_dials(data).axes[:2]] == list(data.titles)
     many = [cell(joint=j, conflict=c) for c in conflicts for j in (0.0, 0.5, 1.0)]
-    names = [name for name, _ in dial_figures(of(results, *many))]
+    names = [name for name, _, _ in dial_figures(of(results, *many))]
     assert names == [f"overlap-dial-naive-{part}" for part in ("joint-1", "joint-2", "conflict")]
 
 
 def test_compare_writes_the_figures(results: Results, cell: Any, tmp_path: Any) -> None:
     shown = of(results, *[cell(joint=j) for j in (0.0, 0.5, 1.0)])
-    assert "overlap-dial-naive-joint" in [name for name, _ in summary_figures(shown)]
+    assert "overlap-dial-naive-joint" in [name for name, _, _ in planned(shown)]
     written = [path for path in draw_all(shown, tmp_path) if path.name.startswith("overlap-dial-naive-joint")]
     assert {path.suffix for path in written} == {".png", ".svg"}
     assert all(path.stat().st_size > 5_000 for path in written)
@@ -133,6 +151,5 @@ def test_compare_writes_the_figures(results: Results, cell: Any, tmp_path: Any) 
 def test_a_strategy_without_retention_has_learning_alone(results: Results, cell: Any) -> None:
     entries = [cell(joint=j) for j in (0.0, 0.5, 1.0)]
     bare = [replace(e, result=replace(e.result, metrics=("learning_score",))) for e in entries]
-    ((_, draw),) = dial_figures(of(results, *bare))
-    figure = draw()
-    assert len(figure.axes) == 1
+    _, data = data_of(results, *bare)
+    assert len(data.panels) == len(data.axes) == len(draw_dials(data).axes) == 1

@@ -1,0 +1,133 @@
+"""What the data of several figures share: lines over cells, bands over seeds, and the words beside them. Nothing here draws."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from kancl.statistics import mean_interval
+from runners.report.numbers import counted, counts
+from runners.report.thinning import fold
+from runners.results.entry import Entry
+
+BAND = (0.1, 0.9)
+BAND_TOLD = f"line: median, band: {BAND[0]:.0%} to {BAND[1]:.0%} of seeds"
+INTERVAL_TOLD = "mean and 95 % interval"
+
+
+class Planned(NamedTuple):
+    """A figure before anything of it is made.
+
+    Args:
+        name: of its files.
+        data: makes its data.
+        draw: makes a figure of them.
+    """
+
+    name: str
+    data: Callable[[], Any]
+    draw: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A metric of the N cells of one contender: mean over seeds and 95 % interval."""
+
+    name: str
+    x: Float[np.ndarray, "N"]
+    mean: Float[np.ndarray, "N"]
+    low: Float[np.ndarray, "N"]
+    high: Float[np.ndarray, "N"]
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """A score at E moments: median over seeds, and the ends of :data:`BAND`."""
+
+    x: Float[np.ndarray, "E"]
+    low: Float[np.ndarray, "E"]
+    middle: Float[np.ndarray, "E"]
+    high: Float[np.ndarray, "E"]
+
+
+@dataclass(frozen=True)
+class ScoreAxis:
+    """How an axis of scores is named, and whether it is logarithmic, as those of errors are."""
+
+    label: str
+    logarithmic: bool
+
+
+def line(name: str, x: Sequence[float], entries: Sequence[Entry], metric: str) -> Line:
+    """Return a metric of cells at their places ``x``."""
+    mean, low, high, _ = np.array([mean_interval(entry.metrics()[metric]) for entry in entries]).T
+    return Line(name, np.array(x, dtype=float), mean, low, high)
+
+
+def band(x: Float[np.ndarray, "E"], values: Float[np.ndarray, "S E"]) -> Band:
+    """Return median and band over the seeds of values at ``x``."""
+    return Band(x, *np.quantile(values, (BAND[0], 0.5, BAND[1]), axis=0))
+
+
+def median(values: Float[np.ndarray, "S *rest"]) -> Float[np.ndarray, "*rest"]:
+    """Return the line of :func:`band` alone."""
+    return np.quantile(values, 0.5, axis=0)
+
+
+def living(entry: Entry, values: Float[np.ndarray, "S *rest"]) -> Float[np.ndarray, "A *rest"]:
+    """Return the values of the seeds that did not diverge; one row of NaN if every one did."""
+    return values[entry.alive] if entry.alive.any() else np.full_like(values[:1], np.nan)
+
+
+def null_of(entry: Entry) -> float:
+    """Return what the best constant predictor reaches in the main score: mean over seeds and tasks."""
+    return float(entry.result.null[entry.result.score].mean())
+
+
+METRICS_SHOWN = {"learning_score": "learning", "final_score": "final", "retention": "retention"}
+"""Metrics that have a panel, and what stands on its axis."""
+
+
+def metric_axis(metric: str, entry: Entry) -> ScoreAxis:
+    """Return the axis of one of :data:`METRICS_SHOWN`."""
+    if metric == "retention":
+        return ScoreAxis(METRICS_SHOWN[metric], False)
+    score = entry.result.score
+    return ScoreAxis(f"{METRICS_SHOWN[metric]} {score}", not entry.result.higher_is_better[score])
+
+
+def score_label(entry: Entry) -> str:
+    """Return the main score with its unit."""
+    score = entry.result.score
+    unit = "share of test samples" if score == "accuracy" else "target units" if score == "rmse" else "nats"
+    return f"{score} ({unit})"
+
+
+def panel_title(entry: Entry, width: int = 34) -> str:
+    """Return what a cell is called over its panel, in lines of so many characters."""
+    labels = entry.labels
+    return "\n".join(fold(text, width) for text in (f"{labels['architecture']}, {labels['strategy']}", labels["policy"]))
+
+
+def seeds_told(entries: Sequence[Entry], lost: bool = True) -> str:
+    """Return how many seeds cells have, e.g. ``n = 16 seeds``, and how many of these are left out."""
+    text = f"n = {counts([len(entry.cell.seeds) for entry in entries], 'seed')}"
+    gone = sum(int((~entry.alive).sum()) for entry in entries)
+    return f"{text}, {gone} diverged and left out" if lost and gone else text
+
+
+def tasks_told(shown: int, tasks: int) -> str:
+    """Return how many of the tasks are shown, e.g. ``8 of 1,000 tasks``; ``every task`` where all are."""
+    return "every task" if shown == tasks else f"{shown} of {counted(tasks, 'task')}"
+
+
+def short_name(name: str) -> str:
+    """Return a task's name as a legend has room for it."""
+    return name if len(name) <= 18 else name[:17] + "…"
+
+
+def policy_but_rate(entry: Entry) -> str:
+    """Return a cell's policy without its learning rate, which may be tuned for every cell."""
+    return " ".join(word for word in entry.cell.policy.label.split() if not word.startswith("lr="))

@@ -1,0 +1,125 @@
+"""What is lost of each old task against the mass that it shares with later ones: does overlap explain forgetting?"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from runners.report.figures.data import Planned, seeds_told
+from runners.report.numbers import count, fixed
+from runners.report.thinning import NAMES, evenly
+from runners.results.entry import Entry
+from runners.results.mechanism import Mechanism, mechanisms
+from runners.results.results import Results
+
+if TYPE_CHECKING:
+    from runners.report.drawing import Figure
+
+BARS = 60
+"""Old tasks up to which a point has its spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """The J old tasks of one network, means over seeds.
+
+    Args:
+        name: None where there are too many networks to name each.
+        shared: mass that a task shares with a later one.
+        lost: the share of its gain that is lost.
+        spread: standard deviation of that over seeds.
+    """
+
+    name: str | None
+    shared: Float[np.ndarray, "J"]
+    lost: Float[np.ndarray, "J"]
+    spread: Float[np.ndarray, "J"]
+
+
+@dataclass(frozen=True, eq=False)
+class OverlapData:
+    """Overlap and loss of the networks of one scenario and strategy.
+
+    Args:
+        heading: lines over the figure.
+        networks: one for each of the mechanism's entries.
+        slope: the regression's line by its two ends, (x, y), and what is said of it; None where there is none.
+        many: whether there are too many old tasks for a spread.
+    """
+
+    heading: tuple[str, ...]
+    networks: tuple[Points, ...]
+    slope: tuple[np.ndarray, np.ndarray, str] | None
+    many: bool
+
+
+def overlap_figures(results: Results) -> Iterator[Planned]:
+    """Yield a figure for each scenario and strategy with recorded overlaps."""
+    for mechanism in mechanisms(results):
+        yield Planned(f"{mechanism.scenario}-{mechanism.strategy}-overlap", partial(overlaps, mechanism), draw_overlaps)
+
+
+def overlaps(mechanism: Mechanism) -> OverlapData:
+    """Return a point for each network and old task: means over seeds."""
+    entries = mechanism.entries
+    named = set(evenly(len(entries), NAMES))
+    points = tuple(
+        Points(
+            _name(entry, entries) if place in named else None,
+            _over_seeds(np.mean, shared),
+            _over_seeds(np.mean, lost),
+            _over_seeds(np.std, lost),
+        )
+        for place, (entry, shared, lost) in enumerate(zip(entries, mechanism.shared, mechanism.lost, strict=True))
+    )
+    slope = None
+    mean, low, high, n = mechanism.slope.slope
+    if n > 1:
+        ends = np.array(mechanism.seen)
+        slope = ends, mechanism.slope.intercept + mean * ends, f"slope {fixed(mean)} [{fixed(low)}, {fixed(high)}]"
+    what = f"{mechanism.scenario}, {mechanism.strategy}: does overlap explain forgetting?"
+    unnamed = len(entries) - len(named)
+    more = f"{count(unnamed)} networks, between the others in colour, are not named" if unnamed else ""
+    told = f"a point per network and old task, {seeds_told(entries[:1], lost=False)}"
+    return OverlapData((what, told, more), points, slope, mechanism.shared.shape[2] > BARS)
+
+
+def _over_seeds(summary: Callable[[np.ndarray], float], values: np.ndarray) -> np.ndarray:
+    """Return a summary of each column's finite values, NaN where there are none."""
+    return np.array([summary(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in values.T])
+
+
+def _name(entry: Entry, among: Sequence[Entry]) -> str:
+    """Return the architecture, with those words of its policy that tell it from others of the same name."""
+    name = entry.labels["architecture"]
+    policies = [other.labels["policy"].split() for other in among if other.labels["architecture"] == name]
+    shared = set.intersection(*map(set, policies))
+    own = [word for word in entry.labels["policy"].split() if word not in shared and not word.startswith("lr=")]
+    return f"{name} ({' '.join(own)})" if own else name
+
+
+def draw_overlaps(data: OverlapData) -> "Figure":
+    """Draw all points in one panel, with the line of the regression."""
+    from runners.report.drawing import Figure, named
+    from runners.report.figures.panels import heading, styles
+
+    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+    ax = figure.subplots()
+    size, alpha = (2.5, 0.5) if data.many else (5, 0.85)
+    for points, style in zip(data.networks, styles(len(data.networks)), strict=True):
+        marks = {key: value for key, value in style.items() if key != "linestyle"}
+        bars = None if data.many else points.spread
+        label = None if points.name is None else named(points.name)
+        ax.errorbar(points.shared, points.lost, bars, label=label, linestyle="none", markersize=size, alpha=alpha, **marks)
+    if data.slope is not None:
+        x, y, text = data.slope
+        ax.plot(x, y, color="0.3", linewidth=1, label=text)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel("shared mass: largest overlap with a later task, mean over layers")
+    ax.set_ylabel(f"lost share of what was gained ({'mean' if data.many else 'mean and SD'} over seeds)")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=7)
+    heading(figure, data.heading)
+    return figure

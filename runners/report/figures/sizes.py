@@ -1,0 +1,122 @@
+"""Scores against the number of parameters: does size cure forgetting?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kancl.models.matching import DEFAULT_OPTIONS
+from kancl.options import parse_spec
+from runners.report.figures.data import (
+    INTERVAL_TOLD,
+    METRICS_SHOWN,
+    Line,
+    Planned,
+    ScoreAxis,
+    line,
+    metric_axis,
+    null_of,
+    policy_but_rate,
+    seeds_told,
+)
+from runners.results.entry import Entry, grouped
+from runners.results.results import Results
+
+if TYPE_CHECKING:
+    from runners.report.drawing import Axes, Figure
+
+SIZES = 3
+"""Different sizes that an architecture needs for a curve against size."""
+
+
+@dataclass(frozen=True, eq=False)
+class SizePanel:
+    """One metric: a line per architecture and policy, and what the best constant predictor reaches, if that can be compared."""
+
+    axis: ScoreAxis
+    lines: tuple[Line, ...]
+    null: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class SizeData:
+    """Metrics of one scenario and strategy against size, a panel each."""
+
+    heading: tuple[str, ...]
+    panels: tuple[SizePanel, ...]
+
+
+def size_figures(results: Results) -> Iterator[Planned]:
+    """Yield a figure for each scenario and strategy that has cells of three sizes and more."""
+    for (scenario, strategy), group in results.groups("scenario", "strategy").items():
+        families = families_of(group)
+        if families:
+            yield Planned(f"{scenario}-{strategy}-size", partial(sizes, scenario, strategy, families), draw_sizes)
+
+
+def families_of(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Return the entries of each architecture and policy that come in several sizes, the small ones first."""
+    kept = {}
+    for name, own in grouped(entries, _family).items():
+        if len({entry.result.parameters for entry in own}) >= SIZES:
+            kept[name] = sorted(own, key=lambda entry: entry.result.parameters)
+    return kept
+
+
+def _family(entry: Entry) -> str:
+    """Return what cells have in common that differ in size alone: everything but widths, numbers of functions, and the rate."""
+    cell = entry.cell
+    said = parse_spec(cell.asked["architecture"]).options
+    rest = ",".join(f"{key}={value}" for key, value in sorted(said.items()) if key not in DEFAULT_OPTIONS)
+    return f"{cell.architecture.name}{':' if rest else ''}{rest}, {policy_but_rate(entry)}"
+
+
+def sizes(scenario: str, strategy: str, families: dict[str, list[Entry]]) -> SizeData:
+    """Return learning score, final score and retention against the number of parameters: mean and interval over seeds."""
+    everyone = [entry for entries in families.values() for entry in entries]
+    first = everyone[0]
+    shown = [metric for metric in METRICS_SHOWN if metric in first.result.metrics]
+    panels = tuple(_panel(metric, families, first) for metric in shown)
+    what = f"{scenario}, {strategy}: does size cure forgetting?"
+    return SizeData((what, f"{seeds_told(everyone, lost=False)}; {INTERVAL_TOLD}"), panels)
+
+
+def _panel(metric: str, families: dict[str, list[Entry]], first: Entry) -> SizePanel:
+    lines = (line(name, [float(entry.result.parameters) for entry in own], own, metric) for name, own in families.items())
+    return SizePanel(metric_axis(metric, first), tuple(lines), None if metric == "retention" else null_of(first))
+
+
+def draw_sizes(data: SizeData) -> "Figure":
+    """Draw the panels side by side, sizes on a logarithmic axis."""
+    from runners.report.drawing import Figure
+    from runners.report.figures.panels import draw_line, heading, legend_below, name_scores, panels, styles
+
+    figure = Figure(figsize=(3.6 * len(data.panels), 3.9), layout="constrained")
+    axes = panels(figure, 1, len(data.panels), len(data.panels))
+    for ax, panel in zip(axes, data.panels, strict=True):
+        for own, style in zip(panel.lines, styles(len(panel.lines)), strict=True):
+            draw_line(ax, own, style)
+        _count_along(ax)
+        if panel.null is not None:
+            _draw_null(ax, panel.null)
+        ax.set_xlabel("parameters")
+        name_scores(ax, panel.axis)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
+    heading(figure, data.heading)
+    return figure
+
+
+def _count_along(ax: "Axes") -> None:
+    from runners.report.drawing import LogLocator, NullFormatter, StrMethodFormatter
+
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _draw_null(ax: "Axes", null: float) -> None:
+    ax.axhline(null, color="0.35", linewidth=0.8, linestyle=":", zorder=0)
+    ax.annotate(
+        "best constant", (1, null), xycoords=("axes fraction", "data"), fontsize=7, color="0.35", ha="right", va="bottom"
+    )
