@@ -39,7 +39,21 @@ class Registry:
         self._contents: dict[str, dict[str, str]] = {}
 
     def register(self, name: str) -> Callable[[F], F]:
-        """Decorate a builder to make it known as ``name``; a name can be taken once."""
+        """Decorate a builder to make it known as ``name``; a name can be taken once.
+
+        Args:
+            name: by which it is asked for.
+
+        Raises:
+            InputError: another builder has that name already.
+
+        >>> shapes = Registry("shape", {})
+        >>> @shapes.register("square")
+        ... def square(side: float = 1.0) -> float:
+        ...     return side**2
+        >>> shapes.get("square")(side=3.0)
+        9.0
+        """
 
         def decorate(builder: F) -> F:
             known = self._entries.get(name)
@@ -52,6 +66,9 @@ class Registry:
 
     def get(self, name: str) -> Builder:
         """Return the builder called ``name``.
+
+        Args:
+            name: registered, built in, of an installed package, or ``path.py:name``.
 
         Raises:
             InputError: nothing has that name (with near misses), or what has it cannot be loaded.

@@ -22,7 +22,11 @@ MOST_NUMBERS = 10**9
 
 def reserved_of(builder: Builder) -> tuple[str, ...]:
     """Return the parameters of a scenario builder that are filled in for it and are no options: the seed, and, for builders
-    that ask for it, the folder of data files."""
+    that ask for it, the folder of data files.
+
+    Args:
+        builder: of a scenario.
+    """
     return ("seed", "data_root") if "data_root" in inspect.signature(builder).parameters else ("seed",)
 
 
@@ -30,8 +34,14 @@ def complete_scenario(spec: Spec) -> Spec:
     """Return ``spec`` with every option of its builder spelled out, and with those common options that are not at their
     defaults (:func:`scenarios.streams.as_stream`).
 
+    Args:
+        spec: the scenario's name and what is said of its options.
+
     Raises:
         InputError: an unknown scenario or option, or a value that an option does not take.
+
+    >>> complete_scenario(Spec("sine-tasks", {"tasks": 3, "cycles": 2})).label
+    'sine-tasks:tasks=3,samples=500,test_samples=200,setting=domain,windows=false,cycles=2'
     """
     builder = scenarios.get(spec.name)
     own, common = _parted(spec, builder)
@@ -48,6 +58,9 @@ def build_scenario(spec: Spec, seed: int, data_root: Path = DATA_ROOT) -> Scenar
 
     Raises:
         InputError: what cannot be built or run.
+
+    For example ``build_scenario(Spec("sine-tasks", {"tasks": 3}), seed=0)``, or, with an option of every scenario,
+    ``build_scenario(parse_spec("split-digits:cycles=2"), seed=0)`` (:func:`kancl.options.parse_spec`).
     """
     builder = scenarios.get(spec.name)
     own, common = _parted(spec, builder)

@@ -36,6 +36,13 @@ class Task:
         test: the test samples, of the same form.
         active: the output units in use while this task is trained and tested (a head of its own); None for all. Targets are
             counted over all output units, not within the head.
+
+    Raises:
+        InputError: no pairs of inputs and targets, or what cannot be read as numbers. Shapes and values are checked with the
+            whole scenario (:func:`scenarios.check_scenario`).
+
+    >>> Task("a", train=([[0.0], [1.0]], [[0.0], [2.0]]), test=([[0.5]], [[1.0]])).train[0].shape
+    torch.Size([2, 1])
     """
 
     name: str
@@ -67,6 +74,10 @@ class Advice:
         policies: numbers by optimiser name, e.g. ``{"adam": {"lr": 1e-3, "epochs": 10}}``.
         own_policies: by architecture name, numbers by optimiser name that replace those of ``policies`` one by one, e.g.
             ``{"kan": {"adam": {"lr": 1e-2}}}``.
+
+    >>> advice = Advice(policies={"adam": {"lr": 1e-3, "steps": 100}}, own_policies={"kan": {"adam": {"lr": 1e-2}}})
+    >>> advice.policies_of("kan"), advice.policies_of("mlp")
+    ({'adam': {'lr': 0.01, 'steps': 100}}, {'adam': {'lr': 0.001, 'steps': 100}})
     """
 
     architectures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -75,7 +86,11 @@ class Advice:
     own_policies: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def policies_of(self, architecture: str) -> dict[str, dict[str, Any]]:
-        """Return the numbers by optimiser name for one architecture."""
+        """Return the numbers by optimiser name for one architecture.
+
+        Args:
+            architecture: its name; one without numbers of its own gets those of ``policies``.
+        """
         found = {optimizer: dict(numbers) for optimizer, numbers in self.policies.items()}
         for optimizer, own in self.own_policies.get(architecture, {}).items():
             shared = found.get(optimizer, {})
@@ -114,6 +129,14 @@ class Scenario:
             and ``marginal``, the mean over inputs.
         image_shape: how the inputs of a sample make a picture, (height, width) or (height, width, channels); for figures.
         files: the SHA-256 of every data file that was read, by name; other data are another experiment.
+
+    Raises:
+        InputError: ``outputs`` is to be taken from labels that are ids.
+
+    >>> halves = [Task(name, ([[x]], [[x]]), ([[x + 0.1]], [[x + 0.1]])) for name, x in (("left", -0.5), ("right", 0.5))]
+    >>> scenario = Scenario(halves, "mse")
+    >>> scenario.inputs, scenario.outputs, [float(end) for end in scenario.input_range()]
+    (1, 1, [-0.5, 0.6])
     """
 
     tasks: tuple[Task, ...]

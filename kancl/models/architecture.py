@@ -28,11 +28,15 @@ class Problem:
     """What a network is built for.
 
     Args:
-        inputs, outputs: the widths of the first and the last layer.
-        seeds: one network is made for each; a seed gives the same weights whatever the others are.
-        low, high: the range of each input, for architectures with a grid.
+        inputs, outputs: I and O, the widths of the first and the last layer.
+        seeds: S of them; one network is made for each, and a seed gives the same weights whatever the others are.
+        low, high: the range of each input, in the inputs' units, for architectures with a grid.
         stream: what else names the random stream of the weights; a second value gives a second, independent network.
         dtype: of the parameters.
+
+    >>> problem = Problem(2, 1, (0, 7), low=-torch.ones(2, 2), high=torch.ones(2, 2))
+    >>> stacked(problem.generators(), uniform(2, 1, bound=0.5, dtype=problem.dtype)).shape
+    torch.Size([2, 2, 1])
     """
 
     inputs: int
@@ -49,7 +53,23 @@ class Problem:
 
 
 class Network(nn.Module, ABC):
-    """A stack of S networks of one architecture; every parameter and buffer has shape (S, ...)."""
+    """A stack of S networks of one architecture; every parameter and buffer has shape (S, ...).
+
+    Network s must depend on the seed s alone: its initial weights, outputs and gradients are the same alone and in a stack.
+    Random numbers in training come from :class:`kancl.models.Draws`. :func:`kancl.models.check_architecture` sees to it.
+
+    >>> class Linear(Network):
+    ...     def __init__(self, problem: Problem) -> None:
+    ...         super().__init__()
+    ...         draw = uniform(problem.inputs, problem.outputs, bound=1.0, dtype=problem.dtype)
+    ...         self.weight = stacked(problem.generators(), draw)  # (S, I, O)
+    ...
+    ...     def forward(self, x):
+    ...         return x @ self.weight
+    >>> ends = torch.ones(2, 3)
+    >>> Linear(Problem(3, 1, (0, 1), low=-ends, high=ends))(torch.zeros(2, 5, 3)).shape
+    torch.Size([2, 5, 1])
+    """
 
     grows: bool = False
     """Whether :meth:`begin_task` may give parameters another shape; whoever trains them then needs a new optimiser."""
@@ -67,19 +87,36 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "S B I"]) -> Float[Tensor, "S B O"]:
-        """Evaluate network s on batch s."""
+        """Evaluate network s on batch s.
+
+        Args:
+            x: S batches of B samples of I inputs; batches of any size, that of one sample included.
+        """
 
     def penalty(self) -> Float[Tensor, "S"] | None:
-        """Return what the architecture adds to each seed's loss, or None."""
+        """Return what the architecture adds to each seed's loss, differentiable in its parameters, or None.
+
+        Called once for each forward pass in training, after it; what network s adds must depend on network s alone.
+        """
         return None
 
     @torch.no_grad()
     def begin_task(self, x: Float[Tensor, "S N I"]) -> None:
-        """Look at the inputs of a task that is about to be learned; most architectures ignore them."""
+        """Look at the inputs of a task that is about to be learned; most architectures ignore them.
+
+        May change parameters and buffers in place; :attr:`grows` says that it may also give them another shape.
+
+        Args:
+            x: the N training samples of each seed.
+        """
         return
 
     def make_room(self, state: Mapping[str, Tensor]) -> None:
-        """Take the shapes that a saved state needs; called before it is loaded, for architectures that grow."""
+        """Take the shapes that a saved state needs; called before it is loaded, for architectures that grow.
+
+        Args:
+            state: parameters and buffers by name, as ``state_dict`` gave them.
+        """
         return
 
 
@@ -90,7 +127,11 @@ MOST = 2**30
 
 
 def stacked(generators: list[torch.Generator], draw: Callable[[torch.Generator], Tensor]) -> nn.Parameter:
-    """Return one parameter whose slice s was drawn from generator s.
+    """Return one parameter (S, ...) whose slice s was drawn from generator s.
+
+    Args:
+        generators: one for each seed, of :meth:`Problem.generators`.
+        draw: makes the numbers (...) of one network.
 
     Raises:
         InputError: it would be too large.
@@ -107,6 +148,11 @@ def stacked(generators: list[torch.Generator], draw: Callable[[torch.Generator],
 def uniform(*shape: int, bound: float, dtype: torch.dtype) -> Callable[[torch.Generator], Tensor]:
     """Return a draw from U(-bound, bound).
 
+    Args:
+        shape: of the numbers of one network.
+        bound: of their size.
+        dtype: of the numbers.
+
     Raises:
         InputError: it would be too large.
     """
@@ -119,12 +165,21 @@ def uniform(*shape: int, bound: float, dtype: torch.dtype) -> Callable[[torch.Ge
 
 
 def parameters_per_seed(network: Network) -> int:
-    """Return how many numbers one of the S networks trains."""
+    """Return how many numbers one of the S networks trains.
+
+    Args:
+        network: S networks.
+    """
     return sum(parameter[0].numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def take_seed(network: Network, s: int) -> Network:
-    """Return a copy of network s alone, as a stack of one."""
+    """Return a copy of network s alone, as a stack of one.
+
+    Args:
+        network: S networks; left as they are.
+        s: the seed's place in the stack.
+    """
     single = copy.deepcopy(network)
     for module in single.modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -136,7 +191,14 @@ def take_seed(network: Network, s: int) -> Network:
 
 @torch.no_grad()
 def copy_seed(source: Network, i: int, target: Network, j: int) -> None:
-    """Copy network i of one stack over network j of another, buffers included."""
+    """Copy network i of one stack over network j of another, buffers included.
+
+    Args:
+        source: the stack that is read.
+        i: a place in it.
+        target: the stack that is changed, of the same architecture.
+        j: a place in it.
+    """
     ours = target.state_dict()
     for name, tensor in source.state_dict().items():
         ours[name][j].copy_(tensor[i])

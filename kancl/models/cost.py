@@ -44,7 +44,12 @@ class Sparse(Protocol):
 
 
 def cost_of(network: Network, x: Float[Tensor, "S B I"]) -> Cost:
-    """Return the cost of one of the S networks on samples like x."""
+    """Return the cost of one of the S networks on samples like x.
+
+    Args:
+        network: S networks; left as they are.
+        x: a few samples, on the networks' device.
+    """
     flops, step_flops = count_flops(network, x)
     return Cost(parameters_per_seed(network), active_parameters(network), flops, step_flops)
 
@@ -57,6 +62,9 @@ def active_parameters(network: nn.Module) -> int:
     trained number counts. It is a property of the layer, not of the sample, and therefore declared, not measured: the
     non-zero entries of a gradient would miss the weights into a ReLU that happens to be off, or under a Gaussian that
     underflows, and off the grid all coefficients. At no sample can more entries than this be non-zero.
+
+    Args:
+        network: S networks, or a part of them.
     """
     return _active(network, set())
 

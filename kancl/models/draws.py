@@ -37,6 +37,10 @@ class Draws(nn.Module):
     def forward(self, like: Float[Tensor, "S ..."], law: Literal["uniform", "normal"] = "uniform") -> Float[Tensor, "S ..."]:
         """Return numbers from U(0, 1) or N(0, 1), of the shape, type and place of ``like``; counts as one draw.
 
+        Args:
+            like: its values do not matter.
+            law: ``uniform`` for U(0, 1), ``normal`` for N(0, 1).
+
         >>> from kancl.models import Problem
         >>> ends = torch.ones(2, 1)
         >>> stack, alone = (Draws(Problem(1, 1, seeds, ends, ends), "noise") for seeds in ((3, 5), (5,)))
@@ -69,12 +73,20 @@ class Dropout(nn.Module):
         self.draws = Draws(problem, purpose)
 
     def forward(self, x: Float[Tensor, "S ..."]) -> Float[Tensor, "S ..."]:
-        """Drop numbers in training."""
+        """Drop numbers in training; return x itself in evaluation.
+
+        Args:
+            x: activations of any shape, the seed axis first.
+        """
         if not self.training or not self.p:
             return x
         return x * (self.draws(x) >= self.p) / (1 - self.p)
 
 
 def draws_numbers(network: nn.Module) -> bool:
-    """Tell whether a network draws random numbers in training."""
+    """Tell whether a network draws random numbers in training.
+
+    Args:
+        network: looked through for :class:`Draws`.
+    """
     return any(isinstance(module, Draws) for module in network.modules())

@@ -15,6 +15,14 @@ def tunable(**ranges: Range) -> Callable[[B], B]:
 
     Name options that do not change what a network costs: equal budgets are solved before. An option that the user sets is not
     tuned. A strategy's are tuned by the final score alone: by the score right after learning, doing nothing would be best.
+
+    Args:
+        ranges: by option: the two ends of an interval, both above 0, or the list of values to try.
+
+    >>> @tunable(strength=(1.0, 1e5), mode=["separate", "online"])
+    ... def builder(strength: float = 100.0, mode: str = "separate") -> None: ...
+    >>> sorted(tunables_of(builder))
+    ['mode', 'strength']
     """
 
     def decorate(builder: B) -> B:
@@ -25,5 +33,9 @@ def tunable(**ranges: Range) -> Callable[[B], B]:
 
 
 def tunables_of(builder: Builder) -> Mapping[str, Range]:
-    """Return the ranges that a builder declared, by option."""
+    """Return the ranges that a builder declared, by option; none where it declared none.
+
+    Args:
+        builder: of an architecture or a strategy.
+    """
     return getattr(builder, "tunable", {})

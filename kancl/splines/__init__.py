@@ -114,6 +114,11 @@ def _check(x: Tensor, coef: Tensor, grid: Grid, base: Tensor | None) -> None:
 def unavailable(backend: str, x: Tensor, grid: Grid) -> str | None:
     """Return why a backend cannot evaluate a grid at points like x, in one line, or None if it can.
 
+    Args:
+        backend: one of :data:`BACKENDS`.
+        x: any tensor of the points' type and place.
+        grid: the knots.
+
     Raises:
         InputError: no backend has this name.
     """
@@ -145,7 +150,21 @@ def _choose(x: Tensor, coef: Tensor, grid: Grid) -> str:
 
 
 def explain(x: Tensor, coef: Tensor, grid: Grid) -> Choice:
-    """Tell which backend ``auto`` takes for these shapes, and why; see ``docs/performance.md`` for the measurements."""
+    """Tell which backend ``auto`` takes for these shapes, and why; see ``docs/performance.md`` for the measurements.
+
+    Nothing is evaluated: x and coef may be expanded from single numbers, so that asking takes no memory.
+
+    Args:
+        x: points of shape (S, B, I); their type and place matter too.
+        coef: coefficients of shape (S, I, C, O).
+        grid: the knots, with C = G + K.
+
+    >>> import torch
+    >>> grid = UniformGrid.over(-1.0, 1.0, intervals=100, degree=3)
+    >>> points, coef = torch.zeros(1).expand(1, 9, 2), torch.zeros(1).expand(1, 2, grid.coefficients, 1)
+    >>> explain(points, coef, grid).backend in ("native", "local")  # local where no compiler is to be had
+    True
+    """
     name = _choose(x, coef, grid)
     if name in ("native", "triton"):
         why = f"the fused kernel reads {grid.degree + 1} of {grid.coefficients} coefficients per point and edge"

@@ -31,6 +31,12 @@ def to_avalanche(scenario: Scenario, *, images: bool = False) -> Any:
     Raises:
         InputError: what a benchmark, which is data alone, cannot say: an operator, blurred boundaries, or pictures of a
             scenario that has none.
+
+    A scenario for one of avalanche's own strategies::
+
+        benchmark = to_avalanche(build_scenario(Spec("split-digits", {}), seed=0))
+        for experience in benchmark.train_stream:
+            strategy.train(experience)
     """
     if scenario.operator is not None:
         raise InputError(

@@ -31,6 +31,10 @@ class FaultyScenario(InputError):  # noqa: N818, InputError says it already
 def check_scenario(scenario: object, name: str = "scenario") -> Scenario:
     """Return ``scenario`` if it can be run.
 
+    Args:
+        scenario: what a builder returned.
+        name: of the scenario, for messages.
+
     Raises:
         InputError: no scenario, or a :class:`FaultyScenario` listing every fault: shapes, types, NaN, labels out of range, test
             samples among the training samples.

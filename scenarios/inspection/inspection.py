@@ -50,6 +50,9 @@ def inspect_scenario(
         data_root: the folder of data files, for builders with a parameter of that name.
         seeds: at least two; each is built.
         elsewhere: build the first seed in another process too, as far as nothing is wrong with it in this one.
+
+    Returns:
+        Every finding, and the first seed's scenario; faults are findings, so nothing is raised for them.
     """
     try:
         builder = scenarios.get(spec.name)

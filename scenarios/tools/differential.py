@@ -21,27 +21,57 @@ Values = Float[Tensor, "S B O"]
 
 
 def variable(x: Inputs) -> Inputs:
-    """Return the same inputs as a variable that can be differentiated in; the samples given are left as they are."""
+    """Return the same inputs as a variable that can be differentiated in; the samples given are left as they are.
+
+    Args:
+        x: as an operator gets them.
+    """
     return x.detach().requires_grad_()
 
 
 def gradient(y: Values, x: Inputs) -> Float[Tensor, "S B O I"]:
-    """Return the derivatives of every output in every input, 0 for what does not depend on the inputs."""
+    """Return the derivatives of every output in every input, 0 for what does not depend on the inputs.
+
+    Args:
+        y: computed from x.
+        x: made by :func:`variable`.
+
+    >>> x = variable(torch.tensor([[[2.0, 3.0]]]))
+    >>> gradient((x[..., :1] * x[..., 1:]), x).tolist()
+    [[[[3.0, 2.0]]]]
+    """
     return torch.stack([_derivatives(y[..., output], x) for output in range(y.shape[-1])], dim=-2)
 
 
 def derivative(y: Values, x: Inputs, along: int) -> Values:
-    """Return the derivative of every output in input number ``along``, from 0."""
+    """Return the derivative of every output in one input.
+
+    Args:
+        y: computed from x.
+        x: made by :func:`variable`.
+        along: the input's number, from 0.
+    """
     return gradient(y, x)[..., along]
 
 
 def second_derivative(y: Values, x: Inputs, along: int) -> Values:
-    """Return the second derivative of every output in input number ``along``, from 0."""
+    """Return the second derivative of every output in one input.
+
+    Args:
+        y: computed from x.
+        x: made by :func:`variable`.
+        along: the input's number, from 0.
+    """
     return derivative(derivative(y, x, along), x, along)
 
 
 def laplacian(y: Values, x: Inputs) -> Values:
-    """Return the sum over the inputs of every output's second derivatives."""
+    """Return the sum over the inputs of every output's second derivatives.
+
+    Args:
+        y: computed from x.
+        x: made by :func:`variable`.
+    """
     slopes = gradient(y, x)
     return torch.stack([derivative(slopes[..., i], x, i) for i in range(x.shape[-1])]).sum(0)
 

@@ -104,6 +104,10 @@ def parse(text: str, variables: Sequence[str]) -> Formula:
     ``^`` means a power, like ``**``; powers bind from the right and before a minus in front, so ``-x^2`` is -(x^2).
     All numbers are float64.
 
+    Args:
+        text: the formula.
+        variables: names of the inputs' columns, in their order.
+
     >>> parse("1 - 2*x^2", ["x"])(torch.tensor([[0.0], [3.0]])).tolist()
     [1.0, -17.0]
 

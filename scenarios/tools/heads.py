@@ -7,8 +7,14 @@ from scenarios.task import Task
 
 
 def head_of(task: Task, number: int, outputs: int) -> Task:
-    """Return a task of one output as a task of many whose only active output is ``number``; the targets of the others are 0
-    and never looked at."""
+    """Return a task of one output as a task of many whose only active output is its own; the targets of the others are 0 and
+    never looked at.
+
+    Args:
+        task: a regression of one output.
+        number: the task's own output, from 0.
+        outputs: how many there are.
+    """
 
     def spread(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         x, y = pair

@@ -24,6 +24,12 @@ def draw_apart(boxes: Sequence[Box], samples: int, test_samples: int, random: to
     Two draws of one float32 coordinate often coincide: of a thousand test points among five thousand training points on [-1, 1]
     about one time in four. A test point that equals a training point of any task is drawn again.
 
+    Args:
+        boxes: for each task, the (low, high) of every input.
+        samples: training points of each task.
+        test_samples: test points of each task.
+        random: of the seed.
+
     Raises:
         InputError: a box so narrow that it holds hardly any other points.
     """
@@ -52,5 +58,9 @@ def apart(x: Float[Tensor, "N I"], test: bool) -> Float[Tensor, "N I"]:
 
     A few thousand uniform numbers on an interval meet in float32, which knows some millions there, so in one dimension some
     test points would be training points too. On these two lattices, which float32 holds exactly, none can be.
+
+    Args:
+        x: the points.
+        test: whether they are test points.
     """
     return (LATTICE * torch.floor(x.double() / LATTICE) + (LATTICE / 2 if test else 0.0)).float()
