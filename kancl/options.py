@@ -43,6 +43,12 @@ def parse_spec(text: str) -> Spec:
     ``true`` and ``false`` are what they say; a text that looks like one of these, or like a number, is put in quotes:
     ``title="1.10"``.
 
+    Args:
+        text: as it stands on the command line.
+
+    Raises:
+        InputError: what cannot be read, and how it is written.
+
     >>> parse_spec("mlp:hidden=12x13,activation=tanh").options
     {'hidden': [12, 13], 'activation': 'tanh'}
     """
@@ -96,6 +102,10 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
 def check_names(spec: Spec, known: Iterable[str]) -> None:
     """See that every option of ``spec`` is known.
 
+    Args:
+        spec: the options that were given.
+        known: the names of those that there are.
+
     Raises:
         InputError: those that are not, each with the near miss.
     """
@@ -111,7 +121,21 @@ def check_names(spec: Spec, known: Iterable[str]) -> None:
 
 
 def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
-    """Call a builder with resolved options and the reserved arguments; what it refuses becomes an :class:`InputError`."""
+    """Call a builder with resolved options and the reserved arguments.
+
+    Args:
+        builder: a function with typed keyword options.
+        spec: the options that were given.
+        reserved: arguments that are no options, by name.
+
+    Raises:
+        InputError: options that cannot be resolved (:func:`resolve`), what the builder refused, or how it failed.
+
+    >>> def area(side: float, scale: float = 1.0) -> float:
+    ...     return scale * side**2
+    >>> build(area, Spec("area", {"scale": "2"}), side=3.0)
+    18.0
+    """
     plain = resolve(builder, spec, tuple(reserved))
     known = signature_of(builder).options(tuple(reserved))
     typed = {key: known[key].adapter(spec.name).validate_python(value) for key, value in plain.items()}
@@ -126,17 +150,39 @@ def build(builder: Builder, spec: Spec, **reserved: Any) -> Any:
 
 
 def complete(registry: Registry, spec: Spec, reserved: tuple[str, ...] = ()) -> Spec:
-    """Return ``spec`` with every option of its builder spelled out."""
+    """Return ``spec`` with every option of its builder spelled out.
+
+    Args:
+        registry: knows the builder.
+        spec: the builder's name and the options that were given.
+        reserved: the names of the parameters that are no options.
+
+    Raises:
+        InputError: as :func:`resolve`, or an unknown name.
+    """
     return Spec(spec.name, resolve(registry.get(spec.name), spec, reserved))
 
 
 def schema(builder: Builder, reserved: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a builder that are options, by name."""
+    """Return the parameters of a builder that are options, by name.
+
+    Args:
+        builder: a function with typed keyword options.
+        reserved: the names of the parameters that are no options.
+
+    Raises:
+        InputError: a signature that is no schema, such as one with a parameter without a type.
+    """
     return {key: option.parameter for key, option in signature_of(builder).options(reserved).items()}
 
 
 def signature_faults(builder: Builder, reserved: tuple[str, ...] = ()) -> list[str]:
-    """Return everything that is wrong with a builder's signature, not just what :func:`schema` would refuse first."""
+    """Return everything that is wrong with a builder's signature, not just what :func:`schema` would refuse first.
+
+    Args:
+        builder: a function with typed keyword options.
+        reserved: the names of the parameters that are no options.
+    """
     try:
         signature = signature_of(builder)
     except InputError as error:
@@ -155,6 +201,11 @@ def signature_faults(builder: Builder, reserved: tuple[str, ...] = ()) -> list[s
 
 
 def place_in(error: BaseException, builder: Builder) -> str:
-    """Return where in the builder's own file an error came from, or else where it was raised, as `` (file:line)``."""
+    """Return where in the builder's own file an error came from, or else where it was raised, as `` (file:line)``.
+
+    Args:
+        error: with its traceback.
+        builder: what was called.
+    """
     file = inspect.getsourcefile(inspect.unwrap(builder))
     return (place_of(error, Path(file)) if file else "") or place_of(error)

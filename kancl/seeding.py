@@ -12,6 +12,10 @@ import torch
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
     """Return a new CPU generator for one seed and one purpose, e.g. ``generator(3, "batches", task, epoch)``.
 
+    Args:
+        seed: any whole number.
+        purpose: words and numbers that no other purpose has in this order.
+
     >>> a, b = generator(3, "weights"), generator(3, "weights")
     >>> bool(torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=b)))
     True

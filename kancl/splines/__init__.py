@@ -45,7 +45,12 @@ BACKENDS: dict[str, Callable[[Tensor, Tensor, Grid, Tensor | None], Tensor]] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """Which backend ``auto`` takes, and why."""
+    """Which backend ``auto`` takes, and why.
+
+    Args:
+        backend: its name, one of :data:`BACKENDS`.
+        reason: in one line.
+    """
 
     backend: str
     reason: str

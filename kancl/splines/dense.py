@@ -8,7 +8,12 @@ from kancl.splines.grid import Grid
 
 
 def basis_matrix(x: Float[Tensor, "S B I"], grid: Grid) -> Float[Tensor, "S B I C"]:
-    """Return the values of all C basis functions at each point; all but K + 1 of them are exactly 0."""
+    """Return the values of all C basis functions at each point; all but K + 1 of them are exactly 0.
+
+    Args:
+        x: points, one batch per seed.
+        grid: the knots, shared or per seed and input.
+    """
     index, values = grid.basis(x)
     return values.new_zeros(*x.shape, grid.coefficients).scatter_add(-1, index, values)
 

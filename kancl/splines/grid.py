@@ -91,6 +91,9 @@ class UniformGrid:
         Functions that do not exist get the nearest number and the value 0. The values come from the recursion of Cox and
         de Boor for knots at distance 1, in the fraction of the cell alone:
         B^k_r = ((f + k - r) B^{k-1}_{r-1} + (r + 1 - f) B^{k-1}_r) / k.
+
+        Args:
+            x: points; NaN gives NaN, points beyond the extended knots give 0.
         """
         low, high, step = self.low[:, None], self.high[:, None], self._step()[:, None]
         u = (x - low) / step
@@ -163,6 +166,9 @@ class KnotGrid:
         """Return the K + 1 candidate functions at each point: their numbers in 0..C-1, and their values.
 
         De Boor's triangle (Piegl and Tiller, The NURBS Book, algorithm A2.2) on the 2K knots around the point's cell.
+
+        Args:
+            x: points; NaN gives NaN, points beyond the extended knots give 0.
         """
         degree, last = self.degree, self.extended.shape[-1] - 1
         seeds, batch, inputs = x.shape

@@ -93,8 +93,17 @@ def load(path: str | Path) -> Results:
 
     Cells that are missing, unfinished or damaged are left out and named in ``missing``; what is damaged is said in ``damaged``.
 
+    Args:
+        path: a folder that was written by ``kancl run --out``.
+
     Raises:
         InputError: there is no experiment at ``path``.
+
+    For example::
+
+        results = runners.load("results/peaks")
+        results.summary  # a table of pandas: a row for every cell and metric
+        results.retention.query("architecture == 'kan' and seed == 0")
     """
     damaged: list[str] = []
     store = Store(Path(path), damaged.append)

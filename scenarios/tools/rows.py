@@ -16,6 +16,9 @@ def rows_of(x: Shaped[Tensor, "N I"]) -> Iterator[bytes]:
     """Yield what tells a sample from every other: its numbers, or a digest of them where they are many.
 
     Equal numbers are equal whatever their format, and -0.0 is 0.0.
+
+    Args:
+        x: samples.
     """
     for part in x.detach().split(ROWS_AT_ONCE):
         for row in (part.to(torch.float64) + 0.0).numpy():
