@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kancl.errors import InputError
+from kancl.precedence import laid_over
 from scenarios.arrays import as_tensor
 
 Loss = Literal["mse", "cross-entropy"]
@@ -93,10 +94,7 @@ class Advice:
         """
         found = {optimizer: dict(numbers) for optimizer, numbers in self.policies.items()}
         for optimizer, own in self.own_policies.get(architecture, {}).items():
-            shared = found.get(optimizer, {})
-            if "steps" in own or "epochs" in own:  # two ways to say the same thing: the closer word counts
-                shared = {key: value for key, value in shared.items() if key not in ("steps", "epochs")}
-            found[optimizer] = shared | dict(own)
+            found[optimizer] = laid_over(found.get(optimizer, {}), own)
         return found
 
 

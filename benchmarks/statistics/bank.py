@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.choices.plans import RANGES
+from runners.config.optimizers import OPTIMIZERS
 from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.results.entry import Entry
@@ -19,7 +19,7 @@ from runners.training.loop import run_cell
 SETTINGS = ("domain", "task")
 NETWORKS = ("mlp:hidden=20", "mlp:hidden=21")
 TRIALS = 8
-RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(*RANGES["adam"], TRIALS))
+RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(*OPTIMIZERS["adam"].rates, TRIALS))
 VALUES = ("learning_score", "learned", "retention")
 SEEDS, STACK = 512, 128
 BANK = Path(__file__).with_name("bank.npz")

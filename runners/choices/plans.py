@@ -10,8 +10,6 @@ from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.config.seeds import parse_seeds
 
-RANGES = {"adam": (1e-4, 1e-1), "adamw": (1e-4, 1e-1), "sgd": (1e-3, 1.0), "lbfgs": (1e-2, 1.0)}
-"""Learning rates tried, by optimiser."""
 MOST_TRIALS = 1000
 """Each is a run."""
 SEEDS = 2
@@ -102,7 +100,7 @@ def plan_of(request: Request, cell: Cell, reported: Sequence[int]) -> Plan:
     pools, reported = _pools(request, reported), sorted(reported)
     chooser = {seed: number * len(pools) // len(reported) for number, seed in enumerate(reported)}
     choices = [Choice(tuple(s for s in cell.seeds if chooser[s] == number), pool) for number, pool in enumerate(pools)]
-    rates = request.tune_range or RANGES[cell.policy.optimizer]
+    rates = request.tune_range or cell.policy.row.rates
     return Plan(request.tune, request.tune_by or "learning", rates, tuple(choice for choice in choices if choice.reported))
 
 

@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
+from kancl.precedence import laid_over
+from runners.config.optimizers import OPTIMIZERS
 from runners.config.policy import Policy
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-
-POLICIES: Mapping[str, Mapping[str, Any]] = {
-    "adam": {"lr": 1e-3, "steps": 1000},
-    "adamw": {"lr": 1e-3, "steps": 1000},
-    "sgd": {"lr": 1e-2, "momentum": 0.9, "steps": 1000},
-    "lbfgs": {"lr": 1.0, "steps": 100},
-}
-"""Numbers by optimiser, for scenarios that advise none."""
 
 
 def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:
@@ -29,15 +23,12 @@ def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: s
     from pydantic import ValidationError  # on use: slow to import
 
     optimizer = said.get("optimizer") or advised_optimizer
-    if optimizer not in POLICIES:
-        raise InputError(f"unknown optimizer {optimizer!r}; known: {', '.join(POLICIES)}")
+    if optimizer not in OPTIMIZERS:
+        raise InputError(f"unknown optimizer {optimizer!r}; known: {', '.join(OPTIMIZERS)}")
     values: dict[str, Any] = {"optimizer": optimizer}
-    for source in (POLICIES[optimizer], advice.get(optimizer, {}), said):
-        given = {key: value for key, value in source.items() if value is not None}
-        if "steps" in given or "epochs" in given:  # two ways to say the same thing: the later word counts
-            values = {key: value for key, value in values.items() if key not in ("steps", "epochs")}
-        values |= given
-    if "epochs" in values and "batch_size" not in values and optimizer != "lbfgs":
+    for source in (OPTIMIZERS[optimizer].defaults, advice.get(optimizer, {}), said):
+        values = laid_over(values, {key: value for key, value in source.items() if value is not None})
+    if "epochs" in values and "batch_size" not in values and not OPTIMIZERS[optimizer].searches:
         values["batch_size"] = 32  # an epoch of one full batch would be a single step
     adapters = _policy_adapters()
     for key, value in values.items():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -74,8 +74,7 @@ class Cell:
             config = _without(config, "locality")
         if self.runner == "native":
             config = _without(config, "runner")
-        defaults = {f.name: f.default for f in fields(Policy) if f.name in LATER}
-        config["policy"] = {k: v for k, v in config["policy"].items() if k not in defaults or v != defaults[k]}
+        config["policy"] = {k: v for k, v in config["policy"].items() if k not in LATER or v != LATER[k]}
         for part in ("scenario", "architecture", "strategy"):  # a file counts by its contents, not by its folder
             config[part] = {**config[part], "name": Path(config[part]["name"]).name}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:10]

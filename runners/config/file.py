@@ -9,14 +9,16 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
+from runners.config.policy import Policy
 from runners.config.request import Request
 
 LARGEST = 2**20
@@ -27,6 +29,10 @@ COUNTABLE = 2**63
 """Whole numbers stay below it, as TOML promises of 64 bits."""
 FAULTS = 20
 """How many faults are told at most."""
+
+SWITCHES = {own.name for own in fields(Policy) if own.type is bool}
+LISTS = {own.name for own in fields(Policy) if get_origin(own.type) is tuple}
+"""Settings of the policy that are true or false; and those that are lists, of which one word is one of one."""
 
 TOKENS = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}' r"|'''(?:[^']|'(?!''))*+'{3,5}" r'|"(?:[^"\\\n]|\\.)*+"' r"|'[^'\n]*+'"
@@ -115,12 +121,11 @@ def _read_request(table: dict[str, Any], where: str) -> Request:
     for key, value in table.items():
         if key == "seeds" and isinstance(value, bool):
             raise InputError(f"{where}: seeds must be a number, a range or a list, got {value}")
-        if isinstance(value, bool) and key != "lazy":
+        if isinstance(value, bool) and key not in SWITCHES:
             raise InputError(f"{where}: {_shown(key)} takes no true or false, got {str(value).lower()}")
         if any(isinstance(number, int) and abs(number) >= COUNTABLE for number in _leaves(value)):
             raise InputError(f"{where}: {_shown(key)} holds a number of more than 64 bits")
-    if isinstance(table.get("decay_on"), str):
-        table = {**table, "decay_on": [table["decay_on"]]}
+    table = {key: [value] if key in LISTS and isinstance(value, str) else value for key, value in table.items()}
     if isinstance(table.get("seeds"), list):
         table = {**table, "seeds": ",".join(map(str, table["seeds"])) + ","}
     try:

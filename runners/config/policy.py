@@ -1,12 +1,17 @@
-"""How a network is trained: the policy, a frozen dataclass of plain values that refuses what makes no sense."""
+"""How a network is trained: the policy, a frozen dataclass of plain values that refuses what makes no sense.
+
+A setting is one row here: its type, its default, what it is, and how a label says it. The request's fields, the command line's
+options with their help, and the keys of experiment files follow from it (:mod:`runners.config.request`).
+"""
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from kancl.errors import InputError
+from runners.config.optimizers import OPTIMIZERS, SEARCHING, Optimizer, Row, defaults_of, joined
 
-Optimizer = Literal["adam", "adamw", "sgd", "lbfgs"]
 Schedule = Literal["constant", "cosine", "linear"]
 Kind = Literal["coefficients", "base", "scales", "bias", "weights"]
 """Kinds of parameters, as :func:`runners.training.optimizers.kind_of` tells them apart: those of an edge's basis functions, of
@@ -16,44 +21,117 @@ MOST_STEPS = 10**9
 """Steps per task that anybody could wait for."""
 
 
-@dataclass(frozen=True)
-class Policy:
-    """How a network is trained on each task.
+def setting(help: str, word: Callable[[Any], str] | None = None, later: bool = False) -> dict[str, Any]:
+    """Return what a field of the policy carries beside its type and its default.
 
     Args:
-        optimizer: adam, adamw and sgd run all seeds at once; lbfgs (strong Wolfe, history 10, one iteration a step) seed by
-            seed.
-        lr: learning rate.
-        state: the optimiser's state is dropped at each task (reset) or carried over (keep).
-        weight_decay: decoupled for adamw, added to the gradient otherwise (not for lbfgs).
-        decay_on: the kinds of parameters that weight decay touches.
-        momentum: for sgd.
-        schedule: how the learning rate falls from ``lr`` towards 0; see :func:`runners.training.schedule.factor`.
-        schedule_over: the schedule starts again at every task, or runs once over all of them: then the last task is learned at
-            a small rate, and learned less.
-        lazy: numbers whose gradient is exactly 0 in a step stay as they are in it, and so do their moments; see
-            :class:`runners.training.updates.LazyUpdates`.
-        clip: the largest norm of a seed's gradient; a longer one is scaled down to it. None for no limit.
-        steps: training steps per task; or
-        epochs: passes over the task's data.
-        batch_size: samples per step, or ``full``.
+        help: what it is, for the command line as well.
+        word: says it in a label, where it is not at its default; None for what another setting's word says.
+        later: it is younger than the first stored results. At its default it means what was done before it existed, so it is
+            left out of a cell's key then, and what is stored keeps its name.
     """
+    return {"help": help, "word": word, "later": later}
 
-    optimizer: Optimizer = "adam"
-    lr: float = 1e-3
-    state: Literal["reset", "keep"] = "reset"
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    steps: int | None = None
-    epochs: int | None = None
-    batch_size: int | Literal["full"] = "full"
-    decay_on: tuple[Literal["all"] | Kind, ...] = ("all",)
-    schedule: Schedule = "constant"
-    schedule_over: Literal["task", "sequence"] = "task"
-    lazy: bool = False
-    clip: float | None = None
+
+@dataclass(frozen=True)
+class Policy:
+    """How a network is trained on each task: either so many steps or so many epochs, and what else is set below."""
+
+    optimizer: Optimizer = field(
+        default="adam",
+        metadata=setting(
+            f"The optimiser; the scenario's advice, else adam. {joined(SEARCHING)} takes full batches, one iteration a step.",
+            lambda policy: policy.optimizer,
+        ),
+    )
+    lr: float = field(
+        default=1e-3,
+        metadata=setting(
+            f"Learning rate; the scenario's advice for that optimiser, else {defaults_of('lr')}.",
+            lambda policy: f"lr={policy.lr:g}",
+        ),
+    )
+    state: Literal["reset", "keep"] = field(
+        default="reset",
+        metadata=setting(
+            "Drop the optimiser's state at every task (reset, the default) or carry it over (keep).",
+            lambda policy: "state kept",
+        ),
+    )
+    weight_decay: float = field(
+        default=0.0,
+        metadata=setting(
+            "Weight decay: decoupled under adamw, otherwise part of the gradient; 0 if not given.",
+            lambda policy: f"decay={policy.weight_decay:g}{policy._decayed}",
+        ),
+    )
+    decay_on: tuple[Literal["all"] | Kind, ...] = field(
+        default=("all",),
+        metadata=setting(f"What weight decay touches: all (the default), or some of {', '.join(get_args(Kind))}.", later=True),
+    )
+    momentum: float = field(
+        default=0.0,
+        metadata=setting(
+            f"Momentum of sgd; the scenario's advice, else {defaults_of('momentum')}.",
+            lambda policy: f"momentum={policy.momentum:g}",
+        ),
+    )
+    schedule: Schedule = field(
+        default="constant",
+        metadata=setting(
+            "How the learning rate falls towards 0: constant (the default, it does not), cosine or linear.",
+            lambda policy: f"{policy.schedule}{' over all tasks' if policy.schedule_over == 'sequence' else ''}",
+            later=True,
+        ),
+    )
+    schedule_over: Literal["task", "sequence"] = field(
+        default="task",
+        metadata=setting(
+            "The schedule starts again at every task (the default), or runs once over the sequence: "
+            "the last task is learned least.",
+            later=True,
+        ),
+    )
+    lazy: bool = field(
+        default=False,
+        metadata=setting(
+            "Numbers whose gradient is exactly 0 in a step keep their value and their moments in it; off if not given.",
+            lambda policy: "lazy",
+            later=True,
+        ),
+    )
+    clip: float | None = field(
+        default=None,
+        metadata=setting(
+            "Scale a seed's gradient down to this norm where it is longer; no limit if not given.",
+            lambda policy: f"clip={policy.clip:g}",
+            later=True,
+        ),
+    )
+    steps: int | None = field(
+        default=None,
+        metadata=setting(
+            f"Optimiser steps per task; the scenario's advice, else {defaults_of('steps')}.",
+            lambda policy: f"steps={policy.steps}",
+        ),
+    )
+    epochs: int | None = field(
+        default=None,
+        metadata=setting(
+            "Passes over each task's samples, instead of steps; in batches of 32 if no batch size is given or advised.",
+            lambda policy: f"epochs={policy.epochs}",
+        ),
+    )
+    batch_size: int | Literal["full"] = field(
+        default="full",
+        metadata=setting(
+            "Samples per step, or full; the scenario's advice, else full.", lambda policy: f"batch={policy.batch_size}"
+        ),
+    )
 
     def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"unknown optimizer {self.optimizer!r}; known: {', '.join(OPTIMIZERS)}")
         said, kinds = set(self.decay_on), get_args(Kind)
         canonical = tuple(kind for kind in kinds if kind in said)  # in one order, so that equal policies are stored alike
         if not said or not said <= {"all", *kinds}:
@@ -68,23 +146,29 @@ class Policy:
         if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf or not 0 <= self.momentum < 1:
             got = f"got {self.lr}, {self.weight_decay} and {self.momentum}"
             raise InputError(f"needs finite lr > 0, finite weight_decay >= 0 and 0 <= momentum < 1, {got}")
-        if self.optimizer == "lbfgs" and (self.batch_size != "full" or self.weight_decay):
-            raise InputError("lbfgs works on the full batch and without weight decay; choose another optimizer for either")
-        if self.momentum and self.optimizer != "sgd":
-            raise InputError(f"momentum is an option of sgd, not of {self.optimizer}")
+        if self.row.searches and (self.batch_size != "full" or self.weight_decay):
+            raise InputError(
+                f"{self.optimizer} works on the full batch and without weight decay; choose another optimizer for either"
+            )
+        for own in {name: None for row in OPTIMIZERS.values() for name in row.own}:
+            if getattr(self, own) and own not in self.row.own:
+                having = joined(tuple(name for name, row in OPTIMIZERS.items() if own in row.own))
+                raise InputError(f"{own} is an option of {having}, not of {self.optimizer}")
         if self.clip is not None and not 0 < self.clip < math.inf:
             raise InputError(f"clip must be a finite norm > 0, got {self.clip}; leave it out for no limit")
         self._check_combinations()
 
     def _check_combinations(self) -> None:
         """Refuse settings without effect: a result that names them would claim more than was done."""
-        if self.optimizer == "lbfgs" and (self.schedule != "constant" or self.lazy or self.clip is not None):
+        if self.row.searches and (self.schedule != "constant" or self.lazy or self.clip is not None):
             raise InputError(
-                "lbfgs searches the length of every step, and mixes all numbers of a network in its direction: schedule, lazy "
-                "and clip are for the other optimizers"
+                f"{self.optimizer} searches the length of every step, and mixes all numbers of a network in its direction: "
+                "schedule, lazy and clip are for the other optimizers"
             )
-        if self.lazy and self.optimizer == "sgd" and not self.momentum and not self.weight_decay:
-            raise InputError("lazy has no effect: sgd without momentum and weight_decay moves nothing idle anyway")
+        if self.lazy and not self.row.drifts and not self.momentum and not self.weight_decay:
+            raise InputError(
+                f"lazy has no effect: {self.optimizer} without momentum and weight_decay moves nothing idle anyway"
+            )
         if self.decay_on != ("all",) and not self.weight_decay:
             raise InputError("decay_on tells what weight_decay touches, and that is 0; give weight_decay as well")
         if self.schedule_over != "task" and self.schedule == "constant":
@@ -99,22 +183,35 @@ class Policy:
         return self.epochs * -(-samples // batch)
 
     @property
+    def row(self) -> Row:
+        """What is known of the optimiser."""
+        return OPTIMIZERS[self.optimizer]
+
+    def words(self, *, without: str = "") -> tuple[str, ...]:
+        """Return the settings in short, each as it stands in :attr:`label`: the optimiser, its rate, and what is not usual.
+
+        Args:
+            without: a setting that is left out.
+        """
+        ordered = sorted(fields(self), key=lambda own: _PLACES.get(own.name, len(FIRST)))
+        said = [own for own in ordered if own.name in ALWAYS or getattr(self, own.name) != own.default]
+        return tuple(own.metadata["word"](self) for own in said if own.metadata["word"] and own.name != without)
+
+    @property
     def label(self) -> str:
         """The settings in short, e.g. ``adam lr=0.003 steps=3000``."""
-        parts = [self.optimizer, f"lr={self.lr:g}"]
-        parts += [f"steps={self.steps}" if self.steps is not None else f"epochs={self.epochs}"]
-        parts += [f"batch={self.batch_size}"] if self.batch_size != "full" else []
-        on = "" if self.decay_on == ("all",) else f" on {'+'.join(self.decay_on)}"
-        parts += [f"decay={self.weight_decay:g}{on}"] if self.weight_decay else []
-        parts += [f"momentum={self.momentum:g}"] if self.momentum else []
-        over = " over all tasks" if self.schedule_over == "sequence" else ""
-        parts += [f"{self.schedule}{over}"] if self.schedule != "constant" else []
-        parts += ["lazy"] if self.lazy else []
-        parts += [f"clip={self.clip:g}"] if self.clip is not None else []
-        parts += ["state kept"] if self.state == "keep" else []
-        return " ".join(parts)
+        return " ".join(self.words())
+
+    @property
+    def _decayed(self) -> str:
+        return "" if self.decay_on == ("all",) else f" on {'+'.join(self.decay_on)}"
 
 
-LATER = ("decay_on", "schedule", "schedule_over", "lazy", "clip")
-"""Settings of the policy that are younger than the first stored results. At their defaults they mean what was done before
-they existed, so they are left out of a cell's key then, and what is stored keeps its name."""
+ALWAYS = ("optimizer", "lr")
+"""Settings that a label says at their defaults as well."""
+FIRST, LAST = ("optimizer", "lr", "steps", "epochs", "batch_size"), ("state",)
+"""What a label begins with and what it ends with; the others are said in their own order."""
+_PLACES = {name: place for place, name in enumerate(FIRST)} | dict.fromkeys(LAST, len(FIRST) + 1)
+
+LATER = {own.name: own.default for own in fields(Policy) if own.metadata["later"]}
+"""Settings that are younger than the first stored results, with their defaults; see :func:`setting`."""

@@ -1,24 +1,60 @@
 """The request: what the user asks for, on the command line or in an experiment file, before anything is filled in."""
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import tyro
 
+from kancl.precedence import laid_over
 from runners.config.cell import DATA_ROOT, Runner
-from runners.config.policy import Kind, Optimizer, Policy, Schedule
+from runners.config.optimizers import OPTIMIZERS, by_optimizer
+from runners.config.policy import Policy
 
 T = TypeVar("T")
+C = TypeVar("C")
 Said = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]
 """What the user may say or leave unsaid (None); the command line's help then shows no default."""
 
 
+def with_policy(after: str) -> Callable[[type[C]], type[C]]:
+    """Decorate a class that is to be a dataclass: it gets a field for each setting of the policy, unsaid if not given.
+
+    Args:
+        after: the field after which they come.
+    """
+
+    def decorate(cls: type[C]) -> type[C]:
+        types, own = get_type_hints(Policy), dict(cls.__annotations__)
+        names = list(own)
+        settings = {
+            f.name: Annotated[types[f.name] | None, tyro.conf.arg(help=f.metadata["help"], help_behavior_hint="")]
+            for f in fields(Policy)
+        }
+        before = names[: names.index(after) + 1]
+        cls.__annotations__ = {name: own[name] for name in before} | settings | own
+        for name in settings:
+            setattr(cls, name, None)
+        return cls
+
+    return decorate
+
+
+RANGES = (
+    "Smallest and largest learning rate of the trials; "
+    + by_optimizer({name: f"{row.rates[0]:g} {row.rates[1]:g}" for name, row in OPTIMIZERS.items()})
+    + " if not given."
+)
+
+
 @dataclass(frozen=True)
+@with_policy(after="seeds")
 class Request:
     """What the user asks for: every combination of scenarios, architectures and strategies under one policy.
 
-    None means: not said. The names are those of the command line's options and of the keys of an experiment file.
+    None means: not said. The names are those of the command line's options and of the keys of an experiment file. The settings
+    of the policy are fields too, with the names, types and help of :class:`runners.config.policy.Policy`.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -33,32 +69,6 @@ class Request:
     """Who trains: native (the default), all seeds at once, or avalanche, one by one, by that library's own strategies."""
     seeds: Said[int | str] = None
     """How many seeds (8 is 0 to 7), a range (16-31) or a list (3,5,8); 8 if not given."""
-    optimizer: Said[Optimizer] = None
-    """The optimiser; the scenario's advice, else adam. lbfgs takes full batches, one iteration a step."""
-    lr: Said[float] = None
-    """Learning rate; the scenario's advice for that optimiser, else 0.001 (sgd 0.01, lbfgs 1)."""
-    state: Said[Literal["reset", "keep"]] = None
-    """Drop the optimiser's state at every task (reset, the default) or carry it over (keep)."""
-    weight_decay: Said[float] = None
-    """Weight decay: decoupled under adamw, otherwise part of the gradient; 0 if not given."""
-    decay_on: Said[tuple[Literal["all"] | Kind, ...]] = None
-    """What weight decay touches: all (the default), or some of coefficients, base, scales, bias, weights."""
-    momentum: Said[float] = None
-    """Momentum of sgd; the scenario's advice, else 0.9."""
-    schedule: Said[Schedule] = None
-    """How the learning rate falls towards 0: constant (the default, it does not), cosine or linear."""
-    schedule_over: Said[Literal["task", "sequence"]] = None
-    """The schedule starts again at every task (the default), or runs once over the sequence: the last task is learned least."""
-    lazy: Said[bool] = None
-    """Numbers whose gradient is exactly 0 in a step keep their value and their moments in it; off if not given."""
-    clip: Said[float] = None
-    """Scale a seed's gradient down to this norm where it is longer; no limit if not given."""
-    steps: Said[int] = None
-    """Optimiser steps per task; the scenario's advice, else 1000 (lbfgs 100)."""
-    epochs: Said[int] = None
-    """Passes over each task's samples, instead of steps; in batches of 32 if no batch size is given or advised."""
-    batch_size: Said[int | Literal["full"]] = None
-    """Samples per step, or full; the scenario's advice, else full."""
     dtype: Said[Literal["float32", "float64"]] = None
     """Number format; float32 if not given."""
     evaluations: Said[int] = None
@@ -83,15 +93,22 @@ class Request:
     tune_choices: Said[int] = None
     """How often the choice is made, each time on seeds of its own and for an equal part of the reported ones: for every
     reported seed if not given. With fewer than 6 no verdict can be reached, with 1 there is none."""
-    tune_range: Said[tuple[float, float]] = None
-    """Smallest and largest learning rate of the trials; 0.0001 0.1 (sgd 0.001 1, lbfgs 0.01 1) if not given."""
+    tune_range: Annotated[tuple[float, float] | None, tyro.conf.arg(help=RANGES, help_behavior_hint="")] = None
+
+    if TYPE_CHECKING:  # what the decorator and dataclass do
+
+        def __init__(
+            self,
+            scenarios: tuple[str, ...] | None = None,
+            architectures: tuple[str, ...] | None = None,
+            strategies: tuple[str, ...] | None = None,
+            **said: Any,
+        ) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
 
     def over(self, other: "Request") -> "Request":
         """Return this request with what it leaves unsaid taken from another one."""
-        said = {key: value for key, value in vars(self).items() if value is not None}
-        if "steps" in said or "epochs" in said:  # two ways to say the same thing: the stronger word counts
-            other = replace(other, steps=None, epochs=None)
-        return replace(other, **said)
+        return Request(**laid_over(vars(other), {key: value for key, value in vars(self).items() if value is not None}))
 
     def policy(self) -> dict[str, Any]:
         """Return what was said about the policy."""

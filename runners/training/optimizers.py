@@ -4,7 +4,7 @@ Adam and AdamW are torch's fused ones, without what ``torch.optim`` does around 
 step.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -122,11 +122,23 @@ def torch_optimizer(named: Iterable[tuple[str, nn.Parameter]], policy: Policy) -
 
 
 def _make_torchs(groups: list[dict[str, Any]], policy: Policy) -> Adam | SGD:
-    if policy.optimizer == "sgd":
-        return SGD(groups, lr=policy.lr, momentum=policy.momentum, weight_decay=policy.weight_decay, fused=True)
-    kind = {"adam": Adam, "adamw": AdamW}[policy.optimizer]
+    return MAKERS[policy.optimizer](groups, policy)
+
+
+def _adam(kind: type[Adam], groups: list[dict[str, Any]], policy: Policy) -> Adam:
     on_gpu = groups[0]["params"][0].is_cuda  # there the number of steps is a tensor of the GPU, so that a graph can count on
     return kind(groups, lr=policy.lr, weight_decay=policy.weight_decay, fused=True, capturable=on_gpu)
+
+
+def _sgd(groups: list[dict[str, Any]], policy: Policy) -> SGD:
+    return SGD(groups, lr=policy.lr, momentum=policy.momentum, weight_decay=policy.weight_decay, fused=True)
+
+
+MAKERS: Mapping[str, Callable[[list[dict[str, Any]], Policy], Adam | SGD]] = {
+    "adam": partial(_adam, Adam), "adamw": partial(_adam, AdamW), "sgd": _sgd,
+}  # fmt: skip
+"""What makes the optimisers of :data:`runners.config.optimizers.OPTIMIZERS` that search along no line; the others are made
+seed by seed."""
 
 
 def decay_groups(named: list[tuple[str, nn.Parameter]], policy: Policy) -> list[dict[str, Any]]:

@@ -317,6 +317,24 @@ def test_steps_per_task(said: dict[str, Any], samples: int, steps: int) -> None:
     assert Policy(**said).steps_per_task(samples) == steps
 
 
+def test_a_request_has_the_settings_of_the_policy() -> None:
+    settings, asked = [own.name for own in fields(Policy)], [own.name for own in fields(Request)]
+    first = asked.index("seeds") + 1
+    assert asked[first : first + len(settings)] == settings
+    assert all(getattr(Request(), name) is None for name in asked)
+    assert Request(lr=0.5, lazy=False).policy() == {"lr": 0.5, "lazy": False}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
+        Request(rate=0.5)
+
+
+def test_a_label_says_what_is_not_usual() -> None:
+    policy = Policy("sgd", 0.5, "keep", 0.1, ("bias",), 0.9, "cosine", "sequence", lazy=True, clip=2.0, epochs=3, batch_size=8)
+    said = "epochs=3 batch=8 decay=0.1 on bias momentum=0.9 cosine over all tasks lazy clip=2 state kept"
+    assert policy.label == f"sgd lr=0.5 {said}"
+    assert " ".join(policy.words(without="lr")) == f"sgd {said}"
+    assert Policy(steps=5).words() == ("adam", "lr=0.001", "steps=5")
+
+
 def test_the_label_tells_policies_apart() -> None:
     policies = [
         Policy(steps=5), Policy(epochs=5), Policy("adamw", steps=5), Policy(lr=0.5, steps=5), Policy(steps=5, batch_size=3),

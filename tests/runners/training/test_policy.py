@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kancl.errors import InputError
 from kancl.options import Spec
 from runners.config.cell import Cell, cell_from_json
+from runners.config.optimizers import OPTIMIZERS, SEARCHING
 from runners.config.policy import LATER, Kind, Policy
 from runners.store.cell import CellStore
 from runners.strategies import strategies
@@ -23,9 +24,17 @@ from runners.stream.stream import Stream
 from runners.training.graphs import GraphedLearner, can_be_recorded
 from runners.training.learners import StackedLearner
 from runners.training.loop import build_network, run_cell
-from runners.training.optimizers import kind_of, make_optimizer, set_rate
+from runners.training.optimizers import MAKERS, kind_of, make_optimizer, set_rate
 from runners.training.schedule import factor, learning_rates
 from runners.training.updates import LazyUpdates, clip_by_seed
+
+
+def test_every_optimizer_is_made_or_searches() -> None:
+    """The rows of names and numbers and those of makers, which need torch, are of the same optimisers."""
+    assert sorted(OPTIMIZERS) == sorted((*MAKERS, *SEARCHING))
+    with pytest.raises(InputError, match="unknown optimizer 'adagrad'; known: adam, adamw, sgd, lbfgs"):
+        Policy("adagrad", steps=1)
+
 
 # Stored results keep their names.
 
