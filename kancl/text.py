@@ -23,6 +23,15 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(_escaped(character) if _is_hidden(character) and character not in keep else character for character in text)
 
 
+def counted(number: int, thing: str) -> str:
+    """Return how many of a thing there are.
+
+    >>> counted(1, "seed"), counted(2000, "task")
+    ('1 seed', '2,000 tasks')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in HIDDEN and character not in JOINERS
 

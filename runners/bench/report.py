@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from kancl.errors import InputError
+from kancl.text import counted
 from runners.bench import PeerName
 from runners.bench.goals import Goal
 from runners.bench.memory import METHOD, Peak
@@ -104,7 +105,7 @@ def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], note
 
 def in_words(threads: int) -> str:
     """Return for example ``1 thread``."""
-    return f"{threads} thread{'s' if threads > 1 else ''}"
+    return counted(threads, "thread")
 
 
 def _said(comparisons: list[Comparison], name: str) -> str:
@@ -175,7 +176,7 @@ def _goal_sheet(goals: Sequence[Goal]) -> Sheet:
 
 def drawn(sheet: Sheet) -> Group:
     """Return the sheet for a terminal."""
-    return Group(Text(sheet.title, "bold"), framed(replace(sheet, title="")), *map(note_text, sheet.notes), Text())
+    return Group(framed(sheet), *map(note_text, sheet.notes), Text())
 
 
 def markdown(report: Report) -> str:

@@ -156,19 +156,17 @@ class Scenario:
 
 
 def _verdict(findings: "list[Finding]", inspection: "Inspection") -> str:
+    from kancl.text import counted
+
     faults, warnings = (sum(finding.level == level for finding in findings) for level in ("fault", "warning"))
-    noticed = _counted(warnings, "warning") if warnings else "no warnings"
+    noticed = counted(warnings, "warning") if warnings else "no warnings"
     if faults:
-        return f"cannot be run: {_counted(faults, 'fault')}, {noticed}"
+        return f"cannot be run: {counted(faults, 'fault')}, {noticed}"
     scenario = inspection.scenario
     assert scenario is not None
     sizes = {"task": len(scenario.tasks), "input": scenario.inputs, "output": scenario.outputs or 0}
-    listed = ", ".join(_counted(count, thing) for thing, count in sizes.items())
+    listed = ", ".join(counted(count, thing) for thing, count in sizes.items())
     return f"can be run: {listed}, {scenario.loss}; {noticed}"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def _default_figure(spec: "Spec") -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kancl.statistics import Interval, mean_interval
+from kancl.text import counted
 
 MISSING = "–"
 LISTED = 8
@@ -122,15 +123,6 @@ def count(number: float) -> str:
     return MISSING if math.isnan(number) else f"{number:,.0f}"
 
 
-def counted(number: int, thing: str) -> str:
-    """Write how many of a thing there are.
-
-    >>> counted(1, "seed"), counted(2000, "task")
-    ('1 seed', '2,000 tasks')
-    """
-    return f"{count(number)} {thing}{'' if number == 1 else 's'}"
-
-
 def counts(numbers: Sequence[int], thing: str) -> str:
     """Write how many of a thing there are where not all have as many.
 
@@ -209,12 +201,12 @@ def span(low: float, high: float) -> str:
 def in_little_room(value: float) -> str:
     """Write a number in a field of a matrix.
 
-    >>> in_little_room(0.123), in_little_room(4.2e-6), in_little_room(float("nan"))
-    ('0.12', '4e-6', '–')
+    >>> in_little_room(0.123), in_little_room(0.0098), in_little_room(4.2e-6), in_little_room(float("nan"))
+    ('0.12', '0.01', '4e-6', '–')
     """
     if math.isnan(value):
         return MISSING
-    if 0.01 <= abs(value) < 100 or value == 0:
+    if 0.0095 <= abs(value) < 99.5 or value == 0:
         return fixed(value)
     return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +20,8 @@ from runners.report.numbers import KINDS, MISSING, Estimate, with_interval
 
 WIDE = 140
 """Columns of a terminal from which a sheet is drawn in one piece; on a narrower one it is split, so that no number is cut."""
+LEAST = 12
+"""Letters that a folded text has beside the numbers, if it is that long: a sheet is split further for that."""
 
 Tone = Literal["plain", "strong", "good", "bad", "doubtful", "quiet"]
 STYLES: dict[Tone, str] = {
@@ -120,24 +123,40 @@ def text_of(cell: Cell, column: Column) -> str:
 
 
 def parts(sheet: Sheet, width: int) -> list[Sheet]:
-    """Return what a terminal of some width shows one under the other: the sheet, or its two parts."""
+    """Return what a terminal of some width shows one under the other: the sheet, or its parts."""
     if width >= WIDE or sheet.first is None:
         return [sheet]
-    keys, end, count = range(sheet.keys), sheet.keys + sheet.first, len(sheet.columns)
-    first, second = (sheet.only([*keys, *places]) for places in (range(sheet.keys, end), range(end, count)))
-    return [first, replace(second, title="")]
+    end, count = sheet.keys + sheet.first, len(sheet.columns)
+    room = width - 1 - sum(min(own, LEAST) + 2 for own in _widths(sheet)[: sheet.keys])
+    groups = [*_fitting(sheet, range(sheet.keys, end), room), *_fitting(sheet, range(end, count), room)]
+    found = [sheet.only([*range(sheet.keys), *group]) for group in groups]
+    return [found[0], *(replace(part, title="") for part in found[1:])]
 
 
-def tables(sheet: Sheet, width: int) -> Iterator[Table]:
+def _fitting(sheet: Sheet, places: range, room: int) -> list[range]:
+    """Return columns, in halves as long as they take more room than there is."""
+    if len(places) <= 1 or sum(_widths(sheet)[place] + 2 for place in places) <= room:
+        return [places]
+    half = -(-len(places) // 2)
+    return [*_fitting(sheet, places[:half], room), *_fitting(sheet, places[half:], room)]
+
+
+def _widths(sheet: Sheet) -> list[int]:
+    """Return the letters of the longest text in each column."""
+    lines = [[column.head for column in sheet.columns], *sheet.texts()]
+    return [max(map(len, texts)) for texts in zip(*lines, strict=True)]
+
+
+def tables(sheet: Sheet, width: int) -> Iterator[RenderableType]:
     """Yield the sheet, without its notes, for a terminal of so many columns."""
     for part in parts(sheet, width):
         yield framed(part)
 
 
-def framed(sheet: Sheet) -> Table:
-    """Return the sheet for a terminal, with a line under its heads."""
-    table = Table(title=Text(sheet.title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    return _filled(table, sheet)
+def framed(sheet: Sheet) -> RenderableType:
+    """Return the sheet for a terminal, with a line under its heads and its title over it."""
+    table = _filled(Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)), sheet)
+    return Group(Text(sheet.title, "bold"), table) if sheet.title else table
 
 
 def plain(sheet: Sheet) -> Table:

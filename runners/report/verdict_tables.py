@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
+from kancl.text import counted
 from kancl.verdict import Outcome, Rules, Verdict
-from runners.report.numbers import counted, listed, percent, two_digits, with_interval
+from runners.report.numbers import listed, percent, two_digits, with_interval
 from runners.report.sheet import WIDE, Cell, Column, Sheet, Tone, Words, as_markdown, figures, note_text, tables
 from runners.results.entry import Entry, grouped
 from runners.results.verdicts import Comparison
@@ -55,7 +56,7 @@ def _sheet(title: str, group: list[Comparison]) -> Sheet:
 def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
     """Return in a line how the verdicts were reached."""
     tests = sum(bool(np.isfinite(comparison.verdict.p)) for comparison in comparisons)
-    family = f"{tests} test{'' if tests == 1 else 's'} at {100 * rules.alpha:g} %"
+    family = f"{counted(tests, 'test')} at {100 * rules.alpha:g} %"
     within = f"Equivalent: interval within ±{rules.equivalence:g}. " if rules.equivalence is not None else ""
     return (
         "Verdicts: retention paired by seed, first minus second; [95 % interval], uncorrected (Student's t, from"
@@ -201,7 +202,7 @@ def _against(sides: tuple[Interval, Interval]) -> str:
 def _count(verdict: Verdict) -> str:
     """Return the number of pairs, and of the independent blocks that they form where these are fewer."""
     pairs = verdict.difference.n
-    return f"{pairs}" if verdict.blocks == pairs else f"{pairs} in {verdict.blocks} tuning{'' if verdict.blocks == 1 else 's'}"
+    return f"{pairs}" if verdict.blocks == pairs else f"{pairs} in {counted(verdict.blocks, 'tuning')}"
 
 
 def _effect(size: float) -> str:

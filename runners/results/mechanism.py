@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from kancl.metrics import retention_by_task
 from kancl.statistics import Slope, seedwise_slope
+from kancl.text import counted
 from runners.results.entry import Entry
 from runners.results.results import Results
 
@@ -40,9 +41,9 @@ class Mechanism:
     def sentence(self) -> str:
         """Say what the regression found."""
         mean, low, high, n = self.slope.slope
-        counted = self.counted
-        where = f"{self.scenario} / {self.strategy}: {len(counted)} networks x {self.shared.shape[2]} old tasks, {n} seeds"
-        if n < 2 or len(counted) < 2 or self.seen[1] - self.seen[0] < LEAST_RANGE:
+        parts = (counted(len(self.counted), "network"), counted(self.shared.shape[2], "old task"))
+        where = f"{self.scenario} / {self.strategy}: {' x '.join(parts)}, {counted(n, 'seed')}"
+        if not self.has_slope:
             return f"{where}: overlaps differ too little, or in too few seeds and networks, for a slope"
         rise = f"{mean:+.2f} [{low:.2f}, {high:.2f}]"
         seen = " to ".join(f"{end:.2f}" for end in self.seen)
@@ -50,6 +51,11 @@ class Mechanism:
             f"{where}: per unit of mass that a task shares with a later one (seen: {seen}), the share of its gain that is lost"
             f" changes by {rise} for these networks, {self._without_one()} without any one of them"
         )
+
+    @property
+    def has_slope(self) -> bool:
+        """Whether overlaps differ enough, in enough seeds and networks, for the slope to mean anything."""
+        return self.slope.slope.n > 1 and len(self.counted) > 1 and self.seen[1] - self.seen[0] >= LEAST_RANGE
 
     @property
     def counted(self) -> list[int]:

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from kancl.statistics import mean_interval
-from runners.report.numbers import counted, counts
+from kancl.text import counted
+from runners.report.numbers import counts
 from runners.report.thinning import fold
 from runners.results.entry import Entry
 

@@ -46,7 +46,8 @@ class OverlapData:
     Args:
         heading: lines over the figure.
         networks: one for each of the mechanism's entries.
-        slope: the regression's line by its two ends, (x, y), and what is said of it; None where there is none.
+        slope: the regression's line by its two ends, (x, y), and what is said of it; None where
+            overlaps differ too little for one.
         many: whether there are too many old tasks for a spread.
     """
 
@@ -76,8 +77,8 @@ def overlaps(mechanism: Mechanism) -> OverlapData:
         for place, (entry, shared, lost) in enumerate(zip(entries, mechanism.shared, mechanism.lost, strict=True))
     )
     slope = None
-    mean, low, high, n = mechanism.slope.slope
-    if n > 1:
+    if mechanism.has_slope:
+        mean, low, high, _ = mechanism.slope.slope
         ends = np.array(mechanism.seen)
         slope = ends, mechanism.slope.intercept + mean * ends, f"slope {fixed(mean)} [{fixed(low)}, {fixed(high)}]"
     what = f"{mechanism.scenario}, {mechanism.strategy}: does overlap explain forgetting?"

@@ -40,10 +40,17 @@ class SizePanel:
 
 @dataclass(frozen=True, eq=False)
 class SizeData:
-    """Metrics of one scenario and strategy against size, a panel each."""
+    """Metrics of one scenario and strategy against size.
+
+    Args:
+        heading: lines over the figure.
+        panels: one per metric.
+        ticks: sizes that are named along the axis, where these are close together; else round numbers are.
+    """
 
     heading: tuple[str, ...]
     panels: tuple[SizePanel, ...]
+    ticks: tuple[int, ...] | None
 
 
 def size_figures(results: Results) -> Iterator[Planned]:
@@ -77,8 +84,22 @@ def sizes(scenario: str, strategy: str, families: dict[str, list[Entry]]) -> Siz
     first = everyone[0]
     shown = [metric for metric in METRICS_SHOWN if metric in first.result.metrics]
     panels = tuple(_panel(metric, families, first) for metric in shown)
-    what = f"{scenario}, {strategy}: does size cure forgetting?"
-    return SizeData((what, f"{seeds_told(everyone, lost=False)}; {INTERVAL_TOLD}"), panels)
+    heading = (
+        f"{scenario}, {strategy}: does size cure forgetting?",
+        f"{seeds_told(everyone, lost=False)}; {INTERVAL_TOLD}",
+    )
+    return SizeData(heading, panels, _ticks([entry.result.parameters for entry in everyone]))
+
+
+def _ticks(sizes: list[int]) -> tuple[int, ...] | None:
+    """Return the ends and the round numbers between them; None where these are two and more, so that they are enough.
+
+    >>> _ticks([1100, 1500, 3700]), _ticks([80, 900])
+    ((1100, 2000, 3700), None)
+    """
+    low, high = min(sizes), max(sizes)
+    between = [base * 10**power for power in range(12) for base in (1, 2, 5) if low < base * 10**power < high]
+    return None if len(between) > 1 else tuple(sorted({low, *between, high}))
 
 
 def _panel(metric: str, families: dict[str, list[Entry]], first: Entry) -> SizePanel:
@@ -96,7 +117,7 @@ def draw_sizes(data: SizeData) -> "Figure":
     for ax, panel in zip(axes, data.panels, strict=True):
         for own, style in zip(panel.lines, styles(len(panel.lines)), strict=True):
             draw_line(ax, own, style)
-        _count_along(ax)
+        _count_along(ax, data.ticks)
         if panel.null is not None:
             _draw_null(ax, panel.null)
         ax.set_xlabel("parameters")
@@ -106,11 +127,15 @@ def draw_sizes(data: SizeData) -> "Figure":
     return figure
 
 
-def _count_along(ax: "Axes") -> None:
+def _count_along(ax: "Axes", ticks: tuple[int, ...] | None) -> None:
+    """Name sizes along a logarithmic axis; matplotlib names too many where they are close together."""
     from runners.report.drawing import LogLocator, NullFormatter, StrMethodFormatter
 
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    if ticks is None:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    else:
+        ax.set_xticks(ticks)
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 

@@ -55,6 +55,22 @@ def test_a_narrow_terminal_gets_two_parts_that_both_name_their_rows() -> None:
     assert [row[0] for row in second.rows] == ["a|b", "[bold]"]
 
 
+def test_a_narrow_terminal_gets_more_parts_before_names_are_cut_to_pieces() -> None:
+    name, columns = "an architecture", tuple(figures(f"score {number}", "estimate") for number in range(4))
+    cells = [estimate(np.array([1.0, 3.0])) for _ in columns]
+    sheet = Sheet("", (Column("architecture"), *columns), ((name, *cells),), first=1)
+    for width, count in ((WIDE, 1), (60, 2), (40, 3), (30, 4)):
+        found = parts(sheet, width)
+        assert len(found) == count
+        assert [column for part in found for column in part.columns[1:]] == list(columns)
+        assert "an architect" in rendered(sheet, width)
+
+
+def test_a_title_is_as_wide_as_the_terminal() -> None:
+    sheet = Sheet("a title that is much longer than its table", (Column("x"),), (("y",),))
+    assert sheet.title in rendered(sheet, 80)
+
+
 def test_a_document_gets_a_table_whose_cells_stay_apart() -> None:
     head, marks, first, second = as_markdown(SHEET).splitlines()
     assert head == "| name | score | difference | FLOPs | said |"

@@ -161,6 +161,17 @@ def test_a_point_is_the_mean_over_seeds(results: Results) -> None:
         assert "slope" in text
 
 
+def test_no_line_is_drawn_where_overlaps_differ_too_little(results: Results) -> None:
+    rng = np.random.default_rng(4)
+    entries = [
+        with_numbers(entry, 0.5 + 1e-3 * symmetric(rng), rng.uniform(0.4, 0.6, (SEEDS, TASKS - 1))) for entry in results.entries
+    ]
+    (found,) = mechanisms(replace_entries(results, entries))
+    assert found.slope.slope.n == SEEDS
+    assert "overlaps differ too little" in found.sentence()
+    assert overlaps(found).slope is None
+
+
 def test_compare_tells_the_regression_in_every_format(results: Results, kancl: Kancl) -> None:
     (mechanism,) = mechanisms(results)
     assert isinstance(mechanism, Mechanism)

