@@ -17,9 +17,10 @@ from runners.avalanche.seed_run import SeedRun
 from runners.avalanche.strategies import remarks_on
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
+from runners.measure.record import Checkpoint, Progress, Record, result_of
 from runners.measure.result import Result
 from runners.stream.stream import Stream
-from runners.training.loop import Checkpoint, Progress, Record, build_network, result_of
+from runners.training.networks import build_network
 from scenarios.avalanche.incoming import own_randomness
 from scenarios.avalanche.loading import import_avalanche
 

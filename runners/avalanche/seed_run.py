@@ -20,11 +20,12 @@ from runners.avalanche.shadow import Shadow, trained
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
 from runners.config.cell import Cell
 from runners.measure.evaluate import Evaluator, evaluation_steps
+from runners.measure.record import Record
 from runners.strategies.strategy import PART
 from runners.stream.batches import batches
 from runners.stream.samples import union
 from runners.stream.stream import Stream
-from runners.training.loop import SLICES, Record
+from runners.training.loop import SLICES
 from runners.training.optimizers import set_rate, torch_optimizer
 from runners.training.schedule import learning_rates
 from runners.training.updates import LazyUpdates, TakesSteps, clip_by_seed

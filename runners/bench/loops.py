@@ -11,12 +11,12 @@ from kancl import options
 from kancl.models import Network, Problem, architectures
 from kancl.options import Spec
 from runners.bench.plan import DEGREE, Shape
+from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.measure.timing import Run
-from runners.strategies import strategies
-from runners.stream.batches import batches
 from runners.stream.stream import Samples, Stream
-from runners.training.learners import make_learner
+from runners.training.phase import begin_phase
+from runners.training.training import prepare
 from scenarios import Advice
 from scenarios.objectives import OBJECTIVES
 
@@ -100,8 +100,7 @@ def runner_loop(network: Network, x: Tensor, y: Tensor, size: int) -> Run:
         low=low, high=-low, train=(samples,), test=(samples,), heads=None, null={}, plot_x=None, plot_target=None,
         advice=Advice(),
     )  # fmt: skip
-    strategy = strategies.get("naive")()
-    policy = Policy(lr=RATE, steps=1)
-    learner = make_learner(network, policy, OBJECTIVES["mse"], strategy, strategy.start(network, stream))
-    source = batches(stream, samples, size, phase=0)
-    return lambda steps: learner.take_steps(source, steps)
+    policy = Policy(lr=RATE, steps=1, batch_size=size)
+    cell = Cell(Spec("only"), Spec(type(network).__name__), Spec("naive"), policy, stream.seeds)
+    lessons = begin_phase(prepare(cell, stream, network), 0)
+    return lambda steps: lessons.learner.take_steps(lessons.source, steps)

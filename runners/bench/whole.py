@@ -18,7 +18,8 @@ from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.measure.timing import Comparison, Contender, Run, compare
 from runners.stream.stream import Stream, stack
-from runners.training.loop import build_network, run_cell
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
 
 WHOLE = "whole run, naive strategy, Adam: gaussian-peaks"
 OWN, NAIVE = "kancl", "avalanche Naive"

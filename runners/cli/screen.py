@@ -12,8 +12,8 @@ from rich.text import Text
 
 from kancl.text import visible
 from runners.config.cell import Cell
+from runners.measure.record import Progress as CellProgress
 from runners.store.experiment import describe
-from runners.training.loop import Progress as CellProgress
 
 WIDTH = 170
 """Columns where there is no terminal to ask, so that tables in log files are not folded."""

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from runners.config.cell import Cell
 from runners.measure.merge import merge
+from runners.measure.record import Checkpoint, MisfitError, Progress, Record
 from runners.measure.result import Result
 from runners.store.cell import CellStore
 from runners.stream.stream import Stream
-from runners.training.loop import Checkpoint, MisfitError, Progress, Record, groups_of, run_cell
+from runners.training.loop import groups_of, run_cell
 
 FOLDER = "blocks"
 """Below a cell's folder: a folder for each block, with the files of a cell."""

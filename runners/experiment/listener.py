@@ -5,7 +5,7 @@ from typing import Protocol
 
 from kancl.errors import is_interrupt
 from runners.config.cell import Cell
-from runners.training.loop import Progress
+from runners.measure.record import Progress
 
 
 class Listener(Protocol):

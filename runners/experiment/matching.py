@@ -17,7 +17,7 @@ from runners.config.request import Request
 from runners.experiment.blame import refusing
 from runners.experiment.sweep import advised
 from runners.stream.stream import Stream
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 from runners.training.step_time import step_seconds
 
 UNITS = {

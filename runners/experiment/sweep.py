@@ -28,12 +28,11 @@ from runners.store.cell import CellStore
 from runners.store.experiment import Store
 from runners.strategies import Strategy, strategies
 from runners.stream.cache import Stacks
-from runners.stream.mixtures import check_mixed
 from runners.stream.stream import Stream
 from runners.trackers import Tracking
-from runners.training.checks import check_policy, check_seeds
+from runners.training.checks import check_mixed, check_policy, check_seeds
 from runners.training.governed import check_strategy_governed
-from runners.training.loop import problem_of
+from runners.training.networks import problem_of
 from runners.training.pretraining import check_pretraining
 from runners.training.step_time import step_seconds
 from scenarios import complete_scenario

@@ -1,4 +1,4 @@
-"""The watch: looks at a stack of networks at the ends of tasks and writes down the locality record.
+"""The locality recorder: looks at a stack of networks at the ends of tasks and writes down the locality record.
 
 It works on copies, so a watched run has the same numbers as any other to the bit. Losses of old tasks are those of the outputs
 on test samples, also where an operator of the network was trained: what is to be kept is the function, however it was learned.
@@ -40,7 +40,7 @@ SAMPLES = 512
 Row = dict[str, Tensor]
 
 
-class Watch:
+class LocalityRecorder:
     """One per run of a cell; the order of calls is start, then begin_task and end_task for every task.
 
     Args:

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from kancl.errors import StorageError
 from runners.config.cell import Cell
+from runners.measure.record import Checkpoint
 from runners.measure.result import Result
 from runners.store.checkpoints import read_checkpoint, write_checkpoint
 from runners.store.environment import environment
@@ -20,7 +21,6 @@ from runners.store.files import DamageError, Tell, read_or_tell, reason_of, writ
 from runners.store.history import History
 from runners.store.seals import read_sealed, seal, write_sealed
 from runners.store.stored import checked_cell, checked_result, read_arrays, write_arrays
-from runners.training.loop import Checkpoint
 
 NO_SEAL = "holds no checksum, and config.json beside it does: it is not of the same run"
 NOBODY = "holds no checksum, and no config.json says whose it is"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from runners.config.cell import FORMAT
+from runners.measure.record import Checkpoint, Record
 from runners.store.files import DamageError, open_stored
 from runners.store.history import History, ends
 from runners.store.seals import check_seal
-from runners.training.loop import Checkpoint, Record
 
 
 def write_checkpoint(file: IO[bytes], checkpoint: Checkpoint, mark: Mapping[str, Any]) -> None:

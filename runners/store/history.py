@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from kancl.errors import StorageError
+from runners.measure.record import Record
 from runners.store.files import DamageError, open_stored, reason_of
-from runners.training.loop import Record
 
 Row = dict[str, np.ndarray]
 

@@ -82,6 +82,10 @@ class Strategy:
         super().__init_subclass__(**more)
         mark_hooks(cls, PART, {hook: f"its hook {hook}" for hook in HOOKS})
 
+    def acts_in(self, *hooks: str) -> bool:
+        """Tell whether any of the hooks of these names is the strategy's own."""
+        return any(getattr(type(self), hook) is not getattr(Strategy, hook) for hook in hooks)
+
     def check(self, network: Network, stream: Stream, policy: Policy) -> None:
         """Raise an InputError if the strategy cannot be carried out here: before anything runs.
 

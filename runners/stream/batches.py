@@ -14,6 +14,7 @@ from torch import Tensor
 from kancl.seeding import generator
 from runners.stream.stream import Samples, Stream
 
+PRETRAIN: Literal["pretrain"] = "pretrain"
 Phase = int | Literal["pretrain"]
 """A phase of the sequence, from 0, or the one before it."""
 PIECE = 1 << 20

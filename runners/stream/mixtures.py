@@ -12,61 +12,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kancl.errors import InputError
 from kancl.seeding import generator
-from runners.config.policy import Policy
-from runners.strategies import Strategy
-from runners.stream.batches import Batch, batches
-from runners.stream.stream import Samples, Stream
+from runners.stream.batches import Batch
+from runners.stream.stream import Stream
 from scenarios.streams import share_of_later
 
 DRAWN = 1 << 16
 """Numbers that a seed draws at a time."""
 
 
-def is_mixed(strategy: Strategy, stream: Stream) -> bool:
-    """Tell whether a strategy's batches are mixtures of tasks."""
-    return stream.blur > 0 and strategy.boundaries
-
-
-def check_mixed(strategy: Strategy, stream: Stream, policy: Policy, name: str) -> None:
-    """See that a strategy and a policy can do without borders.
-
-    Raises:
-        InputError: they cannot; with the reason.
-    """
-    if not is_mixed(strategy, stream):
-        return
-    blur, phases = f"blur={stream.blur:g}", range(len(stream.train))
-    if policy.optimizer == "lbfgs":
-        raise InputError(
-            f"{blur} gives another batch at every step, and the line search of lbfgs needs one that stays; "
-            "name another optimizer, e.g. --optimizer adam"
-        )
-    if any(map(strategy.starts_anew, phases)):
-        raise InputError(
-            f"{blur} leaves no border at which strategy {name} could start with fresh networks; leave one of them out"
-        )
-    if any(getattr(type(strategy), hook) is not getattr(Strategy, hook) for hook in ("begin_task", "end_task")):
-        raise InputError(
-            f"{blur} tells nobody where a task begins or ends, and strategy {name} acts there; leave one of them out"
-        )
-    if any(strategy.data_of(phase, len(phases)) != range(phase, phase + 1) for phase in phases):
-        raise InputError(f"{blur} mixes neighbouring tasks, and strategy {name} chooses others itself; leave one of them out")
-
-
 def seen_in(phase: int, stream: Stream) -> range:
-    """Return the tasks that batches of a phase may be drawn from."""
+    """Return the tasks that mixtures of a phase may be drawn from."""
     return range(max(0, phase - 1), min(len(stream.train), phase + 2))
-
-
-def phase_batches(
-    stream: Stream, samples: Samples, strategy: Strategy, policy: Policy, phase: int, steps: int
-) -> Iterator[Batch]:
-    """Yield the batches of a phase: mixtures, or batches of the samples that the strategy chose for it."""
-    if is_mixed(strategy, stream):
-        return mixtures(stream, policy.batch_size, phase, steps)
-    return batches(stream, samples, policy.batch_size, phase)
 
 
 def mixtures(stream: Stream, size: int | Literal["full"], phase: int, steps: int) -> Iterator[Batch]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from kancl.statistics import mean_interval
 from runners.config.cell import Cell
+from runners.measure.record import Record
 from runners.measure.result import Result
 from runners.results.entry import COSTS
-from runners.training.loop import Record
 
 SEEDS_SHOWN = 8
 """Up to so many seeds each has series of its own beside the mean; of more, these tools' charts show nothing any longer."""

@@ -16,13 +16,13 @@ from typing import Any
 from kancl.errors import Foreign, is_interrupt, one_line
 from kancl.text import visible
 from runners.config.cell import Cell
+from runners.measure.record import Record
 from runners.measure.result import Result
 from runners.store.experiment import describe
 from runners.store.files import DamageError, Tell, once, read_or_tell
 from runners.store.seals import read_sealed, write_sealed
 from runners.trackers.events import Course, Evaluation, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
-from runners.training.loop import Record
 
 FOREIGN = Foreign("tracker", "its sink")
 

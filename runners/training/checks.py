@@ -15,6 +15,7 @@ from runners.strategies import Strategy
 from runners.stream.batches import epoch_orders
 from runners.stream.stream import Stream
 from runners.training.optimizers import decay_groups
+from runners.training.training import is_mixed
 
 CHANCE = 64
 """Bits of chance that the orders of samples are compared over, so that no two living seeds are alike by accident."""
@@ -104,7 +105,7 @@ def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Str
             f"architecture {name} has other parameters after every task, so no state of the optimiser can be kept; "
             "use state=reset"
         )
-    if policy.optimizer == "lbfgs" and type(strategy).correct is not Strategy.correct:
+    if policy.optimizer == "lbfgs" and strategy.acts_in("correct"):
         raise InputError("the strategy changes gradients, and lbfgs searches along those of the loss; choose another optimizer")
     if policy.optimizer == "lbfgs" and draws_numbers(network):
         raise InputError(
@@ -116,6 +117,32 @@ def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Str
             f"strategy {type(strategy).__name__} judges outputs, and the scenario trains an operator of them; choose another"
         )
     strategy.check(network, stream, policy)
+
+
+def check_mixed(strategy: Strategy, stream: Stream, policy: Policy, name: str) -> None:
+    """See that a strategy and a policy can do without borders.
+
+    Raises:
+        InputError: they cannot; with the reason.
+    """
+    if not is_mixed(strategy, stream):
+        return
+    blur, phases = f"blur={stream.blur:g}", range(len(stream.train))
+    if policy.optimizer == "lbfgs":
+        raise InputError(
+            f"{blur} gives another batch at every step, and the line search of lbfgs needs one that stays; "
+            "name another optimizer, e.g. --optimizer adam"
+        )
+    if any(map(strategy.starts_anew, phases)):
+        raise InputError(
+            f"{blur} leaves no border at which strategy {name} could start with fresh networks; leave one of them out"
+        )
+    if strategy.acts_in("begin_task", "end_task"):
+        raise InputError(
+            f"{blur} tells nobody where a task begins or ends, and strategy {name} acts there; leave one of them out"
+        )
+    if any(strategy.data_of(phase, len(phases)) != range(phase, phase + 1) for phase in phases):
+        raise InputError(f"{blur} mixes neighbouring tasks, and strategy {name} chooses others itself; leave one of them out")
 
 
 def _alike(patterns: list[bytes]) -> tuple[int, int] | None:

@@ -10,10 +10,11 @@ from kancl.errors import is_interrupt
 from kancl.global_generators import REASON, REMEDY, UngovernedError
 from kancl.options import Spec
 from runners.config.cell import Cell
+from runners.measure.record import Checkpoint
 from runners.strategies import Strategy
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream
-from runners.training.loop import Checkpoint, run_cell
+from runners.training.loop import run_cell
 
 TASKS, STEPS, ROWS = 2, 2, 32
 """Tasks, steps of each, and samples of each: enough for every hook to be called, the second time with a past."""

@@ -12,12 +12,10 @@ from typing import Protocol
 
 import torch
 
-from kancl.models import Network, draws_numbers
-from runners.config.policy import Policy
-from runners.strategies import State, Strategy
+from kancl.models import draws_numbers
+from runners.strategies import State
 from runners.stream.batches import Batch
-from runners.training.learners import StackedLearner
-from scenarios.objectives import Objective
+from runners.training.steps import Lesson, StackedLearner
 
 Body = Callable[[], None]
 
@@ -58,12 +56,14 @@ WARM_UP = 3
 """Steps taken before recording, as torch's documentation asks: libraries prepare themselves, and Adam makes its state."""
 
 
-def can_be_recorded(network: Network, strategy: Strategy, policy: Policy) -> bool:
-    """Tell whether every step on this network does the same: on a GPU, none of the hooks inside a step in use, one rate."""
-    quiet = all(getattr(type(strategy), hook) is getattr(Strategy, hook) for hook in INNER_HOOKS)
-    if draws_numbers(network):  # a recording would draw the same each time
+def can_be_recorded(lesson: Lesson) -> bool:
+    """Tell whether every step does the same: on a GPU, none of the hooks inside a step in use, one rate, no operator."""
+    if not next(lesson.network.parameters()).is_cuda or draws_numbers(
+        lesson.network
+    ):  # a recording would draw the same each time
         return False
-    return quiet and policy.schedule == "constant" and next(network.parameters()).is_cuda
+    quiet = lesson.operator is None and not lesson.strategy.acts_in(*INNER_HOOKS)
+    return quiet and lesson.policy.schedule == "constant"
 
 
 class GraphedLearner(StackedLearner):
@@ -76,11 +76,8 @@ class GraphedLearner(StackedLearner):
         recorder: CUDA's graphs if not given.
     """
 
-    def __init__(
-        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
-        recorder: Recorder | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(network, policy, objective, strategy, state)
+    def __init__(self, lesson: Lesson, state: State, recorder: Recorder | None = None) -> None:
+        super().__init__(lesson, state)
         self.recorder = recorder or CudaGraphs()
         self.source: Iterator[Batch] | None = None
         self.batch: Batch | None = None

@@ -5,16 +5,14 @@ state is carried out of it only where the policy keeps it from task to task. A s
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from kancl.errors import InputError
 from kancl.models import Network
 from runners.config.policy import Policy
 from runners.strategies import Strategy
-from runners.stream.batches import batches
 from runners.stream.stream import Stream
-from runners.training.learners import make_learner
-from runners.training.schedule import learning_rates
+from runners.training.phase import begin_pretraining
+from runners.training.training import Training
 
 
 def pretraining_steps(policy: Policy, stream: Stream) -> int:
@@ -51,24 +49,17 @@ def check_pretraining(strategy: Strategy, network: Network, stream: Stream, poli
         )
 
 
-def pretrain(network: Network, policy: Policy, stream: Stream, slices: int, tell: Callable[[int], None]) -> Any:
-    """Train the networks on all samples of pretraining; return the optimiser's state if it is to be kept, else None.
+def pretrain(training: Training, slices: int, tell: Callable[[int], None]) -> None:
+    """Train the networks on all samples of pretraining; the optimiser's state goes on only if the policy keeps it.
 
     Args:
-        network: trained in place.
-        policy: as for every task.
-        stream: one with pretraining.
+        training: of a stream with pretraining.
         slices: parts after which progress is told.
         tell: hears how many steps were taken since it last heard.
     """
-    assert stream.pretrain is not None
-    samples, steps = stream.pretrain, pretraining_steps(policy, stream)
-    network.begin_task(samples.x)
-    learner = make_learner(network, policy, stream.objective, Strategy(), {}, stream.operator)
-    learner.rates = learning_rates(policy, [steps], 0)
-    source, size = batches(stream, samples, policy.batch_size, "pretrain"), max(1, steps // slices)
+    steps = pretraining_steps(training.policy, training.stream)
+    lessons, size = begin_pretraining(training, steps), max(1, steps // slices)
     for done in range(0, steps, size):
-        part = min(size, steps - done)
-        learner.take_steps(source, part)
-        tell(part)
-    return learner.state_dict() if policy.state == "keep" else None
+        tell(lessons.take_steps_until(min(done + size, steps)))
+    if training.policy.state == "keep":
+        training.learned = lessons.learner.state_dict()

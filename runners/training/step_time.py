@@ -1,25 +1,25 @@
 """Seconds per training step, measured: the cells take turns in short blocks, so that a busy moment hits all of them alike."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import torch
 
-from kancl import options
 from kancl.errors import is_interrupt
 from runners.config.cell import Cell
 from runners.measure.timing import Contender, Run, race
-from runners.strategies import Strategy, strategies
-from runners.stream.mixtures import phase_batches
-from runners.stream.samples import union
+from runners.strategies import Strategy
 from runners.stream.stream import Stream
-from runners.training.learners import make_learner
-from runners.training.loop import build_network
+from runners.training.phase import begin_phase, end_phase
+from runners.training.training import prepare, start
 
 ROUNDS = 5
 BLOCK = 0.005
 """Seconds of steps per cell and round, where the cells are few."""
 TOTAL = 3.0
 """Seconds of steps for all cells and rounds: where the cells are many, each one's turns are shorter."""
+FIRST = 3
+"""Steps of the first phase: enough for what a strategy remembers of it."""
 
 
 def step_seconds(
@@ -27,23 +27,20 @@ def step_seconds(
 ) -> list[float]:
     """Return the median seconds that one training step of each cell takes per network: a step of the stack divided by S.
 
-    Steps are those of the first task, on networks of their own: forward, backward, optimiser, and what the strategy does at
-    a step; for L-BFGS with its line search. A cell whose networks cannot be trained gets NaN; training it will tell why.
-    So does one of another runner, which measures its own steps.
-    One that fails, at whatever step, takes nobody along.
+    Steps are those of :func:`second_phase`, on networks of their own: forward, backward, optimiser, and what the strategy does
+    at a step once there is a past; for L-BFGS with its line search. A cell whose networks cannot be trained gets NaN; training
+    it will tell why. One that fails, at whatever step, takes nobody along.
 
     Args:
-        cells: of one scenario and the same seeds.
+        cells: of one scenario and the same seeds, for the native runner.
         stream: theirs, on the device to train on.
         rounds, block: how often each has its turn, and for how many seconds.
         total: seconds of all turns together; more cells than fit get shorter turns, of one step at the least.
     """
     contenders = []
     for number, cell in enumerate(cells):
-        if cell.runner != "native":
-            continue
         try:
-            run = _stepper(cell, stream)
+            run = second_phase(cell, stream)
             run(1)
         except BaseException as error:  # of a plug-in, or memory; the cell itself fails with it, and says so
             if is_interrupt(error):
@@ -55,20 +52,30 @@ def step_seconds(
     return [medians.get(str(number), float("nan")) for number in range(len(cells))]
 
 
-def _stepper(cell: Cell, stream: Stream) -> Run:
-    strategy: Strategy = options.build(strategies.get(cell.strategy.name), cell.strategy)
-    network = build_network(cell, stream)
-    samples = union([stream.train[number] for number in strategy.data_of(0, len(stream.train))])
-    state = strategy.start(network, stream)
-    network.begin_task(samples.x)
-    state = strategy.begin_task(state, network, samples, 0)
-    steps = cell.policy.steps_per_task(stream.train[0].x.shape[1])
-    state = strategy.expect(state, steps)
-    learner = make_learner(network, cell.policy, stream.objective, strategy, state, stream.operator)
-    source = strategy.batches(state, phase_batches(stream, samples, strategy, cell.policy, 0, steps), stream, 0)
+def second_phase(cell: Cell, stream: Stream, strategy: Strategy | None = None) -> Run:
+    """Return what takes steps of the second phase, in which penalties, memories and masks act; of the only one if there is one.
+
+    A few steps of the first are taken before. What a strategy does when a task begins or ends is no part of a step.
+
+    Args:
+        cell: the configuration.
+        stream: its scenario, on the device to train on.
+        strategy: in place of the one that the cell names.
+    """
+    training = prepare(cell, stream, strategy=strategy)
+    start(training)
+    phase = 0
+    if training.tasks > 1:
+        lessons = begin_phase(training, 0, FIRST)
+        lessons.take_steps_until(FIRST)
+        end_phase(training, lessons)
+        phase = 1
+    lessons = begin_phase(training, phase)
+    if lessons.learner.rates is not None:  # a schedule ends with its phase, and more steps than that may be timed
+        lessons.learner.rates = repeat(cell.policy.lr)
 
     def run(steps: int) -> None:
-        learner.take_steps(source, steps)
+        lessons.learner.take_steps(lessons.source, steps)
         if stream.device.type == "cuda":
             torch.cuda.synchronize()
 

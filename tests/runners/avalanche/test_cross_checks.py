@@ -23,7 +23,7 @@ from runners.config.cell import Cell
 from runners.strategies import Strategy, strategies
 from runners.strategies.tools.gradients import choose, fisher, remember_stream
 from runners.stream.batches import batches
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 
 MLP, KAN = "mlp:hidden=5,activation=tanh", "kan:hidden=3,intervals=4,base=silu"
 CLASSES, NUMBERS = (

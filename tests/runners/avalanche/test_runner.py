@@ -26,8 +26,10 @@ from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.report.tables import results_as_markdown
+from runners.measure.record import Checkpoint
 from runners.store.experiment import Store
-from runners.training.loop import Checkpoint, build_network, run_cell
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
 from scenarios import Scenario, Task
 
 MLP = "mlp:hidden=5,activation=tanh"

@@ -22,7 +22,7 @@ from kancl.statistics import t_interval
 from runners.measure.evaluate import Evaluator, evaluation_steps
 from runners.results.entry import COSTS
 from runners.strategies import strategies
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 from scenarios import scenarios
 
 Kancl = Callable[..., Any]

@@ -163,7 +163,7 @@ def test_lazy_freezes_to_the_bit_what_the_definition_says(tools: Any, threshold:
 
 def _mass(tools: Any, cell: Any, phase: int) -> torch.Tensor:
     from runners.strategies.tools.local_bases import masses
-    from runners.training.loop import build_network
+    from runners.training.networks import build_network
 
     stream = tools.stream_of(cell)
     return masses(build_network(cell, stream), stream.train[phase].x)["layers.0.coef"]

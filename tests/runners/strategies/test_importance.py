@@ -21,7 +21,7 @@ from runners.strategies.tools.gradients import choose, mean_over_samples, rememb
 from runners.strategies.tools.local_bases import check_local, local_coefficients, masses
 from runners.stream.batches import epoch_orders
 from runners.stream.stream import Samples, Stream
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 
 SEEDS = (4, 7)
 CELLS = {

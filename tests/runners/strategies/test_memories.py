@@ -20,7 +20,7 @@ from runners.strategies.tools.anchors import trained
 from runners.strategies.tools.memories import Draws, carried, carrying, joined, keep, recall
 from runners.stream.batches import Batch, batches
 from runners.stream.stream import Samples, Stream
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 
 SEEDS = (3, 0, 5)
 

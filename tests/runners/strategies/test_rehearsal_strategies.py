@@ -12,7 +12,7 @@ import torch
 from kancl.errors import InputError
 from kancl.seeding import generator
 from runners.strategies import strategies
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 from scenarios import scenarios
 from scenarios.task import Scenario, Task
 

@@ -17,9 +17,11 @@ from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from runners.config.cell import Cell
+from runners.measure.record import Checkpoint
 from runners.strategies import Strategy, strategies
 from runners.training.checks import check_policy
-from runners.training.loop import Checkpoint, build_network, run_cell
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
 
 SEEDS = (3, 0, 5)
 SHORT: dict[str, Any] = {"optimizer": "adam", "lr": 0.01, "evaluations": 2, "dtype": "float64", "seeds": SEEDS}

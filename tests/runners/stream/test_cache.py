@@ -24,7 +24,8 @@ from runners.stream.batches import batches, epoch_orders
 from runners.stream.cache import Stacks
 from runners.stream.samples import Piles, once, union
 from runners.stream.stream import stack
-from runners.training.loop import build_network, run_cell
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
 from scenarios import Scenario, Task, build_scenario, scenarios
 
 STORED = {

@@ -15,14 +15,15 @@ from kancl.errors import InputError
 from kancl.options import parse_spec
 from runners.config.request import Request
 from runners.experiment.sweep import expand
+from runners.measure.record import Checkpoint
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import Batch
 from runners.stream.cache import Stacks
 from runners.stream.mixtures import mixtures, seen_in
 from runners.stream.stream import Samples, Stream, stack
-from runners.training.learners import StackedLearner
-from runners.training.loop import Checkpoint, run_cell
+from runners.training.loop import run_cell
 from runners.training.schedule import learning_rates
+from runners.training.steps import StackedLearner
 from scenarios import Scenario, Task, scenarios
 from scenarios.build import complete_scenario
 from scenarios.streams import share_of_later

@@ -16,6 +16,7 @@ import pytest
 
 from runners.config.cell import Cell
 from runners.experiment.sweep import run
+from runners.measure.record import Progress
 from runners.measure.result import Result
 from runners.results.results import load
 from runners.store.experiment import Store, describe
@@ -23,7 +24,6 @@ from runners.stream.cache import Stacks
 from runners.trackers import Description, Tracking, make_trackers
 from runners.trackers.events import Course, summary
 from runners.trackers.tracking import Told
-from runners.training.loop import Progress
 
 TASKS, STEPS = 3, 12
 SEEDS = (0, 1)
@@ -355,8 +355,8 @@ def test_an_mlflow_run_that_was_deleted_is_made_again(cell: Cell, tmp_path: Path
 
 
 def test_many_metrics_go_to_mlflow_in_batches_with_the_mark_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runners.measure.record import Record
     from runners.trackers.mlflow import BATCH, MARK, OneRun
-    from runners.training.loop import Record
 
     fake = FakeMlflow(monkeypatch)
     tasks = BATCH + 5

@@ -24,10 +24,11 @@ from kancl.models.layers import StackedLinear
 from runners.config.policy import Policy
 from runners.config.request import Request
 from runners.experiment.sweep import expand
+from runners.measure.record import Checkpoint
 from runners.strategies import State, Step, Strategy, strategies
 from runners.training.checks import check_policy
 from runners.training.graphs import can_be_recorded
-from runners.training.loop import Checkpoint, run_cell
+from runners.training.loop import run_cell
 
 DIGITS = "split-digits:classes_per_task=5,setting=domain,samples=20"
 STEPS: dict[str, Any] = {"steps": 4, "batch_size": 16, "evaluations": 2, "optimizer": "adam"}

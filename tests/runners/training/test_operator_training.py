@@ -17,9 +17,10 @@ from runners.config.policy import Policy
 from runners.strategies import strategies
 from runners.stream.stream import stack
 from runners.training.graphs import GraphedLearner
-from runners.training.learners import StackedLearner, make_learner
-from runners.training.loop import build_network
+from runners.training.learner import make_learner
+from runners.training.networks import build_network
 from runners.training.step_time import step_seconds
+from runners.training.steps import StackedLearner
 from scenarios import Advice, Scenario, Task, scenarios
 from scenarios.objectives import OBJECTIVES
 from scenarios.tools.differential import laplacian, variable

@@ -23,9 +23,12 @@ from runners.stream.batches import batches
 from runners.stream.stream import Stream
 from runners.training.graphs import GraphedLearner, can_be_recorded
 from runners.training.learners import StackedLearner
-from runners.training.loop import build_network, run_cell
 from runners.training.optimizers import MAKERS, kind_of, make_optimizer, set_rate
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
+from runners.training.optimizers import kind_of, make_optimizer, set_rate
 from runners.training.schedule import factor, learning_rates
+from runners.training.steps import StackedLearner
 from runners.training.updates import LazyUpdates, clip_by_seed
 
 

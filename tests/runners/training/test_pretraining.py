@@ -18,14 +18,16 @@ import torch
 from kancl.errors import InputError
 from runners.config.request import Request
 from runners.experiment.sweep import expand
+from runners.measure.record import Checkpoint, Progress
 from runners.results.results import load
 from runners.store.cell import CellStore
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import batches
 from runners.stream.cache import Stacks
 from runners.stream.stream import Samples, Stream
-from runners.training.learners import make_learner
-from runners.training.loop import Checkpoint, Progress, build_network, run_cell
+from runners.training.learner import make_learner
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
 from runners.training.pretraining import pretraining_steps
 from scenarios import Scenario, Task, scenarios
 

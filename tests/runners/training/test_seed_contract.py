@@ -21,7 +21,7 @@ from runners.results.entry import Entry
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch, batches, epoch_orders
 from runners.stream.stream import Samples, Stream
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 
 STACK = tuple(range(8))
 DIGITS: dict[str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ from runners.strategies.tools import gradients, local_bases
 from runners.strategies.tools.gradients import choose, fisher
 from runners.training import loop as train
 from runners.training.checks import check_policy
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 
 SEEDS = (3, 2)
 APART = 1e-5

@@ -16,9 +16,10 @@ from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch, batches
 from runners.stream.samples import union
 from runners.training.graphs import WARM_UP, GraphedLearner, can_be_recorded
-from runners.training.learners import StackedLearner, make_learner
-from runners.training.loop import build_network
+from runners.training.learner import make_learner
+from runners.training.networks import build_network
 from runners.training.optimizers import DirectAdam, make_optimizer
+from runners.training.steps import StackedLearner
 from runners.training.whole_vectors import WholeVectors
 from scenarios.objectives import OBJECTIVES
 

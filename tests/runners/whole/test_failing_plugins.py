@@ -17,10 +17,11 @@ from kancl.models.mlp import mlp
 from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.experiment.sweep import Outcome, expand, run
+from runners.measure.record import Progress
 from runners.store.experiment import Store
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch
-from runners.training.loop import Progress, run_cell
+from runners.training.loop import run_cell
 
 Enrol = Callable[..., None]
 Kancl = Callable[..., Any]

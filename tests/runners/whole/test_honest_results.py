@@ -36,7 +36,8 @@ from runners.report.tables import SHOWN, results_as_markdown, summary_tables
 from runners.results.results import Results
 from runners.strategies import State, Strategy, strategies
 from runners.stream.stream import Samples, Stream
-from runners.training.loop import build_network, run_cell
+from runners.training.loop import run_cell
+from runners.training.networks import build_network
 
 Kancl = Callable[..., Any]
 Enrol = Callable[..., None]

@@ -10,7 +10,7 @@ import torch
 from kancl.metrics import METRICS
 from kancl.models import Network, Problem, architectures
 from runners.results.entry import Entry
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 
 G, K = 200, 3
 LEFT, RIGHT = -1.0, 1.0

@@ -13,7 +13,7 @@ from kancl.seeding import generator
 from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.stream.stream import stack
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 from scenarios import Scenario, check_scenario
 from scenarios.regression.overlap_dial import overlap_dial
 from scenarios.tools.random_function import random_function

@@ -8,7 +8,7 @@ from kancl.models import architectures, parameters_per_seed
 from runners.config.request import Request
 from runners.experiment.sweep import expand
 from runners.stream.stream import stack
-from runners.training.loop import build_network
+from runners.training.networks import build_network
 from scenarios import Advice
 
 SMALLER = {"linear"}

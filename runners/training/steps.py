@@ -1,10 +1,11 @@
-"""Learners: they take a stack of networks through a number of optimiser steps.
+"""Optimiser steps: learners, which take a stack of networks through a number of them.
 
 Two kinds: ``StackedLearner`` updates all seeds in one program; ``SeedwiseLearner`` serves L-BFGS, whose line search takes
 another number of evaluations for every seed.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -50,22 +51,23 @@ class Learner(Protocol):
         """Go on from a saved state."""
 
 
-def make_learner(
-    network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State, operator: Operator | None = None
-) -> Learner:
-    """Return a learner with fresh optimiser state.
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """How a stack of networks is taught: what stays the same from the first step of a phase to the last.
 
     Args:
+        network: the networks, trained in place.
+        policy: the optimiser and its settings.
+        objective: the scenario's loss.
+        strategy: whose hooks are called inside every step.
         operator: of the networks, trained instead of their outputs if given.
     """
-    if policy.optimizer == "lbfgs":
-        return SeedwiseLearner(network, policy, objective, strategy, state, operator)
-    if operator is None and next(network.parameters()).is_cuda:  # an operator may do something else at every step
-        from runners.training.graphs import GraphedLearner, can_be_recorded
 
-        if can_be_recorded(network, strategy, policy):
-            return GraphedLearner(network, policy, objective, strategy, state)
-    return StackedLearner(network, policy, objective, strategy, state, operator)
+    network: Network
+    policy: Policy
+    objective: Objective
+    strategy: Strategy
+    operator: Operator | None = None
 
 
 class StackedLearner:
@@ -75,14 +77,11 @@ class StackedLearner:
     seed. These optimisers act on each number alone, so one optimiser serves all seeds.
     """
 
-    def __init__(
-        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
-        operator: Operator | None = None,
-    ) -> None:  # fmt: skip
-        self.network, self.objective, self.strategy, self.state, self.operator = network, objective, strategy, state, operator
+    def __init__(self, lesson: Lesson, state: State) -> None:
+        self.lesson, self.state = lesson, state
         self.rates: Iterator[float] | None = None
-        self.clip = policy.clip
-        self.optimizer = make_optimizer([(n, p) for n, p in network.named_parameters() if p.requires_grad], policy)
+        named = lesson.network.named_parameters()
+        self.optimizer = make_optimizer([(name, p) for name, p in named if p.requires_grad], lesson.policy)
 
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take steps for all seeds at once."""
@@ -93,13 +92,14 @@ class StackedLearner:
         """Take one step."""
         if self.rates is not None:
             set_rate(self.optimizer, next(self.rates))
+        network, strategy, clip = self.lesson.network, self.lesson.strategy, self.lesson.policy.clip
         self.optimizer.zero_grad()
-        step, _ = _differentiate(self.network, batch, self.objective, self.strategy, self.state, self.operator)
-        self.strategy.correct(self.state, step)
-        if self.clip is not None:
-            clip_by_seed((p.grad for p in self.network.parameters() if p.grad is not None), self.clip)
+        step, _ = _differentiate(self.lesson, network, batch, self.state)
+        strategy.correct(self.state, step)
+        if clip is not None:
+            clip_by_seed((p.grad for p in network.parameters() if p.grad is not None), clip)
         self.optimizer.step()
-        self.strategy.after_step(self.state, step)
+        strategy.after_step(self.state, step)
 
     def state_dict(self) -> Any:
         """Return torch's state of the optimiser."""
@@ -116,12 +116,10 @@ class SeedwiseLearner:
     torch's tolerances are switched off: they would end the toy's training at an RMSE of 4e-5, ten times the paper's.
     """
 
-    def __init__(
-        self, network: Network, policy: Policy, objective: Objective, strategy: Strategy, state: State,
-        operator: Operator | None = None,
-    ) -> None:  # fmt: skip
-        self.network, self.objective, self.strategy, self.state, self.operator = network, objective, strategy, state, operator
+    def __init__(self, lesson: Lesson, state: State) -> None:
+        self.lesson, self.state = lesson, state
         self.rates: Iterator[float] | None = None
+        network, policy = lesson.network, lesson.policy
         self.singles = [take_seed(network, s) for s in range(len(next(network.parameters())))]
         self.optimizers = [
             LBFGS(
@@ -134,23 +132,25 @@ class SeedwiseLearner:
     def take_steps(self, source: Iterator[Batch], count: int) -> None:
         """Take all steps of one seed, then those of the next, and write the networks back into the stack."""
         drawn = [next(source) for _ in range(count)]
-        acts = type(self.strategy).after_step is not Strategy.after_step
+        lesson = self.lesson
+        acts = lesson.strategy.acts_in("after_step")
         for s, (single, optimizer) in enumerate(zip(self.singles, self.optimizers, strict=True)):
             # The networks may have been changed from outside since the last call, by a grid update for example.
-            copy_seed(self.network, s, single, 0)
+            copy_seed(lesson.network, s, single, 0)
             own_state = {name: tensor[s : s + 1] for name, tensor in self.state.items()}
             for batch in drawn:
                 own = batch.of_seed(s)
                 optimizer.step(self._closure(single, optimizer, own, own_state))
                 if acts:
-                    self.strategy.after_step(own_state, Step(single, own, _trained(single, own, self.operator), self.objective))
-            copy_seed(single, 0, self.network, s)
+                    step = Step(single, own, _trained(single, own, lesson.operator), lesson.objective)
+                    lesson.strategy.after_step(own_state, step)
+            copy_seed(single, 0, lesson.network, s)
 
     def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             optimizer.zero_grad(set_to_none=True)
-            step, extra = _differentiate(single, batch, self.objective, self.strategy, state, self.operator)
-            total = self.objective.loss(step.outputs.detach(), batch.y, batch.mask).sum()
+            step, extra = _differentiate(self.lesson, single, batch, state)
+            total = self.lesson.objective.loss(step.outputs.detach(), batch.y, batch.mask).sum()
             return total if extra is None else total + extra
 
         return closure
@@ -173,13 +173,12 @@ def _trained(network: Network, batch: Batch, operator: Operator | None) -> Tenso
         return operator(network, batch.x)
 
 
-def _differentiate(
-    network: Network, batch: Batch, objective: Objective, strategy: Strategy, state: State, operator: Operator | None
-) -> tuple[Step, Tensor | None]:
+def _differentiate(lesson: Lesson, network: Network, batch: Batch, state: State) -> tuple[Step, Tensor | None]:
     """Add the gradient of the sum over seeds of loss and penalties, to each seed's part of which that seed alone contributes.
 
-    Returns the step and the sum of the penalties, if there are any.
+    ``network`` is the lesson's, or one seed of it. Returns the step and the sum of the penalties, if there are any.
     """
+    objective, strategy, operator = lesson.objective, lesson.strategy, lesson.operator
     outputs = _trained(network, batch, operator)
     step = Step(network, batch, outputs, objective)
     roots, gradients = [], []

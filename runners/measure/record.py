@@ -1,0 +1,110 @@
+"""What has been measured so far, told and saved while a cell is in training, and made into its result at the end."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from kancl.metrics import METRICS
+from kancl.models import Cost, Network
+from runners.measure.evaluate import Answers, Evaluator
+from runners.measure.locality import Locality
+from runners.measure.result import Result
+from runners.stream.stream import Stream
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a cell is: told after every slice of a task; task 0 is pretraining."""
+
+    task: int
+    tasks: int
+    steps: int
+    total_steps: int
+
+
+@dataclass
+class Record:
+    """What has been measured so far; saved at every task end and turned into a :class:`Result` at the end."""
+
+    rows: list[dict[str, np.ndarray]] = field(default_factory=list)
+    curve: list[dict[str, np.ndarray]] = field(default_factory=list)
+    place: list[tuple[int, int]] = field(default_factory=list)
+    functions: list[np.ndarray] = field(default_factory=list)
+    diverged_at: np.ndarray | None = None
+    seconds: float = 0.0
+    steps: int = 0
+
+    def measure(
+        self, evaluator: Evaluator, network: Network, task: int, step: int, end: bool, answers: Answers | None = None
+    ) -> None:
+        """Evaluate all tasks; at the end of a task (or before the first) the scores are also a row of R."""
+        scores = evaluator.scores(network, answers)
+        broken = ~np.isfinite(np.stack(list(scores.values()))).all((0, 2))
+        if self.diverged_at is None:
+            self.diverged_at = np.full(len(broken), -1)
+        self.diverged_at[broken & (self.diverged_at < 0)] = len(self.place)
+        self.curve.append(scores)
+        self.place.append((task, step))
+        if end:
+            self.rows.append(scores)
+            function = evaluator.function(network)
+            if function is not None:
+                self.functions.append(function)
+
+
+@dataclass
+class Checkpoint:
+    """Everything that the rest of a run depends on, at the end of a task or, with no phase done, of pretraining."""
+
+    phases_done: int
+    network: dict[str, Tensor]
+    learner: Any
+    state: dict[str, Tensor]
+    record: Record
+    watch: dict[str, Any] | None = None
+
+
+class MisfitError(Exception):
+    """A checkpoint does not fit the cell that it is said to be of."""
+
+
+def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, cost: Cost, locality: Locality | None) -> Result:
+    """Return what was measured as a result; ``metrics`` names those that mean something, None for all."""
+
+    def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}
+
+    assert record.diverged_at is not None
+    place = np.array(record.place, dtype=np.int64)
+    return Result(
+        seeds=stream.seeds,
+        tasks=stream.names,
+        setting=stream.setting,
+        metrics=tuple(METRICS) if metrics is None else metrics,
+        higher_is_better={name: score.higher_is_better for name, score in stream.objective.scores.items()},
+        R=gathered(record.rows),
+        null={name: values.numpy() for name, values in stream.null.items()},
+        curves=gathered(record.curve),
+        curve_task=place[:, 0],
+        curve_step=place[:, 1],
+        diverged_at=record.diverged_at,
+        **asdict(cost),
+        seconds=record.seconds,
+        steps=record.steps,
+        functions=np.stack(record.functions, 1) if record.functions else None,
+        plot_x=_plot_x(stream),
+        plot_target=None if stream.plot_target is None else stream.plot_target.numpy(),
+        locality=locality,
+        input_offset=None if stream.offset is None else stream.offset.numpy(),
+    )
+
+
+def _plot_x(stream: Stream) -> np.ndarray | None:
+    """Return the points of the function figure as the scenario means them."""
+    if stream.plot_x is None:
+        return None
+    x = stream.plot_x.cpu()
+    # All seeds have the same points, hence the same offset.
+    return (x if stream.offset is None else x.double() + stream.offset[:1]).numpy()
