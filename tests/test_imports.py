@@ -1,4 +1,8 @@
-"""Guards the structure: imports flow only kancl <- scenarios <- runners, without cycles, and importing does nothing."""
+"""Guards the structure: imports flow only kancl <- scenarios <- runners and from room to room, without cycles.
+
+Every import counts, also one inside a function and one under ``TYPE_CHECKING``: who reads a module needs what it names.
+Importing does nothing.
+"""
 
 import ast
 import subprocess
@@ -12,6 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("kancl", "scenarios", "runners")
 """From the bottom: a package may import itself and those before it."""
 
+ROOMS = {
+    "scenarios": (
+        "arrays", "objectives", "task", "registry", "tools", "labels", "checks", "streams", "build", "inspection", "data",
+        "regression", "classification", "avalanche",
+    ),
+    "runners": (
+        "config", "stream", "strategies", "measure", "training", "store", "avalanche", "run", "choices", "results", "trackers",
+        "report", "experiment", "authoring", "bench", "cli",
+    ),
+}  # fmt: skip
+"""From the bottom: a room, a folder or a file of a package, may import itself and those before it; the package's own
+``__init__`` stands above its rooms."""
+
 
 def modules_of(root: Path) -> dict[str, Path]:
     """Every module of the three packages, by its dotted name."""
@@ -23,19 +40,9 @@ def modules_of(root: Path) -> dict[str, Path]:
     return found
 
 
-def statements(tree: ast.AST, inside_functions: bool) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The import statements that run when the module is imported; on request also those inside functions.
-
-    What stands under ``if TYPE_CHECKING`` never runs.
-    """
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for branch in node.orelse:
-                yield from statements(ast.Module([branch], []), inside_functions)
-        elif inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from statements(node, inside_functions)
+def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Every import statement, wherever it stands."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def targets(statement: ast.Import | ast.ImportFrom, importer: str, is_package: bool, known: set[str]) -> Iterator[str]:
@@ -57,31 +64,55 @@ def targets(statement: ast.Import | ast.ImportFrom, importer: str, is_package: b
             yield module
 
 
-def imports(root: Path, inside_functions: bool) -> dict[str, set[str]]:
+def imports(root: Path) -> dict[str, set[str]]:
     """The modules of ours that every module of ours imports."""
     modules = modules_of(root)
     graph = {}
     for name, path in modules.items():
-        found = statements(ast.parse(path.read_text()), inside_functions)
         is_package = path.name == "__init__.py"
+        found = statements(ast.parse(path.read_text()))
         graph[name] = {target for statement in found for target in targets(statement, name, is_package, set(modules))} - {name}
     return graph
 
 
+def arrows(root: Path) -> Iterator[tuple[str, str]]:
+    """Every import, as importer and imported."""
+    return ((name, target) for name, imported in imports(root).items() for target in sorted(imported))
+
+
 def upward_imports(root: Path) -> list[str]:
-    """Imports, inside functions too, of a package that lies above; as ``importer -> imported``."""
+    """Imports of a package that lies above; as ``importer -> imported``."""
     level = {package: number for number, package in enumerate(LAYERS)}
-    return [
-        f"{name} -> {target}"
-        for name, imported in imports(root, inside_functions=True).items()
-        for target in sorted(imported)
-        if level[target.partition(".")[0]] > level[name.partition(".")[0]]
-    ]
+    package = lambda name: level[name.partition(".")[0]]  # noqa: E731
+    return [f"{name} -> {target}" for name, target in arrows(root) if package(target) > package(name)]
+
+
+def room_of(name: str) -> int | None:
+    """The place of a module's room in its package, from the bottom; that of the package itself is above all, None unknown."""
+    package, _, rest = name.partition(".")
+    rooms = ROOMS[package]
+    room = rest.partition(".")[0]
+    return len(rooms) if not rest else rooms.index(room) if room in rooms else None
+
+
+def imports_of_rooms_above(root: Path) -> list[str]:
+    """Imports of a room that lies above, and modules of no room; as ``importer -> imported`` and names."""
+    found = [name for name in modules_of(root) if name.partition(".")[0] in ROOMS and room_of(name) is None]
+    for name, target in arrows(root):
+        package = name.partition(".")[0]
+        if package in ROOMS and target.partition(".")[0] == package and name not in found:
+            own, other = room_of(name), room_of(target)
+            if own is None or other is None or other > own:
+                found.append(f"{name} -> {target}")
+    return found
 
 
 def cycles(root: Path) -> list[list[str]]:
-    """Groups of modules that import each other while they are being imported."""
-    graph = imports(root, inside_functions=False)
+    """Groups of modules that import each other.
+
+    A package and a module in it are no circle: ``from package import module`` names both.
+    """
+    graph = imports(root)
     reached = {name: reachable(graph, name) for name in graph}
     groups = {tuple(sorted(other for other in graph if other in reached[name] and name in reached[other])) for name in graph}
     return [list(group) for group in sorted(groups) if group]
@@ -105,14 +136,15 @@ def plant(root: Path, **contents: str) -> None:
         (root / package / "__init__.py").touch()
     for name, content in contents.items():
         path = root / f"{name.replace('__', '/')}.py"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
+        (path.parent / "__init__.py").touch()
         path.write_text(content)
 
 
 def test_the_packages_are_found() -> None:
     modules = modules_of(ROOT)
     assert {"kancl", "kancl.errors", "scenarios.task", "runners.cli.main"} <= set(modules)
-    graph = imports(ROOT, inside_functions=False)
+    graph = imports(ROOT)
     assert "scenarios.registry" in graph["scenarios"]
     assert "kancl.registry" in graph["scenarios.registry"]
 
@@ -121,8 +153,39 @@ def test_imports_flow_downwards() -> None:
     assert upward_imports(ROOT) == []
 
 
+def test_imports_flow_from_room_to_room() -> None:
+    assert imports_of_rooms_above(ROOT) == []
+
+
+def test_every_room_is_there() -> None:
+    modules = modules_of(ROOT)
+    assert [
+        f"{package}.{room}" for package, rooms in ROOMS.items() for room in rooms if f"{package}.{room}" not in modules
+    ] == []
+
+
 def test_there_are_no_cycles() -> None:
     assert cycles(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from runners.cli import main",
+        "def f():\n    import runners.cli.main",
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from runners.cli.main import x",
+        "import runners",
+    ],
+)
+def test_an_import_of_a_room_above_is_found(tmp_path: Path, statement: str) -> None:
+    plant(tmp_path, runners__config=statement, runners__cli__main="import runners.config")
+    (found,) = imports_of_rooms_above(tmp_path)
+    assert found.startswith("runners.config -> runners")
+
+
+def test_a_module_of_no_room_is_found(tmp_path: Path) -> None:
+    plant(tmp_path, runners__cellar="", scenarios__tools="")
+    assert imports_of_rooms_above(tmp_path) == ["runners.cellar"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +212,8 @@ def test_an_upward_import_is_found(tmp_path: Path, importer: str, statement: str
         ("from kancl import b", "from kancl.a import x", ""),
         ("from . import b", "from .a import x", ""),
         ("class A:\n    from kancl.b import x", "if True:\n    import kancl.a", ""),
+        ("import kancl.b", "def f():\n    import kancl.a", ""),
+        ("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import kancl.b", "def f():\n    import kancl.a", ""),
     ],
 )
 def test_a_cycle_is_found(tmp_path: Path, first: str, second: str, third: str) -> None:
@@ -161,12 +226,8 @@ def test_a_long_cycle_is_found(tmp_path: Path) -> None:
     assert cycles(tmp_path) == [["kancl.a", "kancl.b", "kancl.c"]]
 
 
-@pytest.mark.parametrize(
-    "second",
-    ["", "def f():\n    import kancl.a", "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import kancl.a"],
-)
-def test_what_is_no_cycle_is_not_found(tmp_path: Path, second: str) -> None:
-    plant(tmp_path, kancl__a="import kancl.b", kancl__b=second)
+def test_what_is_no_cycle_is_not_found(tmp_path: Path) -> None:
+    plant(tmp_path, kancl__a="import kancl.b", kancl__b="")
     assert cycles(tmp_path) == []
     assert upward_imports(tmp_path) == []
 

@@ -14,7 +14,7 @@ from runners.cli.main import main
 from runners.cli.run import Run
 from runners.config.file import read_file
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

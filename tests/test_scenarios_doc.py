@@ -10,7 +10,7 @@ import tyro
 from kancl.options import parse_spec
 from runners.cli.commands import Command
 from runners.cli.run import Run
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from scenarios import build_scenario, complete_scenario, scenarios
 from scenarios.data.sources import FROM_FILES
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from runners.config.optimizers import OPTIMIZERS
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.results.entry import Entry
+from runners.run import run_cell
 from runners.stream.cache import Stacks
-from runners.training.loop import run_cell
 
 SETTINGS = ("domain", "task")
 NETWORKS = ("mlp:hidden=20", "mlp:hidden=21")

@@ -13,7 +13,7 @@ from typing import IO
 from kancl.errors import InputError
 from runners.authoring import template as template_module
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from scenarios import Scenario
 from scenarios.data.files import DATA_ROOT
 from scenarios.inspection.findings import Finding

@@ -5,7 +5,7 @@ from typing import Protocol
 from kancl.errors import InputError
 from kancl.models import Network
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config.policy import Policy
+from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.stream.stream import Stream
 from runners.training.optimizers import decay_groups
@@ -17,8 +17,6 @@ def check_request(request: Request, device: str = "cpu") -> None:
     Raises:
         InputError: which setting it is.
     """
-    if request.runner != "avalanche":
-        return
     if request.locality == "on":
         raise InputError(
             "--locality on looks at all seeds side by side, and avalanche trains one at a time; use --runner native"
@@ -62,12 +60,20 @@ def check_scenario(scenario: Told, name: str) -> None:
         raise InputError(f"the avalanche runner cannot train {name}: {reason}; use --runner native")
 
 
-def check_driven(network: Network, stream: Stream, policy: Policy, adapter: AvalancheStrategy, name: str) -> None:
+def check_cell(network: Network, cell: Cell, stream: Stream, strategy: AvalancheStrategy, text: str) -> None:
     """See that a policy and a strategy of avalanche's can be carried out on a network.
+
+    Args:
+        network: any of the cell's.
+        cell: the configuration.
+        stream: its scenario.
+        strategy: its strategy, and
+        text: as it was asked for.
 
     Raises:
         InputError: L-BFGS, an architecture that grows, weight decay on nothing, or what the strategy itself refuses.
     """
+    policy, name = cell.policy, cell.asked["architecture"]
     if policy.optimizer == "lbfgs":
         raise InputError(
             "the avalanche runner takes adam, adamw and sgd: avalanche computes one loss and one gradient a step, and lbfgs "
@@ -79,4 +85,4 @@ def check_driven(network: Network, stream: Stream, policy: Policy, adapter: Aval
         decay_groups([(key, p) for key, p in network.named_parameters() if p.requires_grad], policy)
     except InputError as error:
         raise InputError(f"architecture {name}: {error}") from error
-    adapter.check(network, stream, policy)
+    strategy.check(network, stream, policy)

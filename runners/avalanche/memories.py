@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -11,12 +11,9 @@ from kancl.models import Network
 from kancl.seeding import generator
 from runners.avalanche.data import endless, read_dataset
 from runners.avalanche.registry import avalanche_strategies
-from runners.avalanche.strategy import AvalancheStrategy, Minibatch, check_numbers, find_plugin
+from runners.avalanche.strategy import AvalancheStrategy, Minibatch, TrainsSeed, check_numbers, find_plugin
 from runners.config.policy import Policy
 from runners.stream.stream import Stream
-
-if TYPE_CHECKING:
-    from runners.avalanche.seed_run import SeedRun
 
 BY_CLASS = "its memory is balanced over classes"
 
@@ -46,11 +43,11 @@ class Replay(AvalancheStrategy):
         """The batch size is the loader's, and that is the runner's."""
         return {"mem_size": self.mem_size}
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Keep avalanche's plugin from making a loader."""
         find_plugin(strategy, "ReplayPlugin").before_training_exp = lambda strategy, **more: None
 
-    def batches(self, strategy: Any, run: "SeedRun", phase: int) -> Iterator[Minibatch]:
+    def batches(self, strategy: Any, run: TrainsSeed, phase: int) -> Iterator[Minibatch]:
         """Join the new task's batches and the memory's."""
         new, memory = super().batches(strategy, run, phase), find_plugin(strategy, "ReplayPlugin").storage_policy.buffer
         if len(memory) == 0:
@@ -79,7 +76,7 @@ class GDumb(AvalancheStrategy):
     def __post_init__(self) -> None:
         check_numbers(1, mem_size=self.mem_size)
 
-    def batches(self, strategy: Any, run: "SeedRun", phase: int) -> Iterator[Minibatch]:
+    def batches(self, strategy: Any, run: TrainsSeed, phase: int) -> Iterator[Minibatch]:
         """Return batches of the memory, which avalanche has put in the place of the task's data."""
         held = read_dataset(strategy.adapted_dataset)
         size = len(held[0]) if run.policy.batch_size == "full" else run.policy.batch_size
@@ -123,7 +120,7 @@ class DER(AvalancheStrategy):
         check_numbers(0, alpha=self.alpha, beta=self.beta)
         _check_memory(self.mem_size, self.batch_size_mem)
 
-    def begin_task(self, strategy: Any, run: "SeedRun", phase: int) -> None:
+    def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
         """Draw from the memory as tensors."""
         _hold_memory(strategy, run, phase)
 
@@ -150,12 +147,12 @@ class ERACE(AvalancheStrategy):
         check_numbers(1, mem_size=self.mem_size, batch_size_mem=self.batch_size_mem)
         _check_memory(self.mem_size, self.batch_size_mem)
 
-    def begin_task(self, strategy: Any, run: "SeedRun", phase: int) -> None:
+    def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
         """Draw from the memory as tensors."""
         _hold_memory(strategy, run, phase)
 
 
-def _hold_memory(strategy: Any, run: "SeedRun", phase: int) -> None:
+def _hold_memory(strategy: Any, run: TrainsSeed, phase: int) -> None:
     """Put an equal loader that reads from tensors in the place of avalanche's, which reads sample by sample."""
     if strategy.replay_loader is not None:
         held = read_dataset(strategy.storage_policy.buffer)

@@ -3,19 +3,16 @@
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
 from kancl.errors import InputError
 from kancl.models import Network
 from runners.avalanche.registry import avalanche_strategies
-from runners.avalanche.strategy import AvalancheStrategy, check_numbers, find_plugin
+from runners.avalanche.strategy import AvalancheStrategy, TrainsSeed, check_numbers, find_plugin
 from runners.config.policy import Policy
 from runners.stream.stream import Stream
-
-if TYPE_CHECKING:
-    from runners.avalanche.seed_run import SeedRun
 
 
 @avalanche_strategies.register("ewc")
@@ -71,7 +68,7 @@ class SI(AvalancheStrategy):
         if not self.eps > 0:
             raise InputError(f"eps must be > 0, got {self.eps}")
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Put the copying right behind avalanche's plugin."""
         plugin = find_plugin(strategy, "SynapticIntelligencePlugin")
         strategy.plugins.insert(strategy.plugins.index(plugin) + 1, Copied(plugin))
@@ -122,7 +119,7 @@ class MAS(AvalancheStrategy):
         if self.alpha > 1:
             raise InputError(f"alpha must be in 0..1, got {self.alpha}")
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Let inactive units be 0 while the norm of the outputs is differentiated, and a loss of 0 be a loss."""
         plugin = find_plugin(strategy, "MASPlugin")
         importance, penalise = plugin._get_importance, plugin.before_backward
@@ -177,7 +174,7 @@ class RWalk(AvalancheStrategy):
         """Avalanche has RWalk as a plugin only."""
         return {}
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Add avalanche's plugin, before its clock, which counts last."""
         made = importlib.import_module("avalanche.training.plugins").RWalkPlugin(self.ewc_lambda, self.ewc_alpha, self.delta_t)
         strategy.plugins.insert(1, made)

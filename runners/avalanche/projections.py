@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,12 +14,9 @@ from kancl.models import Network
 from kancl.seeding import generator
 from runners.avalanche.data import endless, read_dataset
 from runners.avalanche.registry import avalanche_strategies
-from runners.avalanche.strategy import AvalancheStrategy, Minibatch, check_numbers, find_plugin
+from runners.avalanche.strategy import AvalancheStrategy, Minibatch, TrainsSeed, check_numbers, find_plugin
 from runners.config.policy import Policy
 from runners.stream.stream import Stream
-
-if TYPE_CHECKING:
-    from runners.avalanche.seed_run import SeedRun
 
 DAMPING = 1e-3
 """What avalanche, like the authors' code, adds to the diagonal of GEM's quadratic programme."""
@@ -64,7 +61,7 @@ class GEM(AvalancheStrategy):
         check_numbers(1, patterns_per_exp=self.patterns_per_exp)
         check_numbers(0, memory_strength=self.memory_strength)
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Replace the solver."""
         plugin = find_plugin(strategy, "GEMPlugin")
 
@@ -105,7 +102,7 @@ class AGEM(AvalancheStrategy):
                 f"{len(stream.train)}, the number of tasks"
             )
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Draw from the memory as tensors: avalanche's loader reads sample by sample."""
         plugin = find_plugin(strategy, "AGEMPlugin")
         update = plugin.update_memory

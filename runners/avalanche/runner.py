@@ -31,11 +31,12 @@ EQUALS_NAIVE = "equals naive"
 def run_avalanche_cell(
     cell: Cell,
     stream: Stream,
-    resume: Checkpoint | None,
-    save: Callable[[Checkpoint], None],
-    tell: Callable[[Progress], None],
+    resume: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    measured: Callable[[Record], None] = lambda record: None,
 ) -> Result:
-    """Train a cell seed by seed; see :func:`runners.training.loop.run_cell`.
+    """Train a cell seed by seed; see :func:`runners.run.run_cell`. Nothing is measured of all seeds before the end.
 
     What is saved at the end of every seed is the record and the networks of the seeds so far, and ``phases_done`` is 0: a run
     that was stopped goes on with the next seed.

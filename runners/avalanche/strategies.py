@@ -3,17 +3,8 @@
 from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
-from kancl.registry import Registry
 from runners.avalanche.registry import avalanche_strategies, check_driven_name
 from runners.avalanche.strategy import AvalancheStrategy
-from runners.config.cell import Runner
-from runners.strategies import strategies
-
-
-def registry_of(runner: Runner) -> Registry:
-    """Return the strategies of a runner."""
-    return avalanche_strategies if runner == "avalanche" else strategies
-
 
 CORRECTED = "corrected"
 """The remark on results of a strategy in which something that avalanche does otherwise is put right."""

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -14,13 +14,24 @@ from runners.strategies.strategy import PART
 from runners.strategies.tools.anchors import check_parameters_stay
 from runners.stream.stream import Stream
 
-if TYPE_CHECKING:
-    from runners.avalanche.seed_run import SeedRun
-
 HOOKS = ("check", "arguments", "find_template", "prepare", "data_of", "batches", "begin_task")
 
 Minibatch = list[Tensor]
 """What avalanche trains on at a step: inputs (B, I), targets (B,) or (B, O), task labels (B,)."""
+
+
+class TrainsSeed(Protocol):
+    """What a strategy can ask of the run of one seed.
+
+    ``seed`` is its number, ``tasks`` how many tasks it has, ``policy`` how they are trained.
+    """
+
+    seed: int
+    tasks: int
+    policy: Policy
+
+    def native_batches(self, tasks: range, phase: int) -> Iterator[Minibatch]:
+        """Yield the batches that the native runner trains on in a phase of some tasks, from 0, without end."""
 
 
 class AvalancheStrategy:
@@ -81,18 +92,18 @@ class AvalancheStrategy:
         found: type[Any] = getattr(importlib.import_module("avalanche.training.supervised"), self.template)
         return found
 
-    def prepare(self, strategy: Any, run: "SeedRun") -> None:
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
         """Step in after avalanche's strategy was made: the small overrides."""
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return the tasks, from 0, whose training samples are seen in a phase."""
         return range(phase, phase + 1)
 
-    def batches(self, strategy: Any, run: "SeedRun", phase: int) -> Iterator[Minibatch]:
+    def batches(self, strategy: Any, run: TrainsSeed, phase: int) -> Iterator[Minibatch]:
         """Return the batches of a phase; those of the native runner where avalanche has none of its own."""
         return run.native_batches(self.data_of(phase, run.tasks), phase)
 
-    def begin_task(self, strategy: Any, run: "SeedRun", phase: int) -> None:
+    def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
         """Step in right before the first step of a task."""
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from runners.bench.plan import Plan
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, compare
 from runners.strategies import Strategy, strategies
 from runners.strategies.registry import BUILT_IN

@@ -15,10 +15,10 @@ from runners.bench.plan import Plan
 from runners.bench.step import Makers
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, Run, compare
+from runners.run import run_cell
 from runners.stream.stream import Stream, stack
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
 
 WHOLE = "whole run, naive strategy, Adam: gaussian-peaks"

@@ -11,8 +11,8 @@ from kancl.models import architectures
 from kancl.options import Spec
 from kancl.registry import Registry
 from kancl.text import visible
-from runners.avalanche.strategies import registry_of
 from runners.config.cell import Cell
+from runners.run import RUNNERS
 from scenarios import scenarios
 
 OWN = [Path(__file__).resolve().parents[2] / package for package in ("kancl", "scenarios", "runners")]
@@ -56,7 +56,7 @@ def _parts(cell: Cell) -> dict[str, Spec]:
 
 
 def _registry(part: str, cell: Cell) -> Registry:
-    return {"architecture": architectures, "strategy": registry_of(cell.runner), "scenario": scenarios}[part]
+    return {"architecture": architectures, "strategy": RUNNERS[cell.runner].strategies, "scenario": scenarios}[part]
 
 
 def _comes_from(error: BaseException, registry: Registry, spec: Spec) -> bool:

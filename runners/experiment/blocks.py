@@ -6,9 +6,9 @@ from runners.config.cell import Cell
 from runners.measure.merge import merge
 from runners.measure.record import Checkpoint, MisfitError, Progress, Record
 from runners.measure.result import Result
+from runners.run import groups_of, run_cell
 from runners.store.cell import CellStore
 from runners.stream.stream import Stream
-from runners.training.loop import groups_of, run_cell
 
 FOLDER = "blocks"
 """Below a cell's folder: a folder for each block, with the files of a cell."""
@@ -50,7 +50,7 @@ def run_in(
 
     Args:
         files: where checkpoints are kept.
-        cell, stream, resume, tell, measured: as of :func:`runners.training.loop.run_cell`.
+        cell, stream, resume, tell, measured: as of :func:`runners.run.run_cell`.
     """
     try:
         return run_cell(cell, stream, resume, files.save_checkpoint, tell, measured)

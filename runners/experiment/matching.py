@@ -15,7 +15,7 @@ from runners.choices.memory import Memory
 from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.experiment.blame import refusing
-from runners.experiment.sweep import advised
+from runners.experiment.expand import advised
 from runners.stream.stream import Stream
 from runners.training.networks import build_network
 from runners.training.step_time import step_seconds
@@ -79,7 +79,7 @@ def check_match(request: Request) -> None:
 def match_cells(
     request: Request, cells: list[Cell], stream: Stream, memory: Memory, tell: Callable[[Matched], object]
 ) -> list[Cell]:
-    """Return a request's cells of one scenario with the widths solved for; see :data:`runners.experiment.sweep.Adjust`.
+    """Return a request's cells of one scenario with the widths solved for; see :data:`runners.experiment.expand.Adjust`.
 
     What was measured is remembered, so that the same command asks for the same cells again.
 

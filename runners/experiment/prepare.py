@@ -10,16 +10,16 @@ from pathlib import Path
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.avalanche.checks import check_request
 from runners.choices.memory import Memory
 from runners.choices.plans import check_tune, place_of_plan, plan_of
 from runners.choices.tuned import PARTS, TUNING
 from runners.config.cell import Cell
-from runners.config.request import Request
+from runners.config.request import DEFAULTS, Request
+from runners.experiment.expand import expand
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
-from runners.experiment.sweep import expand
 from runners.experiment.tuning import tune_cell
+from runners.run import RUNNERS
 from runners.store.experiment import Store
 from runners.stream.cache import Stacks
 from runners.stream.stream import Stream
@@ -53,7 +53,7 @@ def prepare(
     """
     for request in requests:
         check_match(request)
-        check_request(request, device)
+        RUNNERS[request.over(DEFAULTS).runner or "native"].check_request(request, device)
     stacks = Stacks() if stacks is None else stacks
     asked = expand(requests, stacks=stacks)
     reported = sorted({seed for cell in asked for seed in cell.seeds})

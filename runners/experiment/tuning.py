@@ -7,26 +7,24 @@ import numpy as np
 import torch
 
 from kancl import options
-from kancl.errors import InputError, is_interrupt
+from kancl.errors import InputError
 from kancl.metrics import METRICS
 from kancl.models import architectures
 from kancl.models.tunable import Range, tunables_of
 from kancl.options import Spec, parse_spec
 from kancl.registry import Registry
 from kancl.seeding import generator
-from runners.avalanche.strategies import registry_of
 from runners.choices.memory import Memory
 from runners.choices.plans import Plan, place_of_plan
 from runners.choices.trials import trials_of
 from runners.choices.tuned import PARTS, likeness, notes_on, said_choices
 from runners.config.cell import Cell
-from runners.experiment.blame import told
-from runners.experiment.contents import DATA
 from runners.experiment.listener import Listener
+from runners.experiment.work import work
 from runners.measure.result import Result
+from runners.run import RUNNERS
+from runners.store.contents import DATA
 from runners.stream.cache import Stacks
-from runners.stream.stream import Stream
-from runners.training.loop import run_cell
 
 BY = {"learning": "learning_score", "final": "final_score"}
 EVALUATIONS = 2
@@ -41,7 +39,7 @@ def candidates(cell: Cell, plan: Plan) -> list[dict[str, Any]]:
     trials: list[dict[str, Any]] = [{"lr": rate, "options": {}} for rate in _spaced(plan.rates, plan.trials)]
     _vary(trials, "options", cell.asked["architecture"], cell.architecture, architectures)
     if plan.by == "final":  # by what was just learned, a strategy against forgetting could only lose
-        _vary(trials, "strategy", cell.asked["strategy"], cell.strategy, registry_of(cell.runner))
+        _vary(trials, "strategy", cell.asked["strategy"], cell.strategy, RUNNERS[cell.runner].strategies)
     return trials
 
 
@@ -70,7 +68,7 @@ def _spaced(values: Range, count: int) -> list[Any]:
 def with_trial(cell: Cell, trial: dict[str, Any]) -> Cell:
     """Return a cell with the values of a trial."""
     architecture = _with_options(cell.architecture, trial["options"], architectures, ("problem",))
-    strategy = _with_options(cell.strategy, trial.get("strategy", {}), registry_of(cell.runner))
+    strategy = _with_options(cell.strategy, trial.get("strategy", {}), RUNNERS[cell.runner].strategies)
     asked = {
         **cell.asked,
         "architecture": _said_with(cell.asked["architecture"], trial["options"]),
@@ -220,9 +218,10 @@ def _run_trial(
     facts: dict[str, Any] = {}
     found: dict[str, Any] = {"score": None, "per_seed": [], "retained": []}
     for seeds in stacks.parts(cell, plan.seeds):
-        tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS)
+        tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS, content={})
         listener.begin_cell(tried, number, plan.trials)
-        outcome = _try(tried, plan.by, listener, stacks.of(tried).to(device))
+        done = work(tried, None, device, stacks, listener.progress)
+        outcome = {"error": done.said, "said": done.said} if done.result is None else _measured(done.result, plan.by)
         listener.end_cell(tried, outcome.pop("said"))
         for name in ("per_seed", "retained"):
             found[name] += outcome.pop(name, None) or [None] * len(seeds)
@@ -233,14 +232,8 @@ def _run_trial(
     return facts, trial | found
 
 
-def _try(cell: Cell, by: str, listener: Listener, stream: Stream) -> dict[str, Any]:
-    try:
-        result = run_cell(cell, stream, tell=listener.progress)
-    except BaseException as error:  # of a plug-in, whatever it is
-        if is_interrupt(error):
-            raise
-        message = told(error, cell)
-        return {"error": message, "said": message}
+def _measured(result: Result, by: str) -> dict[str, Any]:
+    """Return what the record keeps of a trial that ended."""
     metric, values, kept = _scores(result, by)
     values = np.where(result.diverged_at < 0, values, np.nan)
     title = METRICS[metric].title.format(score=result.score)

@@ -11,9 +11,9 @@ from kancl.metrics import INTRANSIGENCE, METRICS, intransigence
 from kancl.options import Spec
 from kancl.statistics import mean_interval
 from runners.config.cell import Cell
-from runners.experiment.contents import same_content
 from runners.measure.locality import Locality
 from runners.results.entry import COSTS, Entry, grouped
+from runners.store.contents import same_content
 
 
 def retention_frame(entries: Iterable[Entry]) -> pd.DataFrame:

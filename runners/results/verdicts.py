@@ -13,9 +13,9 @@ from kancl.models.tunable import tunables_of
 from kancl.options import Spec, parse_spec
 from kancl.statistics import Interval
 from kancl.verdict import Learner, Rules, Verdict, judge
-from runners.avalanche.strategies import registry_of
 from runners.results.entry import Entry, grouped
 from runners.results.results import Results
+from runners.run import RUNNERS
 
 REFERENCE = "mlp"
 """The architecture that the others are compared with where it was run and no other is asked for."""
@@ -83,7 +83,7 @@ def _strategy(entry: Entry) -> str:
     """Return the strategy but for what tuning chooses for each architecture by itself."""
     said = parse_spec(entry.cell.asked["strategy"])
     try:
-        tuned = tunables_of(registry_of(entry.cell.runner).get(said.name))
+        tuned = tunables_of(RUNNERS[entry.cell.runner].strategies.get(said.name))
     except InputError:  # of a plug-in that is not there any more
         tuned = {}
     return Spec(said.name, {key: value for key, value in said.options.items() if key not in tuned}).label

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runners.config.cell import FORMAT, Cell
-from runners.experiment.contents import changed, recorded
+from runners.store.contents import changed, recorded
 from runners.store.files import DamageError
 
 

@@ -19,15 +19,24 @@ class Stacks:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.kept: dict[str, Stream] = {}
+        self.latest: tuple[tuple[str, str], Stream] | None = None  # where which stream is, and the stream there
         self.remarks: dict[str, None] = {}  # what a user has to know of the streams that were built, each once
 
     def of(self, cell: Cell) -> Stream:
         """Return the stream of a cell, in main memory."""
         return self.get(cell.scenario, cell.seeds, cell.dtype, cell.data_root)
 
+    def on(self, device: str, cell: Cell) -> Stream:
+        """Return the stream of a cell where it is trained; the last one that was asked for stays there."""
+        wanted = device, _place(cell.scenario, cell.seeds, cell.dtype, cell.data_root)
+        if self.latest is None or self.latest[0] != wanted:
+            self.latest = None  # let go of it before the next one is built and moved
+            self.latest = wanted, self.of(cell).to(device)
+        return self.latest[1]
+
     def get(self, scenario: Spec, seeds: tuple[int, ...], dtype: str, data_root: str) -> Stream:
         """Return the stream of a scenario, in main memory; see :func:`runners.stream.stream.stack`."""
-        place = repr((scenario, seeds, dtype, data_root))
+        place = _place(scenario, seeds, dtype, data_root)
         if place not in self.kept:
             self._forget(0)
             stream = stack(scenario, seeds, getattr(torch, dtype), Path(data_root))
@@ -47,6 +56,10 @@ class Stacks:
         """Let the oldest go until the others and ``more`` bytes are within the limit."""
         while self.kept and sum(map(_size, self.kept.values())) + more > self.limit:
             del self.kept[next(iter(self.kept))]
+
+
+def _place(*what: object) -> str:
+    return repr(what)
 
 
 def _size(stream: Stream) -> int:

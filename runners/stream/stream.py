@@ -65,7 +65,7 @@ class Stream:
             (:mod:`scenarios.checks.precision`); None where nothing was.
         remarks: what a user has to know of the numbers.
         groups: are there where seeds have tasks of different sizes: they are trained group by group
-            (:func:`runners.training.loop.run_cell`). The stream itself then holds the first samples of every task, as many as
+            (:func:`runners.run.run_cell`). The stream itself then holds the first samples of every task, as many as
             all seeds have, for those who only look at it: checks, times, widths.
     """
 

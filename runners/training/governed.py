@@ -14,7 +14,7 @@ from runners.measure.record import Checkpoint
 from runners.strategies import Strategy
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream
-from runners.training.loop import run_cell
+from runners.training.loop import run_native_cell
 
 TASKS, STEPS, ROWS = 2, 2, 32
 """Tasks, steps of each, and samples of each: enough for every hook to be called, the second time with a past."""
@@ -60,7 +60,7 @@ def check_strategy_governed(strategy: Strategy, spec: Spec, cell: Cell, stream: 
 def _ends(cell: Cell, stream: Stream) -> Mapping[str, Tensor]:
     """Return parameters, buffers and state at the end of the last task."""
     kept: list[Checkpoint] = []
-    run_cell(cell, stream, save=kept.append)
+    run_native_cell(cell, stream, save=kept.append)
     return {**kept[-1].network, **kept[-1].state}
 
 

@@ -1,15 +1,13 @@
 """The native runner: one loop that trains all seeds of a cell in one batched program.
 
-Read :func:`run_cell` from top to bottom; everything it calls is one screen long.
+Read :func:`run_native_cell` from top to bottom; everything it calls is one screen long.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 
 from runners.config.cell import Cell
 from runners.measure.evaluate import evaluation_steps
-from runners.measure.merge import merge
 from runners.measure.record import Checkpoint, MisfitError, Progress, Record
 from runners.measure.recorder import LocalityRecorder
 from runners.measure.result import Result
@@ -23,7 +21,7 @@ SLICES = 50
 """Parts of a task after which progress is told."""
 
 
-def run_cell(
+def run_native_cell(
     cell: Cell,
     stream: Stream,
     resume: Checkpoint | None = None,
@@ -31,25 +29,7 @@ def run_cell(
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
 ) -> Result:
-    """Train one cell on its stream of tasks and return what was measured.
-
-    Seeds whose tasks differ in size are trained group by group, without ``resume``, ``save`` and ``measured``;
-    :func:`runners.experiment.blocks.run_blocks` does the same and keeps what is done.
-
-    Args:
-        cell: the configuration.
-        stream: the cell's scenario, stacked over the cell's seeds, on the device to train on.
-        resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
-        save: called at the end of pretraining, if there is one, and of every task.
-        tell: called with the progress.
-        measured: called with the record after every evaluation; its time does not count as the cell's.
-
-    Raises:
-        MisfitError: ``resume`` is of other networks, or of another optimiser; nothing was done yet.
-    """
-    if stream.groups:
-        parts = [run_cell(own, group, tell=own_tell) for own, group, own_tell in groups_of(cell, stream, tell)]
-        return merge(parts, cell.seeds)
+    """Train one cell; see :func:`runners.run.run_cell`."""
     training = begin(cell, stream, resume)
     log = Logbook(training, Record() if resume is None else resume.record, save, tell, measured)
     if resume is None:
@@ -99,19 +79,3 @@ def begin_sequence(training: Training, log: Logbook) -> None:
         training.recorder.start(training.network)
     if pretrained:
         log.save()
-
-
-def groups_of(
-    cell: Cell, stream: Stream, tell: Callable[[Progress], None]
-) -> Iterator[tuple[Cell, Stream, Callable[[Progress], None]]]:
-    """Yield a cell for each group of seeds that are trained together, with its stream and how its progress is told."""
-    done = 0
-
-    def told(progress: Progress, before: int, share: int) -> None:
-        nonlocal done
-        done = before + progress.steps
-        # What the groups to come will take is not known yet; about as much as this one.
-        tell(replace(progress, steps=done, total_steps=before + progress.total_steps * share))
-
-    for number, group in enumerate(stream.groups):
-        yield replace(cell, seeds=group.seeds), group, partial(told, before=done, share=len(stream.groups) - number)

@@ -17,10 +17,10 @@ from kancl.options import Spec
 from kancl.registry import Builder, Registry
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.record import Checkpoint
+from runners.run import run_cell
 from runners.stream.stream import Stream, stack
-from runners.training.loop import run_cell
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,9 +12,9 @@ from torch import Tensor
 from kancl.models import architectures
 from kancl.options import Spec
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
+from runners.run import run_cell
 from runners.stream.stream import stack
-from runners.training.loop import run_cell
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
 from scenarios.data import FROM_FILES
 

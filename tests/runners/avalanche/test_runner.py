@@ -17,18 +17,18 @@ from kancl.errors import InputError
 from kancl.models import architectures
 from kancl.options import parse_spec
 from runners.avalanche import avalanche_strategies
-from runners.avalanche.checks import check_driven, check_scenario
+from runners.avalanche.checks import check_cell, check_scenario
 from runners.avalanche.data import endless
 from runners.avalanche.registry import NOT_DRIVEN
 from runners.avalanche.runner import surroundings
 from runners.avalanche.strategies import make_strategy, remarks_on
 from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
-from runners.experiment.sweep import expand
-from runners.report.tables import results_as_markdown
+from runners.experiment.expand import expand
 from runners.measure.record import Checkpoint
+from runners.report.tables import results_as_markdown
+from runners.run import run_cell
 from runners.store.experiment import Store
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
 from scenarios import Scenario, Task
 
@@ -65,8 +65,9 @@ def cell_of(tools: Any, scenario: str, strategy: str, architecture: str = MLP) -
     cell = ground(tools, scenario, architecture)
     spec, adapter = make_strategy(strategy)
     stream = tools.stream_of(cell)
-    check_driven(build_network(cell, stream), stream, cell.policy, adapter, architecture)
-    return replace(cell, strategy=spec, asked={**cell.asked, "strategy": strategy})
+    cell = replace(cell, strategy=spec, asked={**cell.asked, "architecture": architecture, "strategy": strategy})
+    check_cell(build_network(cell, stream), cell, stream, adapter, strategy)
+    return cell
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -30,7 +30,7 @@ from runners.bench.strategies import FIRST, STRATEGIES, second_task
 from runners.bench.whole import WHOLE
 from runners.cli.bench import Bench
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, Timing, compare, race, threads_set_to
 from runners.strategies import State, Step, strategies
 from runners.strategies.registry import BUILT_IN

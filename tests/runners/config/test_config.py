@@ -16,7 +16,7 @@ from runners.config.file import read_file
 from runners.config.policy import Policy
 from runners.config.request import Request
 from runners.config.seeds import parse_seeds
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 
 PLUG_IN = '''
 import torch

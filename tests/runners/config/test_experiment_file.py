@@ -15,7 +15,7 @@ from kancl.models.architecture import stacked, uniform
 from runners.config.file import DEEPEST, LARGEST, code_named, read_file
 from runners.config.request import Request
 from runners.config.seeds import MOST_SEEDS, parse_seeds
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 
 PATIENCE = 5.0
 """Seconds; without bounds some of these take half a minute, or never end."""

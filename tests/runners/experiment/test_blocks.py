@@ -14,16 +14,16 @@ from kancl.errors import InputError
 from kancl.metrics import METRICS
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.locality import Locality
 from runners.measure.merge import merge
 from runners.measure.record import Progress
 from runners.measure.result import Result
+from runners.run import run_cell
 from runners.strategies import strategies
 from runners.stream.cache import Stacks, _size
 from runners.stream.stream import stack
 from runners.trackers.events import Course
-from runners.training.loop import run_cell
 from scenarios import Scenario, Task, scenarios
 from scenarios.inspection.inspection import inspect_scenario
 

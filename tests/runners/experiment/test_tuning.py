@@ -135,15 +135,15 @@ def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
     from runners.experiment import tuning
 
     seen: list[float] = []
-    run_cell = tuning.run_cell
+    work = tuning.work
 
     def interrupted(cell: Any, *arguments: Any, **more: Any) -> Any:
         seen.append(cell.policy.lr)
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return run_cell(cell, *arguments, **more)
+        return work(cell, *arguments, **more)
 
-    monkeypatch.setattr(tuning, "run_cell", interrupted)
+    monkeypatch.setattr(tuning, "work", interrupted)
     assert kancl(*TUNE).code == 130
     assert not (desk / "out" / "experiment.json").exists()
     assert kancl(*TUNE).code == 0

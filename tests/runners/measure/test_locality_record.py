@@ -15,8 +15,8 @@ from kancl.models import Network, Problem, architectures
 from runners.measure.locality import Locality
 from runners.measure.result import Result
 from runners.results.results import load
+from runners.run import run_cell
 from runners.store.cell import CellStore
-from runners.training.loop import run_cell
 
 SMALL: dict[str, Any] = {"seeds": 2, "optimizer": "adam", "lr": 0.01, "steps": 6, "evaluations": 2}
 PEAKS = "gaussian-peaks:tasks=3,samples=20"

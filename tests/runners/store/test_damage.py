@@ -272,7 +272,7 @@ def test_a_checkpoint_of_other_networks_without_a_seal_is_named_and_the_cell_tra
 
 def run_saving(tools: Any, folder: Path, tasks: int = 4, stop: Callable[[int], bool] = lambda done: False) -> CellStore:
     """Run a cell into a folder, from what is there; ``stop`` tells after which task it is interrupted."""
-    from runners.training.loop import run_cell
+    from runners.run import run_cell
 
     cell = tools.make_cell(f"gaussian-peaks:tasks={tasks},samples=20", "mlp:hidden=4", seeds=2, steps=4, evaluations=3)
     files = CellStore(folder)

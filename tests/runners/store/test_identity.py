@@ -17,7 +17,8 @@ import torch
 from kancl.options import Spec
 from runners.config.request import Request
 from runners.experiment.contents import content_of
-from runners.experiment.sweep import expand, run
+from runners.experiment.expand import expand
+from runners.experiment.sweep import run
 from runners.results.results import load
 from runners.store.experiment import CellStore, Store
 from runners.stream.cache import Stacks

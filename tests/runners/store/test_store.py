@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
 @pytest.mark.parametrize("policy", POLICIES)
 def test_going_on_after_any_task_gives_the_same_numbers(tools: Any, tmp_path: Path, strategy: str, policy: str) -> None:
     """Through the file, from the checkpoint of every task."""
-    from runners.training.loop import run_cell
+    from runners.run import run_cell
 
     said = dict(zip(("optimizer", "state"), policy.replace("kept", "keep").split(", "), strict=True))
     cell = tools.make_cell(

@@ -18,9 +18,9 @@ from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from runners.config.cell import Cell
 from runners.measure.record import Checkpoint
+from runners.run import run_cell
 from runners.strategies import Strategy, strategies
 from runners.training.checks import check_policy
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
 
 SEEDS = (3, 0, 5)

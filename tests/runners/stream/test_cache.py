@@ -16,15 +16,15 @@ from kancl.seeding import generator
 from runners.cli.run import data_files
 from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
+from runners.experiment.expand import expand
 from runners.experiment.prepare import prepare
-from runners.experiment.sweep import expand
 from runners.measure.evaluate import Evaluator
+from runners.run import run_cell
 from runners.stream import batches as batches_module
 from runners.stream.batches import batches, epoch_orders
 from runners.stream.cache import Stacks
 from runners.stream.samples import Piles, once, union
 from runners.stream.stream import stack
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
 from scenarios import Scenario, Task, build_scenario, scenarios
 

@@ -14,16 +14,17 @@ import torch
 from kancl.errors import InputError
 from kancl.options import parse_spec
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.record import Checkpoint
+from runners.run import run_cell
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import Batch
 from runners.stream.cache import Stacks
 from runners.stream.mixtures import mixtures, seen_in
 from runners.stream.stream import Samples, Stream, stack
-from runners.training.loop import run_cell
-from runners.training.schedule import learning_rates
+from runners.training.phase import begin_phase, end_phase
 from runners.training.steps import StackedLearner
+from runners.training.training import prepare, start
 from scenarios import Scenario, Task, scenarios
 from scenarios.build import complete_scenario
 from scenarios.streams import share_of_later
@@ -195,33 +196,22 @@ def test_idle_coefficients_do_not_move_though_neighbours_are_mixed(tools: Any) -
     assert (np.nan_to_num(record.idle_drift) == 0).all()
 
 
-def test_the_optimiser_is_never_reset_and_no_task_is_told(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    told, learners, rates = [], [], []
+def test_the_optimiser_is_never_reset_and_no_task_is_told(tools: Any) -> None:
+    told: list[int] = []
     cell = cell_of(tools, "gaussian-peaks:tasks=4,blur=0.5", "mlp", optimizer="adam", schedule="linear")
     stream = Stacks().of(cell)
-    from runners.training import loop as train
-
-    def build_network(*given: Any) -> Any:
-        network = built(*given)
-        network.begin_task = lambda x: told.append(x.shape[1])
-        return network
-
-    def make_learner(*given: Any) -> Any:
-        learners.append(made(*given))
-        return learners[-1]
-
-    def rated(*given: Any) -> Any:
-        rates.append(list(learning_rates(*given)))
-        return iter(rates[-1])
-
-    built, made = train.build_network, train.make_learner
-    monkeypatch.setattr(train, "build_network", build_network)
-    monkeypatch.setattr(train, "make_learner", make_learner)
-    monkeypatch.setattr(train, "learning_rates", rated)
-    run_cell(cell, stream)
-    assert (len(told), len(learners)) == (1, 1)
+    training = prepare(cell, stream)
+    training.network.begin_task = lambda x: told.append(x.shape[1])  # type: ignore[method-assign]
+    start(training)
+    learners, falling = [], []
+    for phase in range(training.tasks):
+        lessons = begin_phase(training, phase)
+        assert lessons.learner.rates is not None
+        falling += list(lessons.learner.rates)
+        learners.append(lessons.learner)
+        end_phase(training, lessons)
+    assert len(told) == len(set(map(id, learners))) == 1
     assert isinstance(learners[0], StackedLearner)
-    falling = [rate for phase in rates for rate in phase]
     assert len(falling) == 4 * STEPS
     assert all(a > b for a, b in pairwise(falling))
 

@@ -13,11 +13,11 @@ from kancl.errors import InputError
 from kancl.options import Spec
 from runners.cli.main import main
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.result import Result
+from runners.run import run_cell
 from runners.stream.cache import Stacks
 from runners.stream.stream import Stream, stack
-from runners.training.loop import run_cell
 from scenarios import Scenario, Task, scenarios
 from scenarios.checks.precision import merged_samples, offset_to_take_out
 from scenarios.inspection.cautions import cautions

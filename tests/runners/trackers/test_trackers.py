@@ -14,16 +14,16 @@ import pytest
 from kancl.errors import StorageError
 from kancl.registry import Registry
 from runners.config.cell import Cell
-from runners.experiment.sweep import Outcome, run
+from runners.experiment.sweep import run
 from runners.measure.record import Progress, Record
 from runners.measure.result import Result
 from runners.results.results import load
+from runners.run import run_cell
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
 from runners.stream.cache import Stacks
 from runners.trackers import Description, Evaluation, State, Tracking, make_trackers, trackers
 from runners.trackers.events import SEEDS_SHOWN, Course, summary
-from runners.training.loop import run_cell
 
 Kancl = Callable[..., Any]
 TASKS = 3

@@ -23,12 +23,13 @@ from kancl.models import Draws, Dropout, Network, Problem, architectures, take_s
 from kancl.models.layers import StackedLinear
 from runners.config.policy import Policy
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.record import Checkpoint
+from runners.run import run_cell
 from runners.strategies import State, Step, Strategy, strategies
 from runners.training.checks import check_policy
 from runners.training.graphs import can_be_recorded
-from runners.training.loop import run_cell
+from runners.training.steps import Lesson
 
 DIGITS = "split-digits:classes_per_task=5,setting=domain,samples=20"
 STEPS: dict[str, Any] = {"steps": 4, "batch_size": 16, "evaluations": 2, "optimizer": "adam"}
@@ -254,4 +255,4 @@ def test_networks_that_draw_are_not_recorded_and_not_searched_along(tools: Any, 
         def parameters(self, recurse: bool = True) -> Any:
             yield type("Parameter", (), {"is_cuda": True})
 
-    assert not can_be_recorded(Gpu(problem_of(0)), naive, Policy(steps=1))
+    assert not can_be_recorded(Lesson(Gpu(problem_of(0)), Policy(steps=1), stream.objective, naive))

@@ -20,7 +20,7 @@ from runners.training.graphs import GraphedLearner
 from runners.training.learner import make_learner
 from runners.training.networks import build_network
 from runners.training.step_time import step_seconds
-from runners.training.steps import StackedLearner
+from runners.training.steps import Lesson, StackedLearner
 from scenarios import Advice, Scenario, Task, scenarios
 from scenarios.objectives import OBJECTIVES
 from scenarios.tools.differential import laplacian, variable
@@ -215,9 +215,9 @@ def test_steps_with_an_operator_are_not_recorded() -> None:
         def parameters(self, recurse: bool = True) -> Iterator[Any]:
             yield type("Parameter", (), {"is_cuda": True})
 
-    given = (OnGpu(), Policy(steps=1), OBJECTIVES["mse"], strategies.get("naive")(), {})
-    assert type(make_learner(*given, curvature)) is StackedLearner  # type: ignore[arg-type]
-    assert type(make_learner(*given)) is GraphedLearner  # type: ignore[arg-type]
+    lesson = Lesson(OnGpu(), Policy(steps=1), OBJECTIVES["mse"], strategies.get("naive")())  # type: ignore[arg-type]
+    assert type(make_learner(replace(lesson, operator=curvature), {})) is StackedLearner
+    assert type(make_learner(lesson, {})) is GraphedLearner
 
 
 def test_steps_are_timed_with_the_operator(tools: Any, name: str) -> None:

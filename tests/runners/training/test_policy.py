@@ -17,19 +17,18 @@ from kancl.options import Spec
 from runners.config.cell import Cell, cell_from_json
 from runners.config.optimizers import OPTIMIZERS, SEARCHING
 from runners.config.policy import LATER, Kind, Policy
+from runners.run import run_cell
 from runners.store.cell import CellStore
-from runners.strategies import strategies
+from runners.strategies import Strategy, strategies
 from runners.stream.batches import batches
 from runners.stream.stream import Stream
 from runners.training.graphs import GraphedLearner, can_be_recorded
-from runners.training.learners import StackedLearner
-from runners.training.optimizers import MAKERS, kind_of, make_optimizer, set_rate
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
-from runners.training.optimizers import kind_of, make_optimizer, set_rate
+from runners.training.optimizers import MAKERS, kind_of, make_optimizer, set_rate
 from runners.training.schedule import factor, learning_rates
-from runners.training.steps import StackedLearner
+from runners.training.steps import Lesson, StackedLearner
 from runners.training.updates import LazyUpdates, clip_by_seed
+from scenarios.objectives import OBJECTIVES
 
 
 def test_every_optimizer_is_made_or_searches() -> None:
@@ -389,7 +388,7 @@ def test_recorded_steps_with_options_are_the_plain_ones_to_the_bit(tools: Any, n
     stream, strategy, trained = tools.stream_of(cell), strategies.get("naive")(), []
     for kind, more in ((StackedLearner, {}), (GraphedLearner, {"recorder": Tape()})):
         network = build_network(cell, stream)
-        learner = kind(network, cell.policy, stream.objective, strategy, {}, **more)
+        learner = kind(Lesson(network, cell.policy, stream.objective, strategy), {}, **more)
         learner.take_steps(batches(stream, stream.train[0], "full", 0), 8)
         trained.append([parameter.detach() for parameter in network.parameters()])
     assert all(torch.equal(plain, replayed) for plain, replayed in zip(*trained, strict=True))
@@ -400,9 +399,11 @@ def test_steps_whose_rate_changes_are_not_recorded() -> None:
         def parameters(self, recurse: bool = True) -> Iterator[Any]:
             yield type("Parameter", (), {"is_cuda": True})
 
-    naive, gpu = strategies.get("naive")(), Gpu()
-    assert can_be_recorded(gpu, naive, Policy(steps=1, lazy=True, clip=1.0))  # type: ignore[arg-type]
-    assert not can_be_recorded(gpu, naive, Policy(steps=1, schedule="cosine"))  # type: ignore[arg-type]
+    def lesson(policy: Policy) -> Lesson:
+        return Lesson(Gpu(), policy, OBJECTIVES["mse"], Strategy())  # type: ignore[arg-type]
+
+    assert can_be_recorded(lesson(Policy(steps=1, lazy=True, clip=1.0)))
+    assert not can_be_recorded(lesson(Policy(steps=1, schedule="cosine")))
 
 
 RESUMED: dict[str, tuple[str, dict[str, Any]]] = {

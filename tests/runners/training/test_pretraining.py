@@ -17,18 +17,19 @@ import torch
 
 from kancl.errors import InputError
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.record import Checkpoint, Progress
 from runners.results.results import load
+from runners.run import run_cell
 from runners.store.cell import CellStore
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import batches
 from runners.stream.cache import Stacks
 from runners.stream.stream import Samples, Stream
 from runners.training.learner import make_learner
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
 from runners.training.pretraining import pretraining_steps
+from runners.training.steps import Lesson
 from scenarios import Scenario, Task, scenarios
 
 SAID: dict[str, Any] = {"seeds": 2, "optimizer": "adam", "lr": 0.01, "steps": 12, "evaluations": 2}
@@ -85,7 +86,7 @@ def test_row_0_is_measured_after_it_and_equals_plain_training_on_its_samples(une
     assert stream.pretrain is not None
     assert stream.pretrain.x.shape == (2, 17, 1)
     assert stream.pretrain.x.stride(0) == 0  # kept once, though it was put together from two tasks
-    learner = make_learner(network, cell.policy, stream.objective, strategies.get("naive")(), {})
+    learner = make_learner(Lesson(network, cell.policy, stream.objective, Strategy()), {})
     learner.take_steps(batches(stream, stream.pretrain, 4, "pretrain"), 24)
     with torch.no_grad():
         errors = [(network(samples.x) - samples.y).square().mean((1, 2)).sqrt().double().numpy() for samples in stream.test]

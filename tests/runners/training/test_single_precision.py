@@ -24,7 +24,7 @@ from runners.strategies.derpp import apart
 from runners.strategies.lwf import classes_apart
 from runners.strategies.tools import gradients, local_bases
 from runners.strategies.tools.gradients import choose, fisher
-from runners.training import loop as train
+from runners.training import training
 from runners.training.checks import check_policy
 from runners.training.networks import build_network
 
@@ -80,7 +80,7 @@ def test_a_seed_alone_equals_the_seed_in_a_stack(tools: Any, scenario: str, arch
 def test_single_precision_is_near_double_precision(tools: Any, architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the same weights and data, by less than a tenth of one of Adam's steps; a step of noise would be a whole one."""
     single, double = (ground(tools, "classes", architecture, dtype) for dtype in ("float32", "float64"))
-    stream, build, told = tools.stream_of(single), train.build_network, {}
+    stream, build, told = tools.stream_of(single), build_network, {}
     start = build(single, stream).state_dict()
     train_in_double = tuple(replace(samples, x=samples.x.double()) for samples in stream.train)
     in_double = replace(tools.stream_of(double), train=train_in_double)
@@ -90,7 +90,7 @@ def test_single_precision_is_near_double_precision(tools: Any, architecture: str
         network.load_state_dict(start)
         return network
 
-    monkeypatch.setattr(train, "build_network", same)
+    monkeypatch.setattr(training, "build_network", same)
     for strategy in NOISY:
         ours, exact = (with_strategy(tools, cell, strategy) for cell in (single, double))
         assert ours is not None

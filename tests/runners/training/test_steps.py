@@ -19,7 +19,7 @@ from runners.training.graphs import WARM_UP, GraphedLearner, can_be_recorded
 from runners.training.learner import make_learner
 from runners.training.networks import build_network
 from runners.training.optimizers import DirectAdam, make_optimizer
-from runners.training.steps import StackedLearner
+from runners.training.steps import Lesson, StackedLearner
 from runners.training.whole_vectors import WholeVectors
 from scenarios.objectives import OBJECTIVES
 
@@ -240,7 +240,7 @@ def test_replayed_steps_are_the_plain_ones_to_the_bit(tools: Any, size: Any, ali
     strategy, tape, trained = strategies.get("naive")(), Tape(), []
     for kind, more in ((StackedLearner, {}), (GraphedLearner, {"recorder": tape})):
         network = build_network(cell, stream)
-        learner = kind(network, cell.policy, stream.objective, strategy, {}, **more)
+        learner = kind(Lesson(network, cell.policy, stream.objective, strategy), {}, **more)
         source = batches(stream, few, size, phase=1)
         learner.take_steps(source, 5)
         learner.take_steps(source, 6)
@@ -271,7 +271,7 @@ def test_no_task_replays_what_was_recorded_in_another(tools: Any) -> None:
         return [module.grid() for module in network.modules() if isinstance(module, SplineLayer)]
 
     tape = Checks()
-    learner = GraphedLearner(network, cell.policy, stream.objective, strategies.get("naive")(), {}, recorder=tape)
+    learner = GraphedLearner(Lesson(network, cell.policy, stream.objective, Strategy()), {}, recorder=tape)
     for phase in range(2):
         network.begin_task(stream.train[phase].x)
         source = batches(stream, stream.train[phase], "full", phase)
@@ -305,12 +305,13 @@ def test_only_steps_without_hooks_on_a_gpu_are_recorded(tools: Any) -> None:
         def batches(self, state: State, source: Iterator[Batch], stream: Any, phase: int) -> Iterator[Batch]:
             return source
 
-    naive = strategies.get("naive")()
-    assert not can_be_recorded(network, naive, cell.policy)
-    assert can_be_recorded(Gpu(), naive, cell.policy)  # type: ignore[arg-type]
+    here = Lesson(network, cell.policy, OBJECTIVES["mse"], Strategy())
+    on_gpu = replace(here, network=Gpu())  # type: ignore[arg-type]
+    assert not can_be_recorded(here)
+    assert can_be_recorded(on_gpu)
     for strategy in (Shrinks(), Pays(), Projects(), Replays()):
-        assert not can_be_recorded(Gpu(), strategy, cell.policy)  # type: ignore[arg-type]
-    assert type(make_learner(network, cell.policy, OBJECTIVES["mse"], naive, {})) is StackedLearner
+        assert not can_be_recorded(replace(on_gpu, strategy=strategy))
+    assert type(make_learner(here, {})) is StackedLearner
 
 
 def test_a_penalty_joins_the_gradient(tools: Any) -> None:
@@ -322,7 +323,7 @@ def test_a_penalty_joins_the_gradient(tools: Any) -> None:
     stream = tools.stream_of(cell)
     network = build_network(cell, stream)
     samples = stream.train[0]
-    learner = StackedLearner(network, cell.policy, stream.objective, Pays(), {})
+    learner = StackedLearner(Lesson(network, cell.policy, stream.objective, Pays()), {})
     outputs = network(samples.x)
     step = Step(network, Batch(samples.x, samples.y, None), outputs, stream.objective)
     total = stream.objective.loss(outputs, samples.y, None) + network.penalty() + Pays().penalty({}, step)
@@ -352,11 +353,11 @@ def test_gradients_are_corrected_before_they_are_clipped_and_used(tools: Any) ->
     network, other = build_network(cell, stream), build_network(cell, stream)
     batch = Batch(stream.train[0].x, stream.train[0].y, None)
     policy = replace(cell.policy, clip=None)
-    StackedLearner(network, policy, stream.objective, Halves(), {}).step(batch)
-    StackedLearner(other, replace(policy, lr=0.25), stream.objective, Strategy(), {}).step(batch)
+    StackedLearner(Lesson(network, policy, stream.objective, Halves()), {}).step(batch)
+    StackedLearner(Lesson(other, replace(policy, lr=0.25), stream.objective, Strategy()), {}).step(batch)
     for one, two in zip(network.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one, two)
-    learner = StackedLearner(network, cell.policy, stream.objective, Halves(), {})
+    learner = StackedLearner(Lesson(network, cell.policy, stream.objective, Halves()), {})
     learner.step(batch)
     norms = torch.stack([p.grad.flatten(1).square().sum(1) for p in network.parameters() if p.grad is not None]).sum(0).sqrt()
     assert norms.tolist() == pytest.approx([1e-3] * 2, rel=1e-2)  # the limit bounds what is used, not what came in

@@ -16,12 +16,13 @@ from kancl.models import Network, Problem, architectures
 from kancl.models.mlp import mlp
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.sweep import Outcome, expand, run
+from runners.experiment.expand import expand
+from runners.experiment.sweep import Outcomes, run
 from runners.measure.record import Progress
+from runners.run import run_cell
 from runners.store.experiment import Store
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch
-from runners.training.loop import run_cell
 
 Enrol = Callable[..., None]
 Kancl = Callable[..., Any]
@@ -203,10 +204,10 @@ class Silence:
 
 
 @pytest.fixture
-def sweep(enrol: Enrol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Cell], Outcome]]:
+def sweep(enrol: Enrol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Cell], Outcomes]]:
     """Run a network, or a strategy, with a fuse, and one without."""
 
-    def swept(fuse: Fuse, part: str = "architecture") -> tuple[list[Cell], Outcome]:
+    def swept(fuse: Fuse, part: str = "architecture") -> tuple[list[Cell], Outcomes]:
         def fused(problem: Problem) -> Network:
             return Fused(mlp(problem, hidden=(3,)), fuse)
 
@@ -220,7 +221,7 @@ def sweep(enrol: Enrol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     return swept
 
 
-def failed_alone(cells: list[Cell], outcome: Outcome, out: Path, part: str, said: str) -> None:
+def failed_alone(cells: list[Cell], outcome: Outcomes, out: Path, part: str, said: str) -> None:
     """The cells of the broken part failed with these words, and so says what is stored; the others are done."""
     broken = {cell.key for cell in cells if getattr(cell, part).name in ("fused", "hooked")}
     assert set(outcome.failures) == broken

@@ -26,7 +26,7 @@ from kancl.models import Network, Problem, architectures
 from runners.config.file import read_file
 from runners.config.policy import Policy
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.measure.evaluate import Evaluator
 from runners.measure.result import Result
 from runners.report.cost_table import cost_sheet
@@ -34,10 +34,12 @@ from runners.report.numbers import estimate, with_error
 from runners.report.sheet import WIDE
 from runners.report.tables import SHOWN, results_as_markdown, summary_tables
 from runners.results.results import Results
+from runners.run import run_cell
 from runners.strategies import State, Strategy, strategies
 from runners.stream.stream import Samples, Stream
-from runners.training.loop import run_cell
 from runners.training.networks import build_network
+from runners.training.phase import begin_phase
+from runners.training.training import prepare, start
 
 Kancl = Callable[..., Any]
 Enrol = Callable[..., None]
@@ -63,25 +65,15 @@ def assert_same_scores(one: Result, other: Result) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 @pytest.mark.parametrize(("strategy", "learners"), [("joint", 1), ("naive", 3)])
-def test_joint_never_resets_its_optimiser(
-    tools: Any, monkeypatch: pytest.MonkeyPatch, optimizer: str, strategy: str, learners: int
-) -> None:
-    from runners.training import loop as train
-
-    made: list[Any] = []
-    make_learner = train.make_learner
-
-    def make(*given: Any) -> Any:
-        made.append(make_learner(*given))
-        return made[-1]
-
-    monkeypatch.setattr(train, "make_learner", make)
+def test_joint_never_resets_its_optimiser(tools: Any, optimizer: str, strategy: str, learners: int) -> None:
     said = {**TINY, "optimizer": optimizer}
     resets, keeps = (tools.make_cell(TOY, "mlp:hidden=3", strategy, state=state, **said) for state in ("reset", "keep"))
-    result = run_cell(resets, tools.stream_of(resets))
-    assert len(made) == learners
-    kept = run_cell(keeps, tools.stream_of(keeps))
-    assert len(made) == learners + 1
+    for cell, count in ((resets, learners), (keeps, 1)):
+        training = prepare(cell, tools.stream_of(cell))
+        start(training)
+        made = [begin_phase(training, phase).learner for phase in range(training.tasks)]
+        assert len(set(map(id, made))) == count
+    result, kept = (run_cell(cell, tools.stream_of(cell)) for cell in (resets, keeps))
     assert np.array_equal(result.R["rmse"], kept.R["rmse"]) == (strategy == "joint")
 
 

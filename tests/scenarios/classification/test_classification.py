@@ -12,7 +12,7 @@ import torch
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.stream.stream import stack
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
 from scenarios.data import DATA_SETS, FROM_FILES, draw, load_data
@@ -211,7 +211,7 @@ def test_advice_teaches_both_every_task(name: str, architecture: str, run_naive:
 
 @pytest.fixture
 def run_naive() -> Any:
-    from runners.training.loop import run_cell
+    from runners.run import run_cell
 
     def run(name: str, architecture: str) -> Any:
         (cell,) = expand([Request(scenarios=(f"{name}:tasks=2",), architectures=(architecture,), seeds=2, evaluations=2)])

@@ -10,9 +10,9 @@ import torch
 
 from kancl.errors import InputError
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
+from runners.run import run_cell
 from runners.stream.stream import stack
-from runners.training.loop import run_cell
 from scenarios import Scenario, Task, check_scenario
 from scenarios.regression.addition import binary_addition, decimal_addition
 

@@ -11,7 +11,7 @@ from kancl.errors import InputError
 from kancl.models import architectures
 from kancl.seeding import generator
 from runners.config.request import Request
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from runners.stream.stream import stack
 from runners.training.networks import build_network
 from scenarios import Scenario, check_scenario

@@ -10,7 +10,7 @@ import torch
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from runners.config.file import read_file
-from runners.experiment.sweep import expand
+from runners.experiment.expand import expand
 from scenarios import Scenario, build_scenario, complete_scenario
 from scenarios.regression.piecewise import piecewise_functions
 from scenarios.tools.rows import rows_of

@@ -1,0 +1,111 @@
+"""One cell's work: whoever asks for it, a sweep or a trial of tuning, and wherever it is done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kancl.errors import InputError, StorageError, is_interrupt, places_of
+from runners.config.cell import Cell
+from runners.experiment.blame import told
+from runners.experiment.blocks import run_blocks, run_in
+from runners.measure.record import Progress
+from runners.measure.result import Result
+from runners.run import RUNNERS, run_cell
+from runners.store.cell import CellStore
+from runners.store.contents import DATA
+from runners.store.experiment import Store
+from runners.stream.cache import Stacks
+from runners.stream.stream import Stream
+from runners.trackers import Tracking
+
+StepSeconds = Callable[[Cell, Stream], float]
+"""Gives the time of a cell's training steps, measured on its stream."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell.
+
+    Args:
+        said: in a line: done, stored (it had been done before), or what went wrong.
+        result: what was measured; None if the cell failed.
+    """
+
+    said: str
+    result: Result | None = None
+
+
+def work(
+    cell: Cell,
+    store: Store | None,
+    device: str = "cpu",
+    stacks: Stacks | None = None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    tracking: Tracking | None = None,
+    step_seconds: StepSeconds = lambda cell, stream: float("nan"),
+) -> Outcome:
+    """Do a cell: what is stored is taken, what was begun goes on, everything else is trained; a failure is an outcome.
+
+    Args:
+        cell: what to do.
+        store: where the result and what is needed to go on are kept; None for a trial, of which nothing is.
+        device: where to train.
+        stacks: the scenarios that were built before.
+        tell: called with the progress.
+        tracking: the tools that are told what is measured.
+        step_seconds: times the cell's steps, for runners whose steps can be timed apart.
+
+    Raises:
+        StorageError: the disk did not take a file of kancl's own; other cells would fare no better.
+        KeyboardInterrupt: somebody stopped it.
+    """
+    stacks = Stacks() if stacks is None else stacks
+    try:
+        if store is None:
+            return Outcome("done", run_cell(cell, stacks.on(device, cell), tell=tell))
+        files, tracking = store.cell(cell.key), tracking or Tracking()
+        stored = files.load_result()
+        if stored is None:
+            return Outcome("done", _trained(cell, files, device, stacks, tell, tracking, step_seconds))
+        files.mend(cell, stored)
+        tracking.stored(cell, stored)
+        return Outcome("stored", stored)
+    except BaseException as error:
+        if is_interrupt(error) or (isinstance(error, StorageError) and not places_of(error)):
+            raise
+        said = told(error, cell)
+        if store is not None:
+            store.cell(cell.key).save_failure(error, said)
+        return Outcome(said)
+
+
+def _trained(
+    cell: Cell,
+    files: CellStore,
+    device: str,
+    stacks: Stacks,
+    tell: Callable[[Progress], None],
+    tracking: Tracking,
+    step_seconds: StepSeconds,
+) -> Result:
+    """Train a cell, with everything in its folder."""
+    resume = files.load_checkpoint()
+    if resume is not None:
+        files.save_checkpoint(resume)  # one of a version without seals gets its own
+    files.begin(cell)
+    stream = stacks.on(device, cell)
+    if cell.content.get(DATA, stream.digest) != stream.digest:
+        raise InputError(f"the data of `{cell.asked['scenario']}` changed while the sweep ran; run the command again")
+    apart = RUNNERS[cell.runner].times_steps
+    seconds = step_seconds(cell, stream) if apart else None
+    files.save_status("running", tasks_done=resume.phases_done if resume else 0)
+    with tracking.cell(cell, stream.names) as tracked:
+        if stream.groups:
+            result = run_blocks(cell, stream, files, tell)
+        else:
+            result = run_in(files, cell, stream, resume, tell, tracked.measured)
+        if seconds is not None:
+            result = replace(result, step_seconds=seconds)
+        files.save_result(result)
+        files.save_done(result)
+        tracked.finish(result)
+    return result

@@ -1,0 +1,127 @@
+"""The runners: who can train a cell. The one place that knows which there are; another one is a folder and a row."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+from kancl.models import Network
+from kancl.options import Spec
+from kancl.registry import Registry
+from runners.avalanche import avalanche_strategies
+from runners.avalanche import checks as avalanche_checks
+from runners.avalanche.runner import run_avalanche_cell
+from runners.avalanche.strategies import make_strategy as make_avalanche_strategy
+from runners.config.cell import Cell, Runner
+from runners.config.request import Request
+from runners.measure.merge import merge
+from runners.measure.record import Checkpoint, Progress, Record
+from runners.measure.result import Result
+from runners.strategies import strategies
+from runners.stream.stream import Stream
+from runners.training import native
+from runners.training.loop import run_native_cell
+
+
+class CheckCell(Protocol):
+    """Sees that a cell can be carried out, before anything is trained."""
+
+    def __call__(self, network: Network, cell: Cell, stream: Stream, strategy: Any, text: str) -> None:
+        """Raise an InputError if it cannot; ``network`` is any of the cell's, ``text`` the strategy as it was asked for."""
+
+
+class RunCell(Protocol):
+    """Trains one cell on a stream whose seeds have tasks of the same sizes; see :func:`run_cell`."""
+
+    def __call__(
+        self,
+        cell: Cell,
+        stream: Stream,
+        resume: Checkpoint | None = None,
+        save: Callable[[Checkpoint], None] = ...,
+        tell: Callable[[Progress], None] = ...,
+        measured: Callable[[Record], None] = ...,
+    ) -> Result:
+        """Return what was measured."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a runner is to everybody else.
+
+    Args:
+        strategies: its strategies by name.
+        make_strategy: from a text to the name with every option, and the strategy; refuses unknown ones.
+        check_request: refuses what the runner does not have, for a device to train on.
+        check_scenario: refuses a scenario, which is called by a name, that it cannot carry.
+        check_cell: refuses an architecture or a policy under a strategy.
+        run: trains a cell.
+        times_steps: whether a training step can be timed apart, in turns with others; else the runner measures its own.
+    """
+
+    strategies: Registry
+    make_strategy: Callable[[str], tuple[Spec, Any]]
+    check_request: Callable[[Request, str], None]
+    check_scenario: Callable[[Stream, str], None]
+    check_cell: CheckCell
+    run: RunCell
+    times_steps: bool
+
+
+RUNNERS: dict[Runner, Row] = {
+    "native": Row(
+        strategies, native.make_strategy, native.check_request, native.check_scenario, native.check_cell, run_native_cell,
+        times_steps=True,
+    ),
+    "avalanche": Row(
+        avalanche_strategies, make_avalanche_strategy, avalanche_checks.check_request, avalanche_checks.check_scenario,
+        avalanche_checks.check_cell, run_avalanche_cell, times_steps=False,
+    ),
+}  # fmt: skip
+
+
+def run_cell(
+    cell: Cell,
+    stream: Stream,
+    resume: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    measured: Callable[[Record], None] = lambda record: None,
+) -> Result:
+    """Train one cell on its stream of tasks, by the runner that it names, and return what was measured.
+
+    Seeds whose tasks differ in size are trained group by group, without ``resume``, ``save`` and ``measured``;
+    :func:`runners.experiment.blocks.run_blocks` does the same and keeps what is done.
+
+    Args:
+        cell: the configuration.
+        stream: the cell's scenario, stacked over the cell's seeds, on the device to train on.
+        resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
+        save: called at the end of pretraining, if there is one, and of every task; by the avalanche runner of every seed.
+        tell: called with the progress.
+        measured: called with the record after every evaluation of all seeds; its time does not count as the cell's. The
+            avalanche runner has none before the end.
+
+    Raises:
+        MisfitError: ``resume`` is of other networks, or of another optimiser; nothing was done yet.
+    """
+    if stream.groups:
+        parts = [run_cell(own, group, tell=own_tell) for own, group, own_tell in groups_of(cell, stream, tell)]
+        return merge(parts, cell.seeds)
+    return RUNNERS[cell.runner].run(cell, stream, resume, save, tell, measured)
+
+
+def groups_of(
+    cell: Cell, stream: Stream, tell: Callable[[Progress], None]
+) -> Iterator[tuple[Cell, Stream, Callable[[Progress], None]]]:
+    """Yield a cell for each group of seeds that are trained together, with its stream and how its progress is told."""
+    done = 0
+
+    def told(progress: Progress, before: int, share: int) -> None:
+        nonlocal done
+        done = before + progress.steps
+        # What the groups to come will take is not known yet; about as much as this one.
+        tell(replace(progress, steps=done, total_steps=before + progress.total_steps * share))
+
+    for number, group in enumerate(stream.groups):
+        yield replace(cell, seeds=group.seeds), group, partial(told, before=done, share=len(stream.groups) - number)
