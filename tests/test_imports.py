@@ -18,7 +18,7 @@ LAYERS = ("kancl", "scenarios", "runners")
 
 ROOMS = {
     "scenarios": (
-        "arrays", "objectives", "task", "registry", "tools", "labels", "checks", "streams", "build", "inspection", "data",
+        "arrays", "objectives", "task", "registry", "tools", "labels", "checks", "streams", "data", "build", "inspection",
         "regression", "classification", "avalanche",
     ),
     "runners": (

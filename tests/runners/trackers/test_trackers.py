@@ -106,7 +106,7 @@ class Silence:
         self.outcomes.append(outcome)
 
 
-def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, **tools: Any) -> tuple[Outcome, list[str]]:
+def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, **tools: Any) -> tuple[Outcomes, list[str]]:
     """Run one cell in a store, up to an error when a task gets going, and return what came of it and the warnings."""
 
     def stopping(cell: Cell, stream: Any, resume: Any, save: Any, tell: Any, measured: Any) -> Result:
