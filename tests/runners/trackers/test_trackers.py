@@ -14,7 +14,7 @@ import pytest
 from kancl.errors import StorageError
 from kancl.registry import Registry
 from runners.config.cell import Cell
-from runners.experiment.sweep import run
+from runners.experiment.sweep import Outcomes, run
 from runners.measure.record import Progress, Record
 from runners.measure.result import Result
 from runners.results.results import load
