@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from commands import as_bytes, here, numbers, start
 
-from runners.choices.memory import Memory
+from runners.choices.file import Choices
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
 
@@ -56,7 +56,7 @@ def _listing(path: Path, tell: Callable[[str], object]) -> Any:
 
 
 def _choices(path: Path, tell: Callable[[str], object]) -> Any:
-    return Memory(path, tell).entries or None
+    return Choices(path, tell).entries or None
 
 
 def _config(path: Path, tell: Callable[[str], object]) -> Any:

@@ -14,7 +14,7 @@ from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.results.entry import Entry
 from runners.run import run_cell
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 
 SETTINGS = ("domain", "task")
 NETWORKS = ("mlp:hidden=20", "mlp:hidden=21")
@@ -32,14 +32,14 @@ def main() -> None:
     for first in range(0, SEEDS, STACK):
         seeds = slice(first, first + STACK)
         for place, setting in enumerate(SETTINGS):
-            stacks = Stacks()
+            streams = StreamCache()
             for number, rate in enumerate(RATES):
                 request = Request(
                     scenarios=(f"split-digits:setting={setting}",), architectures=NETWORKS, lr=rate,
                     seeds=f"{first}-{first + STACK - 1}", evaluations=2,
                 )  # fmt: skip
-                for network, cell in enumerate(expand([request], stacks=stacks)):
-                    entry = Entry(cell, run_cell(cell, stacks.of(cell)), cell.labels)
+                for network, cell in enumerate(expand([request], streams=streams)):
+                    entry = Entry(cell, run_cell(cell, streams.of(cell)), cell.labels)
                     values = entry.metrics()
                     bank[place, network, number, seeds] = np.stack([values[name] for name in VALUES], -1)
                     gap[place, seeds] = 1 - entry.result.null[entry.result.score].mean(1)

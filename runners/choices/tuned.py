@@ -14,7 +14,7 @@ from typing import Any
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.choices.memory import Memory
+from runners.choices.file import Choices
 from runners.choices.trials import trials_of
 from runners.config.cell import Cell
 
@@ -93,17 +93,17 @@ def tunings_of(folder: Path, cells: Sequence[Cell]) -> list[tuple[Tuning | None,
     Raises:
         InputError: ``tuning.json`` is there and cannot be read. Without it numbers that were tuned would pass for others.
     """
-    memory, reason = Memory(folder / TUNING), "damaged"
+    kept, reason = Choices(folder / TUNING), "damaged"
     try:
-        records = [_upright(record) for record in memory.entries.values()]
+        records = [_upright(record) for record in kept.entries.values()]
         latest = list(enumerate(records))[::-1]  # of data that changed since, the record of now
         found = [next((k for k, record in latest if _holds(record, cell)), None) for cell in cells]
         tunings = {k: tuning_of(records[k]) for k in found if k is not None}
     except (ValueError, TypeError, KeyError, LookupError, AttributeError) as error:
-        memory.lost, reason = True, f"{type(error).__name__}: {error}"
-    if memory.lost:
+        kept.lost, reason = True, f"{type(error).__name__}: {error}"
+    if kept.lost:
         raise InputError(
-            f"{memory.path} does not hold what kancl run --tune writes ({reason}), so it is not known how the results were "
+            f"{kept.path} does not hold what kancl run --tune writes ({reason}), so it is not known how the results were "
             "tuned; repeat the kancl run, which chooses again, or restore the file"
         )
     groups: dict[object, tuple[Tuning | None, list[int]]] = {}

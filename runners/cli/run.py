@@ -37,7 +37,7 @@ class Run(Request):
     (a file unless MLFLOW_TRACKING_URI names a server). Their files go to tracking/<tool> in the results' folder."""
 
     threads: int = 1
-    """Threads of torch. Stacks of small networks gain little from more, and lose much where the cores are busy."""
+    """Threads of torch. StreamCache of small networks gain little from more, and lose much where the cores are busy."""
 
     device: Literal["cpu", "cuda"] = "cpu"
     """Where to train. Data, initial weights and orders are the same on both; results agree up to rounding."""
@@ -71,7 +71,7 @@ class Run(Request):
         from runners.results.results import load
         from runners.store.environment import check_device, check_threads
         from runners.store.experiment import Store
-        from runners.stream.cache import Stacks
+        from runners.stream.cache import StreamCache
         from runners.trackers import Tracking, make_trackers
         from scenarios.data.files import at_home
 
@@ -81,12 +81,12 @@ class Run(Request):
         trackers = make_trackers(self.track)
         screen = Screen()
         with screen:
-            stacks = Stacks()
-            cells, out = prepare(self.requests(), self.out and at_home(self.out), screen, screen.say, self.device, stacks)
-            for line in (*data_files(cells), *stacks.remarks):
+            streams = StreamCache()
+            cells, out = prepare(self.requests(), self.out and at_home(self.out), screen, screen.say, self.device, streams)
+            for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)
-            outcome = run(cells, Store(out, screen.say), screen, self.device, stacks, tracking, screen.say)
+            outcome = run(cells, Store(out, screen.say), screen, self.device, streams, tracking, screen.say)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):

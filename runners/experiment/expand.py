@@ -20,7 +20,7 @@ from runners.config.seeds import parse_seeds
 from runners.experiment.blame import PluginError, refusing
 from runners.experiment.contents import as_built, content_of, request_digest
 from runners.run import RUNNERS
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
 from runners.training.checks import check_seeds
 from runners.training.networks import problem_of
@@ -38,14 +38,14 @@ Adjust = Callable[[Request, list[Cell], Stream], list[Cell]]
 def expand(
     requests: Sequence[Request],
     adjust: Adjust = lambda request, cells, stream: cells,
-    stacks: Stacks | None = None,
+    streams: StreamCache | None = None,
 ) -> list[Cell]:
     """Return the cells of all requests, each once, with every option spelled out.
 
     Args:
         requests: what was asked for.
         adjust: changes the cells.
-        stacks: keeps the scenarios that were built for the check.
+        streams: keeps the scenarios that were built for the check.
 
     An architecture whose networks raise when they are tried stays, if there are others: its cells will fail, and tell why.
 
@@ -53,7 +53,7 @@ def expand(
         InputError: anything that could not be run, before anything is.
     """
     cells: dict[str, Cell] = {}
-    stacks = Stacks() if stacks is None else stacks
+    streams = StreamCache() if streams is None else streams
     broken: dict[str, InputError] = {}
     forget_edited()
     parts = ("scenarios", "architectures", "strategies")
@@ -61,7 +61,7 @@ def expand(
     if asked > MOST_CELLS:
         raise InputError(f"{asked:,} combinations are asked for, and one experiment has at most {MOST_CELLS:,}; ask for fewer")
     for request in requests:
-        for cell in _cells_of(request.over(DEFAULTS), adjust, stacks, broken):
+        for cell in _cells_of(request.over(DEFAULTS), adjust, streams, broken):
             cells.setdefault(cell.key, cell)
     if not cells:
         raise InputError(
@@ -72,7 +72,7 @@ def expand(
     return list(cells.values())
 
 
-def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str, InputError]) -> list[Cell]:
+def _cells_of(request: Request, adjust: Adjust, streams: StreamCache, broken: dict[str, InputError]) -> list[Cell]:
     assert request.seeds is not None
     assert request.dtype is not None
     assert request.evaluations is not None
@@ -88,7 +88,7 @@ def _cells_of(request: Request, adjust: Adjust, stacks: Stacks, broken: dict[str
     chosen = [(text, *runner.make_strategy(text)) for text in request.strategies or ()]
     for scenario_text in request.scenarios or ():
         scenario = complete_scenario(parse_spec(scenario_text))
-        stream = stacks.get(scenario, seeds, request.dtype, str(request.data_root))
+        stream = streams.get(scenario, seeds, request.dtype, str(request.data_root))
         runner.check_scenario(stream, scenario_text)
         own = []
         for architecture_text in request.architectures or ():

@@ -11,7 +11,7 @@ from kancl.errors import InputError
 from kancl.models import architectures, cost_of
 from kancl.models.matching import match_width, width_of
 from kancl.options import Spec, parse_spec
-from runners.choices.memory import Memory
+from runners.choices.file import Choices
 from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.experiment.blame import refusing
@@ -77,7 +77,7 @@ def check_match(request: Request) -> None:
 
 
 def match_cells(
-    request: Request, cells: list[Cell], stream: Stream, memory: Memory, tell: Callable[[Matched], object]
+    request: Request, cells: list[Cell], stream: Stream, kept: Choices, tell: Callable[[Matched], object]
 ) -> list[Cell]:
     """Return a request's cells of one scenario with the widths solved for; see :data:`runners.experiment.expand.Adjust`.
 
@@ -97,16 +97,16 @@ def match_cells(
             continue
         alike = (reference, replace(cell, strategy=reference.strategy))
         place = "/".join([request.match, *(one.key for one in alike)])
-        known = memory.take_over("/".join([request.match, *(one.old_key for one in alike)]), place)
+        known = kept.take_over("/".join([request.match, *(one.old_key for one in alike)]), place)
         if known and not _is_match(known):
-            memory.distrust(place, f"a match of {asked} that is none")
+            kept.distrust(place, f"a match of {asked} that is none")
             known = None
         if known:
             solved[asked] = Matched(**known)
         else:
             with refusing(cell):
                 solved[asked] = _solve(cell, reference, name, request.match, stream)
-        memory.put(place, vars(solved[asked]))
+        kept.put(place, vars(solved[asked]))
         tell(solved[asked])
     return [_with_width(cell, solved.get(cell.asked["architecture"])) for cell in cells]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.choices.memory import Memory
+from runners.choices.file import Choices
 from runners.choices.plans import check_tune, place_of_plan, plan_of
 from runners.choices.tuned import PARTS, TUNING
 from runners.config.cell import Cell
@@ -21,7 +21,7 @@ from runners.experiment.matching import check_match, match_cells
 from runners.experiment.tuning import tune_cell
 from runners.run import RUNNERS
 from runners.store.experiment import Store
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
 
 MATCHING = "matching.json"
@@ -33,7 +33,7 @@ def prepare(
     listener: Listener,
     tell: Callable[[object], None],
     device: str = "cpu",
-    stacks: Stacks | None = None,
+    streams: StreamCache | None = None,
 ) -> tuple[list[Cell], Path]:
     """Return the cells to run, and the folder for them.
 
@@ -46,7 +46,7 @@ def prepare(
         listener: hears of the trials.
         tell: hears what was matched and tuned; each says so as text.
         device: where trials are run and times are measured.
-        stacks: keeps the scenarios that were built.
+        streams: keeps the scenarios that were built.
 
     Raises:
         InputError: anything that cannot be run, matched or tuned; before anything is written, but for trials that all fail.
@@ -54,8 +54,8 @@ def prepare(
     for request in requests:
         check_match(request)
         RUNNERS[request.over(DEFAULTS).runner or "native"].check_request(request, device)
-    stacks = Stacks() if stacks is None else stacks
-    asked = expand(requests, stacks=stacks)
+    streams = StreamCache() if streams is None else streams
+    asked = expand(requests, streams=streams)
     reported = sorted({seed for cell in asked for seed in cell.seeds})
     for request in requests:
         check_tune(request, reported)
@@ -64,27 +64,27 @@ def prepare(
     store = Store(folder, tell)
     if not chosen:
         return asked, folder
-    memory = Memory(folder / MATCHING, tell)
+    kept = Choices(folder / MATCHING, tell)
     cells: list[tuple[Cell, Request]] = []
     told: dict[str, object] = {}  # what blocks of a file share is told once
 
     def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
-        own = match_cells(request, own, stream.to(device), memory, lambda matched: told.setdefault(str(matched), matched))
+        own = match_cells(request, own, stream.to(device), kept, lambda matched: told.setdefault(str(matched), matched))
         cells.extend((cell, request) for cell in own)
         return own
 
-    expand(requests, adjust, stacks)
+    expand(requests, adjust, streams)
     for matched in told.values():
         tell(matched)
-    trials = Memory(folder / TUNING, tell)
+    trials = Choices(folder / TUNING, tell)
     _refuse_untuned(cells, reported, trials, store)
     with store.locked():
-        if memory.changed and (memory.taken_over or not store.keys() or store.was_asked(cell for cell, _ in cells)):
-            memory.save()
+        if kept.changed and (kept.taken_over or not store.keys() or store.was_asked(cell for cell, _ in cells)):
+            kept.save()
         for plan in dict.fromkeys(_plans(cells, reported, trials)):
             tell(plan)
         tune = partial(
-            _tuned, reported=reported, memory=trials, listener=Heard(listener), tell=tell, device=device, stacks=stacks
+            _tuned, reported=reported, kept=trials, listener=Heard(listener), tell=tell, device=device, streams=streams
         )
         ready = [own for cell, request in cells for own in tune(cell, request)]
     return list({cell.key: cell for cell in ready}.values()), folder
@@ -94,50 +94,50 @@ def _tuned(
     cell: Cell,
     request: Request,
     reported: Sequence[int],
-    memory: Memory,
+    kept: Choices,
     listener: Listener,
     tell: Callable[[object], None],
     device: str,
-    stacks: Stacks,
+    streams: StreamCache,
 ) -> tuple[Cell, ...]:
     if request.tune is None:
         return (cell,)
-    tuned = tune_cell(cell, plan_of(request, cell, reported), memory, listener, device, stacks)
+    tuned = tune_cell(cell, plan_of(request, cell, reported), kept, listener, device, streams)
     tell(tuned)
     return tuned.cells
 
 
-def _plans(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], memory: Memory) -> Iterator[str]:
+def _plans(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], kept: Choices) -> Iterator[str]:
     """Yield what the tunings cost that are not done yet."""
     for cell, request in cells:
         if request.tune is None:
             continue
         plan = plan_of(request, cell, reported)
-        if "choices" not in (memory.get(place_of_plan(cell, plan)) or {}):
+        if "choices" not in (kept.get(place_of_plan(cell, plan)) or {}):
             yield str(plan)
 
 
-def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], memory: Memory, store: Store) -> None:
+def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], kept: Choices, store: Store) -> None:
     """Refuse a folder that holds another experiment before any trial is run for it."""
     for cell, request in cells:
-        if request.tune is None or memory.lost or not store.keys():
+        if request.tune is None or kept.lost or not store.keys():
             continue
         plan = plan_of(request, cell, reported)
-        known = memory.get(place_of_plan(cell, plan)) or memory.get(place_of_plan(replace(cell, content={}), plan))
+        known = kept.get(place_of_plan(cell, plan)) or kept.get(place_of_plan(replace(cell, content={}), plan))
         if not {"chosen", "choices"} & set(known or {}) and not store.was_asked([cell]):
             asked = " / ".join(cell.labels[part] for part in PARTS)  # without the rate, which nobody has asked for
             raise InputError(
                 f"--out {store.out} holds a different experiment: {asked} was not tuned there like this; choose "
-                f"another --out, or repeat the command that made it{_tuned_once(request, cell, reported, memory)}"
+                f"another --out, or repeat the command that made it{_tuned_once(request, cell, reported, kept)}"
             )
 
 
-def _tuned_once(request: Request, cell: Cell, reported: Sequence[int], memory: Memory) -> str:
+def _tuned_once(request: Request, cell: Cell, reported: Sequence[int], kept: Choices) -> str:
     """Return how to repeat what earlier versions meant by the same command; empty if that is not what the folder holds."""
     once = replace(request, tune_choices=1, tune_seeds=request.tune_seeds or 3)
     plan = plan_of(once, cell, reported)
     places = (place_of_plan(cell, plan), place_of_plan(replace(cell, content={}), plan))
-    if request.tune_choices is not None or not any(map(memory.get, places)):
+    if request.tune_choices is not None or not any(map(kept.get, places)):
         return ""
     return f" (chosen once for all seeds, as earlier versions did: --tune-choices 1 --tune-seeds {once.tune_seeds})"
 

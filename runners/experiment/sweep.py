@@ -9,7 +9,7 @@ from runners.experiment.work import work
 from runners.measure.result import Result
 from runners.run import RUNNERS
 from runners.store.experiment import Store
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
 from runners.trackers import Tracking
 from runners.training.step_time import step_seconds
@@ -30,7 +30,7 @@ def run(
     store: Store,
     listener: Listener,
     device: str = "cpu",
-    stacks: Stacks | None = None,
+    streams: StreamCache | None = None,
     tracking: Tracking | None = None,
     tell: Callable[[object], None] = lambda line: None,
 ) -> Outcomes:
@@ -41,21 +41,21 @@ def run(
         store: where results are kept.
         listener: hears how it goes; what it raises ends its hearing, never a cell.
         device: where to train.
-        stacks: the scenarios that were built before.
+        streams: the scenarios that were built before.
         tracking: the tools that are told what is measured.
         tell: hears which contents changed since they were stored, and what is not known of older cells.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
     """
-    heard, stacks = Heard(listener), stacks or Stacks()
+    heard, streams = Heard(listener), streams or StreamCache()
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     with store.opened(cells, tell) as cells:
         times = StepTimes(cells, store)
         for number, cell in enumerate(cells, 1):
             heard.begin_cell(cell, number, len(cells))
-            outcome = work(cell, store, device, stacks, heard.progress, tracking, times.of)
+            outcome = work(cell, store, device, streams, heard.progress, tracking, times.of)
             if outcome.result is None:
                 failures[cell.key] = outcome.said
             else:

@@ -14,7 +14,7 @@ from kancl.models.tunable import Range, tunables_of
 from kancl.options import Spec, parse_spec
 from kancl.registry import Registry
 from kancl.seeding import generator
-from runners.choices.memory import Memory
+from runners.choices.file import Choices
 from runners.choices.plans import Plan, place_of_plan
 from runners.choices.trials import trials_of
 from runners.choices.tuned import PARTS, likeness, notes_on, said_choices
@@ -24,7 +24,7 @@ from runners.experiment.work import work
 from runners.measure.result import Result
 from runners.run import RUNNERS
 from runners.store.contents import DATA
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 
 BY = {"learning": "learning_score", "final": "final_score"}
 EVALUATIONS = 2
@@ -108,7 +108,7 @@ class Tuned:
 
 
 def tune_cell(
-    cell: Cell, plan: Plan, memory: Memory, listener: Listener, device: str = "cpu", stacks: Stacks | None = None
+    cell: Cell, plan: Plan, kept: Choices, listener: Listener, device: str = "cpu", streams: StreamCache | None = None
 ) -> Tuned:
     """Return the cell with the best of its trials, seed by seed; trials that are remembered are not run again.
 
@@ -120,28 +120,28 @@ def tune_cell(
         InputError: no trial ended with finite scores for the seeds of a choice.
     """
     place, wanted = place_of_plan(cell, plan), candidates(cell, plan)
-    memory.take_over(place_of_plan(replace(cell, content={}), plan), place)
-    stacks = Stacks() if stacks is None else stacks
+    kept.take_over(place_of_plan(replace(cell, content={}), plan), place)
+    streams = StreamCache() if streams is None else streams
     asked = " / ".join(cell.labels[part] for part in PARTS)
     record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "like": likeness(cell)}
     if all(trial == wanted[0] for trial in wanted):
-        return _finished(cell, plan, wanted, record, [0] * len(plan.choices), place, memory, stacks)
-    record["data"] = " ".join(stacks.of(replace(cell, seeds=seeds)).digest for seeds in stacks.parts(cell, plan.seeds))
-    before = memory.get(place)
+        return _finished(cell, plan, wanted, record, [0] * len(plan.choices), place, kept, streams)
+    record["data"] = " ".join(streams.of(replace(cell, seeds=seeds)).digest for seeds in streams.parts(cell, plan.seeds))
+    before = kept.get(place)
     if before and not _can_be(before, plan, wanted):
-        memory.distrust(place, f"trials of {asked} that are none")
+        kept.distrust(place, f"trials of {asked} that are none")
         before = None
     if before and before.get("data", record["data"]) == record["data"]:  # else the trials' seeds have other data now
         record |= {key: value for key, value in before.items() if key != "like"}
     for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
         known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
         if known is None:
-            facts, known = _run_trial(with_trial(cell, trial), plan, trial, number, listener, device, stacks)
+            facts, known = _run_trial(with_trial(cell, trial), plan, trial, number, listener, device, streams)
             record = {**record, **facts}
         record = {**record, "trials": [*record["trials"], known]}
-        memory.put(place, record)
-        memory.save()
-    return _finished(cell, plan, wanted, record, _chosen(record, plan, f"{asked} ended", memory), place, memory, stacks)
+        kept.put(place, record)
+        kept.save()
+    return _finished(cell, plan, wanted, record, _chosen(record, plan, f"{asked} ended", kept), place, kept, streams)
 
 
 def _can_be(record: dict[str, Any], plan: Plan, wanted: list[dict[str, Any]]) -> bool:
@@ -162,7 +162,7 @@ def _can_be(record: dict[str, Any], plan: Plan, wanted: list[dict[str, Any]]) ->
         return False
 
 
-def _chosen(record: dict[str, Any], plan: Plan, asked: str, memory: Memory) -> list[int]:
+def _chosen(record: dict[str, Any], plan: Plan, asked: str, kept: Choices) -> list[int]:
     """Return the trial of each choice: what was chosen before, by whatever rule, stays."""
     if "choices" in record:
         return [choice["trial"] for choice in record["choices"]]
@@ -176,51 +176,51 @@ def _chosen(record: dict[str, Any], plan: Plan, asked: str, memory: Memory) -> l
             raise InputError(
                 f"--tune: none of the {plan.trials} trials of {asked} with finite scores on seeds "
                 f"{', '.join(map(str, choice.seeds))} (learning rates {plan.rates[0]:g} to {plan.rates[1]:g}); choose another "
-                f"--tune-range. The trials stand in {memory.path}"
+                f"--tune-range. The trials stand in {kept.path}"
             )
         chosen.append(trial)
     return chosen
 
 
 def _finished(
-    cell: Cell, plan: Plan, wanted: list[dict[str, Any]], record: dict[str, Any], chosen: list[int], place: str, memory: Memory,
-    stacks: Stacks,
+    cell: Cell, plan: Plan, wanted: list[dict[str, Any]], record: dict[str, Any], chosen: list[int], place: str, kept: Choices,
+    streams: StreamCache,
 ) -> Tuned:  # fmt: skip
     """Remember which trial was chosen for whom, and return a cell for each."""
     cells = []
     for trial in dict.fromkeys(chosen):
         reported = {seed for choice, k in zip(plan.choices, chosen, strict=True) if k == trial for seed in choice.reported}
-        cells.append(of_seeds(with_trial(cell, wanted[trial]), tuple(s for s in cell.seeds if s in reported), stacks))
+        cells.append(of_seeds(with_trial(cell, wanted[trial]), tuple(s for s in cell.seeds if s in reported), streams))
     choices = [
         {"trial": trial, "reported": list(choice.reported), "seeds": list(choice.seeds)}
         for choice, trial in zip(plan.choices, chosen, strict=True)
     ]
     labels = {str(trial): with_trial(cell, wanted[trial]).labels for trial in dict.fromkeys(chosen)}
     whole = {**record, "choices": choices, "labels": labels}
-    if memory.get(place) != whole:
-        memory.put(place, whole)
-        memory.save()
+    if kept.get(place) != whole:
+        kept.put(place, whole)
+        kept.save()
     return Tuned(tuple(cells), whole)
 
 
-def of_seeds(cell: Cell, seeds: tuple[int, ...], stacks: Stacks) -> Cell:
+def of_seeds(cell: Cell, seeds: tuple[int, ...], streams: StreamCache) -> Cell:
     """Return a cell with some of its seeds, and the digest of their data."""
     if seeds == cell.seeds:
         return cell
     some = replace(cell, seeds=seeds)
-    return replace(some, content={**cell.content, DATA: stacks.of(some).digest})
+    return replace(some, content={**cell.content, DATA: streams.of(some).digest})
 
 
 def _run_trial(
-    cell: Cell, plan: Plan, trial: dict[str, Any], number: int, listener: Listener, device: str, stacks: Stacks
+    cell: Cell, plan: Plan, trial: dict[str, Any], number: int, listener: Listener, device: str, streams: StreamCache
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run a trial on the seeds of all choices; return what the record keeps of the metric, and what of the trial."""
     facts: dict[str, Any] = {}
     found: dict[str, Any] = {"score": None, "per_seed": [], "retained": []}
-    for seeds in stacks.parts(cell, plan.seeds):
+    for seeds in streams.parts(cell, plan.seeds):
         tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS, content={})
         listener.begin_cell(tried, number, plan.trials)
-        done = work(tried, None, device, stacks, listener.progress)
+        done = work(tried, None, device, streams, listener.progress)
         outcome = {"error": done.said, "said": done.said} if done.result is None else _measured(done.result, plan.by)
         listener.end_cell(tried, outcome.pop("said"))
         for name in ("per_seed", "retained"):

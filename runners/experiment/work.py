@@ -13,7 +13,7 @@ from runners.run import RUNNERS, run_cell
 from runners.store.cell import CellStore
 from runners.store.contents import DATA
 from runners.store.experiment import Store
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
 from runners.trackers import Tracking
 
@@ -38,7 +38,7 @@ def work(
     cell: Cell,
     store: Store | None,
     device: str = "cpu",
-    stacks: Stacks | None = None,
+    streams: StreamCache | None = None,
     tell: Callable[[Progress], None] = lambda progress: None,
     tracking: Tracking | None = None,
     step_seconds: StepSeconds = lambda cell, stream: float("nan"),
@@ -49,7 +49,7 @@ def work(
         cell: what to do.
         store: where the result and what is needed to go on are kept; None for a trial, of which nothing is.
         device: where to train.
-        stacks: the scenarios that were built before.
+        streams: the scenarios that were built before.
         tell: called with the progress.
         tracking: the tools that are told what is measured.
         step_seconds: times the cell's steps, for runners whose steps can be timed apart.
@@ -58,14 +58,14 @@ def work(
         StorageError: the disk did not take a file of kancl's own; other cells would fare no better.
         KeyboardInterrupt: somebody stopped it.
     """
-    stacks = Stacks() if stacks is None else stacks
+    streams = StreamCache() if streams is None else streams
     try:
         if store is None:
-            return Outcome("done", run_cell(cell, stacks.on(device, cell), tell=tell))
+            return Outcome("done", run_cell(cell, streams.on(device, cell), tell=tell))
         files, tracking = store.cell(cell.key), tracking or Tracking()
         stored = files.load_result()
         if stored is None:
-            return Outcome("done", _trained(cell, files, device, stacks, tell, tracking, step_seconds))
+            return Outcome("done", _trained(cell, files, device, streams, tell, tracking, step_seconds))
         files.mend(cell, stored)
         tracking.stored(cell, stored)
         return Outcome("stored", stored)
@@ -82,7 +82,7 @@ def _trained(
     cell: Cell,
     files: CellStore,
     device: str,
-    stacks: Stacks,
+    streams: StreamCache,
     tell: Callable[[Progress], None],
     tracking: Tracking,
     step_seconds: StepSeconds,
@@ -92,7 +92,7 @@ def _trained(
     if resume is not None:
         files.save_checkpoint(resume)  # one of a version without seals gets its own
     files.begin(cell)
-    stream = stacks.on(device, cell)
+    stream = streams.on(device, cell)
     if cell.content.get(DATA, stream.digest) != stream.digest:
         raise InputError(f"the data of `{cell.asked['scenario']}` changed while the sweep ran; run the command again")
     apart = RUNNERS[cell.runner].times_steps

@@ -13,7 +13,7 @@ LIMIT = 1 << 29
 """Bytes of samples that are kept; one stream may take more."""
 
 
-class Stacks:
+class StreamCache:
     """Builds a stream when it is first asked for; forgets the oldest ones where all together would take too much memory."""
 
     def __init__(self, limit: int = LIMIT) -> None:

@@ -46,13 +46,13 @@ def union(parts: Sequence[Samples]) -> Samples:
     return Samples(sides[0], sides[1], torch.cat([part.task for part in parts]))
 
 
-class Piles:
+class SeedStacker:
     """Tensors of several seeds, seed upon seed: each is kept once for as long as the seeds agree on it."""
 
     def __init__(self, seeds: int, dtype: torch.dtype) -> None:
         self.seeds, self.dtype = seeds, dtype
         self.height = 0
-        self.piles: list[Tensor] = []  # (1, ...) while the seeds agree, then (S, ...)
+        self.stacker: list[Tensor] = []  # (1, ...) while the seeds agree, then (S, ...)
         self.places: list[int] = []  # where each one's pile is: an earlier place for what is the same tensor in every seed
 
     def add(self, tensors: Iterable[Tensor]) -> None:
@@ -63,11 +63,11 @@ class Piles:
             twin = first_place[id(tensor)]
             if self.height == 0:
                 self.places.append(twin)
-                self.piles.append(self.piles[twin] if twin < place else self._own(tensor)[None])
+                self.stacker.append(self.stacker[twin] if twin < place else self._own(tensor)[None])
             elif self.places[place] == place:
                 self._put(place, self._own(tensor))
             elif self.places[place] != twin:  # one tensor so far, another one in this seed
-                self.piles[place], self.places[place] = self.piles[self.places[place]].clone(), place
+                self.stacker[place], self.places[place] = self.stacker[self.places[place]].clone(), place
                 self._put(place, self._own(tensor))
         self.height += 1
 
@@ -75,15 +75,15 @@ class Piles:
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
     def _put(self, place: int, row: Tensor) -> None:
-        pile = self.piles[place]
+        pile = self.stacker[place]
         if len(pile) == 1 and torch.equal(pile[0], row):
             return
         if len(pile) == 1:
-            self.piles[place] = pile.new_empty(self.seeds, *row.shape)
-            self.piles[place][: self.height] = pile
-        self.piles[place][self.height] = row
+            self.stacker[place] = pile.new_empty(self.seeds, *row.shape)
+            self.stacker[place][: self.height] = pile
+        self.stacker[place][self.height] = row
 
     def stacked(self) -> list[Shaped[Tensor, "S ..."]]:
         """Return the tensors of the seeds that were added; fewer than were announced, if seeds went elsewhere."""
-        found = [self.piles[place][: self.height] for place in self.places]
+        found = [self.stacker[place][: self.height] for place in self.places]
         return [pile.expand(self.height, *pile.shape[1:]) if len(pile) < self.height else pile for pile in found]

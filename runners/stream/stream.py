@@ -12,7 +12,7 @@ from torch import Tensor
 from kancl.errors import InputError, is_interrupt, one_line
 from kancl.options import Spec
 from runners.stream.digest import digest_of
-from runners.stream.samples import Piles, Samples, moved, union
+from runners.stream.samples import Samples, SeedStacker, moved, union
 from scenarios import Advice, Scenario, build_scenario
 from scenarios.checks.operators import same_operator
 from scenarios.checks.precision import (
@@ -165,13 +165,13 @@ def stack(spec: Spec, seeds: tuple[int, ...], dtype: torch.dtype = torch.float32
         except InputError as error:
             raise InputError(f"{spec.label}: {error}") from error
         learned = without_offset(scenario, offset)
-        group = groups.setdefault(_sizes(scenario), _Group(scenario, Piles(len(seeds), dtype)))
+        group = groups.setdefault(_sizes(scenario), _Group(scenario, SeedStacker(len(seeds), dtype)))
         group.add(seed, learned, _About.of(scenario, offset, dtype))
         merged.append(merged_samples(learned, dtype))
         hints = hints or [f"{hint} (see kancl scenario check)" for hint in large_inputs(learned)]
         del learned
         del scenario  # or it would still be there while the next one is built
-    made = [_stream(group.first, tuple(group.seeds), group.piles.stacked(), group.about) for group in groups.values()]
+    made = [_stream(group.first, tuple(group.seeds), group.stacker.stacked(), group.about) for group in groups.values()]
     told = {seed: own.remarks for group in groups.values() for seed, own in zip(group.seeds, group.about, strict=True)}
     remarks = (*_said(seeds, [told[seed] for seed in seeds]), *merged_remark(seeds, merged, dtype), *hints)
     if len(made) == 1:
@@ -192,12 +192,12 @@ class _Group:
     """Seeds whose tasks have the same sizes: the scenario of the first, the samples of all, what is kept beside them."""
 
     first: Scenario
-    piles: Piles
+    stacker: SeedStacker
     seeds: list[int] = field(default_factory=list)
     about: list["_About"] = field(default_factory=list)
 
     def add(self, seed: int, learned: Scenario, about: "_About") -> None:
-        self.piles.add(_tensors(learned))
+        self.stacker.add(_tensors(learned))
         self.seeds.append(seed)
         self.about.append(about)
 

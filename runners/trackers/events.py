@@ -71,7 +71,7 @@ class Evaluation:
         return [(score, _plain(score)) for score in self.scores] if self.alive.any() else []
 
 
-class Course:
+class Evaluations:
     """Turns a growing record, and at the end the result, into evaluations: each comes once."""
 
     def __init__(self, seeds: tuple[int, ...]) -> None:

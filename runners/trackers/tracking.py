@@ -21,7 +21,7 @@ from runners.measure.result import Result
 from runners.store.experiment import describe
 from runners.store.files import DamageError, Tell, once, read_or_tell
 from runners.store.seals import read_sealed, write_sealed
-from runners.trackers.events import Course, Evaluation, summary
+from runners.trackers.events import Evaluation, Evaluations, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
 
 FOREIGN = Foreign("tracker", "its sink")
@@ -128,7 +128,7 @@ class Tracked:
         self.tracking = tracking
         self.cell = cell
         self.sinks: dict[str, Sink] = {}
-        self.course = Course(cell.seeds)
+        self.evaluations = Evaluations(cell.seeds)
 
     def open(self, name: str, tasks: Sequence[str]) -> None:
         """Open the cell in one tool; one that fails is out.
@@ -156,7 +156,7 @@ class Tracked:
             record: of the run, which grows.
         """
         if self.sinks:
-            self._tell(self.course.of_record(record))
+            self._tell(self.evaluations.of_record(record))
 
     def finish(self, result: Result) -> None:
         """Tell what was not told yet, the final metrics and the cost, and close the cell.
@@ -165,7 +165,7 @@ class Tracked:
             result: of the whole run.
         """
         if self.sinks:
-            self._tell(self.course.of_result(result))
+            self._tell(self.evaluations.of_result(result))
             self._each(lambda name, sink: sink.finish(summary(self.cell, result)))
             self.close("done")
 

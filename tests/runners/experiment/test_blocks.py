@@ -21,9 +21,9 @@ from runners.measure.record import Progress
 from runners.measure.result import Result
 from runners.run import run_cell
 from runners.strategies import strategies
-from runners.stream.cache import Stacks, _size
+from runners.stream.cache import StreamCache, _size
 from runners.stream.stream import stack
-from runners.trackers.events import Course
+from runners.trackers.events import Evaluations
 from scenarios import Scenario, Task, scenarios
 from scenarios.inspection.inspection import inspect_scenario
 
@@ -63,10 +63,10 @@ def cells(strategies: tuple[str, ...], scenario: str = "coins", seeds: str = "5,
 def assert_each_alone(cell: Cell, result: Result, tolerance: float = 1e-9) -> None:
     """Every seed's numbers, and every metric, are those of the seed alone."""
     assert result.seeds == cell.seeds
-    stacks = Stacks()
+    streams = StreamCache()
     for s, seed in enumerate(cell.seeds):
         own = replace(cell, seeds=(seed,))
-        alone = run_cell(own, stacks.of(own))
+        alone = run_cell(own, streams.of(own))
         count = len(alone.curve_step)
         for name, R in alone.R.items():
             np.testing.assert_allclose(result.R[name][s], R[0], atol=tolerance)
@@ -81,9 +81,9 @@ def assert_each_alone(cell: Cell, result: Result, tolerance: float = 1e-9) -> No
 @pytest.mark.parametrize("setting", ["domain", "task"])
 def test_each_seed_is_itself_alone_under_every_strategy(setting: str) -> None:
     asked = tuple(name for name in strategies.names() if setting == "task" or name != "packnet")  # it needs heads
-    stacks = Stacks()
+    streams = StreamCache()
     for cell in cells(asked, f"coins:setting={setting}"):
-        stream = stacks.of(cell)
+        stream = streams.of(cell)
         assert tuple(group.seeds for group in stream.groups) == GROUPS
         assert_each_alone(cell, run_cell(cell, stream))
 
@@ -91,14 +91,14 @@ def test_each_seed_is_itself_alone_under_every_strategy(setting: str) -> None:
 @pytest.mark.parametrize("said", [{"optimizer": "lbfgs", "lr": 1.0, "batch_size": "full", "steps": 3}, {"steps": 5}])
 def test_steps_that_are_the_same_for_all_seeds_have_one_course(said: dict[str, Any]) -> None:
     (cell,) = cells(("naive",), **said)
-    result = run_cell(cell, Stacks().of(cell))
+    result = run_cell(cell, StreamCache().of(cell))
     assert result.curve_step.ndim == 1
     assert_each_alone(cell, result)
 
 
 def test_seeds_that_took_steps_of_their_own_say_so() -> None:
     (cell,) = cells(("naive",), evaluations=20)
-    result = run_cell(cell, Stacks().of(cell))
+    result = run_cell(cell, StreamCache().of(cell))
     assert (result.curve_step < 0).sum(1).tolist() == [4, 0, 4, 0]  # of 6 or 8 evaluations in each of two tasks, and one before
     assert_each_alone(cell, result)
     last = [result.curve_step[s][result.curve_task[s] == 1].max() for s in range(4)]
@@ -111,7 +111,7 @@ def test_seeds_that_took_steps_of_their_own_say_so() -> None:
 
 def test_every_seed_of_its_own_size_runs_and_it_is_said_in_a_line() -> None:
     (cell,) = cells(("ewc",), "coins:alone=true", epochs=1)
-    stream = Stacks().of(cell)
+    stream = StreamCache().of(cell)
     assert [group.seeds for group in stream.groups] == [(5,), (0,), (3,), (2,)]
     (remark,) = stream.remarks
     assert remark.startswith(
@@ -133,28 +133,28 @@ def test_the_whole_stream_shows_what_all_seeds_have() -> None:
 @pytest.mark.parametrize("name", ["naive", "replay"])
 def test_the_avalanche_runner_too(name: str) -> None:
     (cell,) = cells((name,), runner="avalanche", epochs=1, seeds="5,0")
-    assert_each_alone(cell, run_cell(cell, Stacks().of(cell)))
+    assert_each_alone(cell, run_cell(cell, StreamCache().of(cell)))
 
 
 def test_what_is_kept_in_memory_counts_the_groups() -> None:
     (cell,) = cells(("naive",))
-    whole = Stacks()
+    whole = StreamCache()
     stream = whole.of(cell)
-    alone = [Stacks() for _ in stream.groups]
-    for stacks, group in zip(alone, stream.groups, strict=True):
-        stacks.of(replace(cell, seeds=group.seeds))
-    own = sum(_size(stream) for stacks in alone for stream in stacks.kept.values())
+    alone = [StreamCache() for _ in stream.groups]
+    for streams, group in zip(alone, stream.groups, strict=True):
+        streams.of(replace(cell, seeds=group.seeds))
+    own = sum(_size(stream) for streams in alone for stream in streams.kept.values())
     assert _size(stream) == own + _size(replace(stream, groups=()))
 
 
 def test_locality_records_are_put_side_by_side() -> None:
     (cell,) = cells(("naive",), locality="on", epochs=1)
-    stacks = Stacks()
-    result = run_cell(cell, stacks.of(cell))
+    streams = StreamCache()
+    result = run_cell(cell, streams.of(cell))
     assert result.locality is not None
     for s, seed in enumerate(SEEDS):
         own = replace(cell, seeds=(seed,))
-        alone = run_cell(own, stacks.of(own)).locality
+        alone = run_cell(own, streams.of(own)).locality
         assert alone is not None
         for field in fields(Locality):
             if field.name not in ("layers", "causes"):
@@ -241,7 +241,7 @@ def test_figures_and_trackers_of_seeds_with_courses_of_their_own(tmp_path: Path,
     assert ended.code == 0, ended.err
     result = runners.load(out).entries[0].result
     result.diverged_at[1] = int((result.curve_task[1] == 0).sum())  # at the first evaluation of task 1
-    told = list(Course(result.seeds).of_result(result))
+    told = list(Evaluations(result.seeds).of_result(result))
     assert [(one.task, one.step, one.end) for one in told] == [(0, 0, True), (1, 8, True), (2, 8, True)]
     assert [one.alive.tolist() for one in told] == [[True] * 4, [True, False, True, True], [True, False, True, True]]
     frame = runners.load(out).curves

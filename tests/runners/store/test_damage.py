@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from runners.choices.memory import Memory
+from runners.choices.file import Choices
 from runners.measure.result import Result
 from runners.results.results import load
 from runners.store.cell import CellStore
@@ -596,13 +596,13 @@ def test_a_checkpoint_is_not_unpickled_whatever_its_seal_says(out: Path, tmp_pat
 
 def test_choices_that_cannot_be_read_are_made_again(tmp_path: Path) -> None:
     path, said = tmp_path / "tuning.json", []
-    memory = Memory(path, said.append)
+    memory = Choices(path, said.append)
     memory.put("a", {"lr": 0.1})
     memory.save()
-    assert Memory(path, said.append).get("a") == {"lr": 0.1}
+    assert Choices(path, said.append).get("a") == {"lr": 0.1}
     assert said == []
     path.write_text(path.read_text().replace("0.1", "0.2"))
-    again = Memory(path, said.append)
+    again = Choices(path, said.append)
     assert again.get("a") is None
     assert again.lost
     assert said == [f"{path} is not as it was written (its checksum does not match); it counts as absent"]

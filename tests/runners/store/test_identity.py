@@ -21,7 +21,7 @@ from runners.experiment.expand import expand
 from runners.experiment.sweep import run
 from runners.results.results import load
 from runners.store.experiment import CellStore, Store
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.digest import digest_of
 from runners.stream.stream import stack
 from scenarios import Scenario, Task, scenarios
@@ -165,10 +165,10 @@ class Silent:
 
 
 def test_data_that_change_while_a_sweep_runs_fail_the_cell(desk: Path) -> None:
-    stacks = Stacks(limit=0)  # which forgets everything, as where data are large
-    cells = expand([Request(("./tasks.py:lines",), ("mlp",), seeds=2, optimizer="adam", steps=3)], stacks=stacks)
+    streams = StreamCache(limit=0)  # which forgets everything, as where data are large
+    cells = expand([Request(("./tasks.py:lines",), ("mlp",), seeds=2, optimizer="adam", steps=3)], streams=streams)
     edit("table.csv", "0.5000", "0.5001")
-    outcome = run(cells, Store(Path("out")), Silent(), stacks=Stacks())
+    outcome = run(cells, Store(Path("out")), Silent(), streams=StreamCache())
     (failure,) = outcome.failures.values()
     assert f"{DATA} changed while the sweep ran; run the command again" in failure
 

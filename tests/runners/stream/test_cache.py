@@ -22,8 +22,8 @@ from runners.measure.evaluate import Evaluator
 from runners.run import run_cell
 from runners.stream import batches as batches_module
 from runners.stream.batches import batches, epoch_orders
-from runners.stream.cache import Stacks
-from runners.stream.samples import Piles, once, union
+from runners.stream.cache import StreamCache
+from runners.stream.samples import SeedStacker, once, union
 from runners.stream.stream import stack
 from runners.training.networks import build_network
 from scenarios import Scenario, Task, build_scenario, scenarios
@@ -107,11 +107,11 @@ def test_seeds_share_what_is_equal(spec: Callable[[Any], Spec], shared: bool) ->
 
 
 def test_seeds_that_differ_late_are_stacked_whole() -> None:
-    piles = Piles(4, torch.float32)
+    stacker = SeedStacker(4, torch.float32)
     rows = [torch.tensor([value]) for value in (1.0, 1.0, 5.0, 1.0)]
     for row in rows:
-        piles.add([row, torch.tensor([3])])
-    different, same = piles.stacked()
+        stacker.add([row, torch.tensor([3])])
+    different, same = stacker.stacked()
     assert different.tolist() == [[1.0], [1.0], [5.0], [1.0]]
     assert same.tolist() == [[3]] * 4
     assert same.stride(0) == 0
@@ -127,12 +127,12 @@ def test_visits_of_one_task_share_their_data_though_seeds_differ(spec: Callable[
 
 
 def test_what_is_one_tensor_for_some_seeds_only_is_told_apart() -> None:
-    piles = Piles(3, torch.float32)
+    stacker = SeedStacker(3, torch.float32)
     rows = [torch.tensor([float(value)]) for value in range(4)]
-    piles.add([rows[0], rows[0]])
-    piles.add([rows[1], rows[2]])
-    piles.add([rows[3], rows[3]])
-    one, other = piles.stacked()
+    stacker.add([rows[0], rows[0]])
+    stacker.add([rows[1], rows[2]])
+    stacker.add([rows[3], rows[3]])
+    one, other = stacker.stacked()
     assert one.tolist() == [[0.0], [1.0], [3.0]]
     assert other.tolist() == [[0.0], [2.0], [3.0]]
 
@@ -172,7 +172,7 @@ def test_scores_do_not_depend_on_how_much_is_evaluated_at_once(
 ) -> None:
     name = spec(lambda seed: scenario(seed, shared)).name
     (cell,) = expand([Request((name,), ("mlp",), seeds=2, dtype="float64")])
-    stream = Stacks().of(cell)
+    stream = StreamCache().of(cell)
     network, scores = build_network(cell, stream), []
     for chunk in (1 << 22, 2 * 3 * 2, 1):
         monkeypatch.setattr("kancl.parts.AT_ONCE", chunk)
@@ -222,11 +222,11 @@ def test_what_takes_too_much_memory_is_forgotten_oldest_first(spec: Callable[[An
     size = sum(once(t).nbytes for s in (*one.train, *one.test, one.pretrain) for t in (s.x, s.y) if s is not None)
     for counted in builders:
         counted.calls.clear()
-    stacks = Stacks(limit=2 * size)
+    streams = StreamCache(limit=2 * size)
     for place in (0, 1, 0, 1, 2, 2, 1, 0):
-        stacks.get(specs[place], (0, 1), "float32", "data")
+        streams.get(specs[place], (0, 1), "float32", "data")
     assert [len(counted.calls) // 3 for counted in builders] == [2, 1, 1]
-    assert len(stacks.kept) == 2
+    assert len(streams.kept) == 2
 
 
 def counted_builder(counted: Counted) -> Callable[[int], Scenario]:
@@ -268,7 +268,7 @@ def test_a_folder_is_a_place_and_its_contents_are_the_experiment(spec: Callable[
     assert cells["one"].sources == cells["same"].sources
     assert list(cells["one"].sources) == ["numbers.txt"]
     assert cell_from_json(cells["one"].to_json()) == cells["one"]
-    assert not torch.equal(*(Stacks().of(cells[place]).train[0].x for place in ("one", "other")))
+    assert not torch.equal(*(StreamCache().of(cells[place]).train[0].x for place in ("one", "other")))
 
 
 def test_each_of_two_files_of_one_name_is_told(spec: Callable[[Any], Spec], places: dict[str, Path]) -> None:
@@ -357,7 +357,7 @@ def test_every_scenario_trains_as_a_stream(name: str, data_root: Path, monkeypat
         evaluations=2, locality="on",
     )  # fmt: skip
     (cell,) = expand([request])
-    result = run_cell(cell, Stacks().of(cell))
+    result = run_cell(cell, StreamCache().of(cell))
     assert result.steps == 2 + 4 * 2
     for R in result.R.values():
         assert R.shape == (2, 5, 4)

@@ -19,7 +19,7 @@ from runners.measure.record import Checkpoint
 from runners.run import run_cell
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import Batch
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.mixtures import mixtures, seen_in
 from runners.stream.stream import Samples, Stream, stack
 from runners.training.phase import begin_phase, end_phase
@@ -162,7 +162,7 @@ def test_a_seed_alone_equals_the_seed_in_a_stack(tools: Any, architecture: str) 
 def test_going_on_after_any_phase_gives_the_same_numbers(tools: Any, locality: Any, schedule: Any) -> None:
     text = "gaussian-peaks:tasks=3,samples=20,pretrain=1,cycles=2,blur=0.8"
     cell = cell_of(tools, text, "kan", optimizer="adam", batch_size=8, locality=locality, schedule=schedule)
-    stream, saved = Stacks().of(cell), []
+    stream, saved = StreamCache().of(cell), []
 
     def keep(checkpoint: Checkpoint) -> None:
         import copy
@@ -184,14 +184,14 @@ def test_going_on_after_any_phase_gives_the_same_numbers(tools: Any, locality: A
 def test_the_watch_changes_no_number(tools: Any) -> None:
     text = "gaussian-peaks:tasks=3,blur=1"
     plain, watched = (cell_of(tools, text, "kan", optimizer="adam", locality=locality) for locality in ("off", "on"))
-    results = [run_cell(cell, Stacks().of(cell)) for cell in (plain, watched)]
+    results = [run_cell(cell, StreamCache().of(cell)) for cell in (plain, watched)]
     np.testing.assert_array_equal(results[0].R["rmse"], results[1].R["rmse"])
 
 
 def test_idle_coefficients_do_not_move_though_neighbours_are_mixed(tools: Any) -> None:
     """No base, one layer, SGD: what no sample of a phase's mixture can reach stays as it is, to the bit."""
     cell = cell_of(tools, "gaussian-peaks:blur=1", "kan", optimizer="sgd", lr=0.1, momentum=0.0, locality="on")
-    record = run_cell(cell, Stacks().of(cell)).locality
+    record = run_cell(cell, StreamCache().of(cell)).locality
     assert record is not None
     assert (np.nan_to_num(record.idle_drift) == 0).all()
 
@@ -199,7 +199,7 @@ def test_idle_coefficients_do_not_move_though_neighbours_are_mixed(tools: Any) -
 def test_the_optimiser_is_never_reset_and_no_task_is_told(tools: Any) -> None:
     told: list[int] = []
     cell = cell_of(tools, "gaussian-peaks:tasks=4,blur=0.5", "mlp", optimizer="adam", schedule="linear")
-    stream = Stacks().of(cell)
+    stream = StreamCache().of(cell)
     training = prepare(cell, stream)
     training.network.begin_task = lambda x: told.append(x.shape[1])  # type: ignore[method-assign]
     start(training)
@@ -220,7 +220,7 @@ def test_joint_sees_everything_anyway(tools: Any) -> None:
     results = []
     for text in ("gaussian-peaks:tasks=3", "gaussian-peaks:tasks=3,blur=0.7"):
         cell = cell_of(tools, text, strategy="joint", optimizer="adam")
-        results.append(run_cell(cell, Stacks().of(cell)).R["rmse"])
+        results.append(run_cell(cell, StreamCache().of(cell)).R["rmse"])
     np.testing.assert_array_equal(*results)
 
 

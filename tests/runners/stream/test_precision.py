@@ -16,7 +16,7 @@ from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.measure.result import Result
 from runners.run import run_cell
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream, stack
 from scenarios import Scenario, Task, scenarios
 from scenarios.checks.precision import merged_samples, offset_to_take_out
@@ -55,7 +55,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
             (f"own:offset={offset!r}",), (architecture,), ("naive",), seeds="2", optimizer="lbfgs", steps=10, dtype=dtype
         )
         (cell,) = expand([request])
-        return run_cell(cell, Stacks().of(cell))
+        return run_cell(cell, StreamCache().of(cell))
 
     return train
 

@@ -20,9 +20,9 @@ from runners.measure.record import Progress
 from runners.measure.result import Result
 from runners.results.results import load
 from runners.store.experiment import Store, describe
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.trackers import Description, Tracking, make_trackers
-from runners.trackers.events import Course, summary
+from runners.trackers.events import Evaluations, summary
 from runners.trackers.tracking import Told
 
 TASKS, STEPS = 3, 12
@@ -63,11 +63,11 @@ class Interrupts:
 def sweep(cell: Cell, out: Path, *names: str, interrupt: bool = False) -> Result:
     """Run a cell with these tools; on request it is interrupted in its second task, and continued by other instances."""
     warnings: list[str] = []
-    listener, stacks = Interrupts(2 if interrupt else 0), Stacks()
+    listener, streams = Interrupts(2 if interrupt else 0), StreamCache()
     if interrupt:
         with pytest.raises(KeyboardInterrupt):
-            run([cell], Store(out), listener, "cpu", stacks, Tracking(make_trackers(names), out, warnings.append))
-    outcome = run([cell], Store(out), listener, "cpu", stacks, Tracking(make_trackers(names), out, warnings.append))
+            run([cell], Store(out), listener, "cpu", streams, Tracking(make_trackers(names), out, warnings.append))
+    outcome = run([cell], Store(out), listener, "cpu", streams, Tracking(make_trackers(names), out, warnings.append))
     assert warnings == []
     return outcome.results[cell.key]
 
@@ -364,7 +364,7 @@ def test_many_metrics_go_to_mlflow_in_batches_with_the_mark_last(tmp_path: Path,
     sink: Any = make_trackers(["mlflow"])["mlflow"].begin(about, tmp_path)
     assert isinstance(sink, OneRun)
     record = Record([{"rmse": np.ones((1, tasks))}], [{"rmse": np.ones((1, tasks))}], [(0, 0)], [], np.array([-1]))
-    for told in Course((0,)).of_record(record):
+    for told in Evaluations((0,)).of_record(record):
         sink.log(told)
     points = fake.runs[sink.run_id].points
     assert len(points) == 2 * tasks + 2

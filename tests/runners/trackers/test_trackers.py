@@ -21,9 +21,9 @@ from runners.results.results import load
 from runners.run import run_cell
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.trackers import Description, Evaluation, State, Tracking, make_trackers, trackers
-from runners.trackers.events import SEEDS_SHOWN, Course, summary
+from runners.trackers.events import SEEDS_SHOWN, Evaluations, summary
 
 Kancl = Callable[..., Any]
 TASKS = 3
@@ -119,17 +119,17 @@ def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, 
     warnings: list[str] = []
     tracking = Tracking(tools, out, warnings.append)
     with patch("runners.experiment.blocks.run_cell", stopping):
-        outcome = run([cell], Store(out), Silence(), "cpu", Stacks(), tracking)
+        outcome = run([cell], Store(out), Silence(), "cpu", StreamCache(), tracking)
     return outcome, warnings
 
 
 @pytest.mark.parametrize("strategy", ["naive", "joint"])
 def test_evaluations_are_those_of_the_result(tools: Any, strategy: str) -> None:
     cell = tools.make_cell(SCENARIO, "mlp", strategy, seeds=3, steps=12, evaluations=3)
-    live, course = [], Course(cell.seeds)
-    result = run_cell(cell, tools.stream_of(cell), measured=lambda record: live.extend(course.of_record(record)))
-    assert list(course.of_result(result)) == [], "all were told while it ran"
-    for heard in (live, list(Course(cell.seeds).of_result(result))):
+    live, evaluations = [], Evaluations(cell.seeds)
+    result = run_cell(cell, tools.stream_of(cell), measured=lambda record: live.extend(evaluations.of_record(record)))
+    assert list(evaluations.of_result(result)) == [], "all were told while it ran"
+    for heard in (live, list(Evaluations(cell.seeds).of_result(result))):
         assert [evaluation.task for evaluation in heard] == result.curve_task.tolist()
         assert [evaluation.step for evaluation in heard] == result.curve_step.tolist()
         assert [e.total_step for e in heard] == [max(0, e.task - 1) * 12 + e.step for e in heard]
@@ -175,11 +175,11 @@ def test_many_seeds_are_told_as_their_mean_only(seeds: int, shown: int) -> None:
 
 def test_a_seed_counts_until_it_diverges() -> None:
     record = Record(diverged_at=np.array([-1, 1]))
-    course, alive = Course((0, 1)), []
+    evaluations, alive = Evaluations((0, 1)), []
     for number, values in enumerate([[[1.0], [2.0]], [[1.0], [np.inf]], [[1.0], [3.0]]]):
         record.curve.append({"rmse": np.array(values)})
         record.place.append((1, number + 1))
-        alive += [told.alive.tolist() for told in course.of_record(record)]
+        alive += [told.alive.tolist() for told in evaluations.of_record(record)]
     assert alive == [[True, True], [True, False], [True, False]]
 
 
@@ -294,7 +294,7 @@ def test_a_tool_that_fails_is_warned_of_once_and_the_run_goes_on(tools: Any, tmp
     broken, sound = Notes(hook), Notes()
     warnings: list[str] = []
     tracking = Tracking({"broken": broken, "sound": sound}, out, warnings.append)
-    outcome = run(cells, Store(out), Silence(), "cpu", Stacks(), tracking)
+    outcome = run(cells, Store(out), Silence(), "cpu", StreamCache(), tracking)
     assert outcome.failures == {}
     for cell in cells:
         same_numbers(outcome.results[cell.key], run_cell(cell, tools.stream_of(cell)))
@@ -308,7 +308,7 @@ def test_a_tool_that_fails_is_warned_of_once_and_the_run_goes_on(tools: Any, tmp
 
     healed = Notes()
     sweep_again = Tracking({"broken": healed, "sound": sound}, out, warnings.append)
-    run(cells, Store(out), Silence(), "cpu", Stacks(), sweep_again)
+    run(cells, Store(out), Silence(), "cpu", StreamCache(), sweep_again)
     assert len(warnings) == 1
     assert healed.hooks().count("finish") == len(cells)
     assert sound.hooks().count("begin") == len(cells)
@@ -334,7 +334,7 @@ def test_a_failed_cell_leaves_the_others_to_the_tools(tools: Any, tmp_path: Path
         save(self, checkpoint)
 
     monkeypatch.setattr(CellStore, "save_checkpoint", fails_once)
-    outcome = run(cells, Store(out), Silence(), "cpu", Stacks(), Tracking({"notes": notes}, out))
+    outcome = run(cells, Store(out), Silence(), "cpu", StreamCache(), Tracking({"notes": notes}, out))
     assert list(outcome.failures) == [cells[0].key]
     assert [entry[1] for entry in notes.heard if entry[0] == "close"] == ["failed", "done"]
 

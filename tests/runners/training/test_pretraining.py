@@ -24,7 +24,7 @@ from runners.run import run_cell
 from runners.store.cell import CellStore
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import batches
-from runners.stream.cache import Stacks
+from runners.stream.cache import StreamCache
 from runners.stream.stream import Samples, Stream
 from runners.training.learner import make_learner
 from runners.training.networks import build_network
@@ -42,7 +42,7 @@ def cell_of(text: str, architecture: str = "mlp", strategy: str = "naive", **sai
 
 def run(cell: Any, **more: Any) -> tuple[Any, list[Checkpoint]]:
     saved: list[Checkpoint] = []
-    result = run_cell(cell, Stacks().of(cell), save=lambda checkpoint: saved.append(copy.deepcopy(checkpoint)), **more)
+    result = run_cell(cell, StreamCache().of(cell), save=lambda checkpoint: saved.append(copy.deepcopy(checkpoint)), **more)
     return result, saved
 
 
@@ -68,7 +68,7 @@ def uneven() -> Iterator[str]:
 )
 def test_it_takes_what_the_policy_gives_each_of_its_tasks(uneven: str, said: dict[str, Any], steps: int) -> None:
     cell = cell_of(uneven, **said)
-    assert pretraining_steps(cell.policy, Stacks().of(cell)) == steps
+    assert pretraining_steps(cell.policy, StreamCache().of(cell)) == steps
     told: list[Progress] = []
     result, _ = run(cell, tell=told.append)
     each = cell.policy.steps_per_task(6)
@@ -81,7 +81,7 @@ def test_it_takes_what_the_policy_gives_each_of_its_tasks(uneven: str, said: dic
 
 def test_row_0_is_measured_after_it_and_equals_plain_training_on_its_samples(uneven: str) -> None:
     cell = cell_of(uneven, batch_size=4)
-    stream = Stacks().of(cell)
+    stream = StreamCache().of(cell)
     network = build_network(cell, stream)
     assert stream.pretrain is not None
     assert stream.pretrain.x.shape == (2, 17, 1)
@@ -99,7 +99,7 @@ def test_row_0_is_measured_after_it_and_equals_plain_training_on_its_samples(une
 
 def test_heads_work_in_it_by_sample() -> None:
     cell = cell_of("split-digits:setting=task,pretrain=2", batch_size=64, steps=150)
-    stream = Stacks().of(cell)
+    stream = StreamCache().of(cell)
     assert stream.heads is not None
     assert stream.pretrain is not None
     assert stream.heads.shape == (5, 10)
@@ -154,7 +154,7 @@ def test_it_is_another_start_for_the_same_sequence() -> None:
     """Beside the control, which leaves the same tasks out: the same tasks, ranges and orders, other numbers."""
     texts = ("gaussian-peaks:tasks=4,pretrain=2", "gaussian-peaks:tasks=4,skip=2")
     cells = [cell_of(text) for text in texts]
-    one, other = (Stacks().of(cell) for cell in cells)
+    one, other = (StreamCache().of(cell) for cell in cells)
     assert one.names == other.names
     assert torch.equal(one.low, other.low)
     start, control = (build_network(cell, stream).state_dict() for cell, stream in zip(cells, (one, other), strict=True))

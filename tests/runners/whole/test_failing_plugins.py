@@ -339,7 +339,7 @@ def test_what_cannot_be_shown_costs_no_result(tools: Any, tmp_path: Path, hook: 
 
 def test_a_cell_that_never_began_says_why(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp", steps=4, evaluations=2)
-    monkeypatch.setattr("runners.stream.cache.Stacks.of", lambda *given: (_ for _ in ()).throw(MemoryError("2 TB")))
+    monkeypatch.setattr("runners.stream.cache.StreamCache.of", lambda *given: (_ for _ in ()).throw(MemoryError("2 TB")))
     outcome = run([cell], Store(tmp_path / "out"), Silence())
     assert outcome.failures == {cell.key: "MemoryError: 2 TB"}
     assert json.loads((tmp_path / "out/cells" / cell.key / "status.json").read_text())["error"] == "MemoryError: 2 TB"

@@ -9,7 +9,7 @@ from runners.store.seals import read_sealed, write_sealed
 FORMAT = 1
 
 
-class Memory:
+class Choices:
     """A JSON file of choices by place; read at once, written on request.
 
     Args:
