@@ -33,27 +33,55 @@ def _mean_over_tasks(values: Float[np.ndarray, "S N"]) -> PerSeed:
 
 
 def right_after(R: Matrix) -> Float[np.ndarray, "S T"]:
-    """Return the diagonal R[j, j]: each task's score right after it was learned."""
+    """Return the diagonal R[j, j]: each task's score right after it was learned.
+
+    Args:
+        R: the retention matrices.
+    """
     return np.diagonal(R[:, 1:], axis1=1, axis2=2)
 
 
 def average_score(R: Matrix) -> PerSeed:
-    """ACC, mean_j R[T, j], in the score's own unit (Lopez-Paz and Ranzato 2017, equation 2)."""
+    """ACC, mean_j R[T, j], in the score's own unit (Lopez-Paz and Ranzato 2017, equation 2).
+
+    Args:
+        R: the retention matrices.
+
+    >>> average_score(np.array([[[0.5, 0.5], [0.75, 0.5], [0.5, 1.0]]])).tolist()
+    [0.75]
+    """
     return R[:, -1].mean(1)
 
 
 def learning_score(R: Matrix) -> PerSeed:
-    """LA, mean_j R[j, j], in the score's own unit (Riemer et al. 2019)."""
+    """LA, mean_j R[j, j], in the score's own unit (Riemer et al. 2019).
+
+    Args:
+        R: the retention matrices.
+    """
     return right_after(R).mean(1)
 
 
 def backward_transfer(R: Matrix, higher_is_better: bool) -> PerSeed:
-    """BWT, the mean over j < T of R[T, j] - R[j, j] (Lopez-Paz and Ranzato 2017, equation 3); divided by T - 1, not T."""
+    """BWT, the mean over j < T of R[T, j] - R[j, j] (Lopez-Paz and Ranzato 2017, equation 3); divided by T - 1, not T.
+
+    Args:
+        R: the retention matrices.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+
+    >>> backward_transfer(np.array([[[0.5, 0.5], [0.75, 0.5], [0.5, 1.0]]]), higher_is_better=True).tolist()
+    [-0.25]
+    """
     return _sign(higher_is_better) * _mean_over_tasks((R[:, -1] - right_after(R))[:, :-1])
 
 
 def forward_transfer(R: Matrix, higher_is_better: bool) -> PerSeed:
-    """FWT, the mean over j >= 2 of R[j-1, j] - R[0, j] (same, equation 4); the baseline is the seed's own untrained network."""
+    """FWT, the mean over j >= 2 of R[j-1, j] - R[0, j] (same, equation 4); the baseline is the seed's own untrained network.
+
+    Args:
+        R: the retention matrices.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+    """
     before = np.diagonal(R[:, :-1], axis1=1, axis2=2)  # R[j-1, j]
     return _sign(higher_is_better) * _mean_over_tasks((before - R[:, 0])[:, 1:])
 
@@ -63,6 +91,10 @@ def forgetting(R: Matrix, higher_is_better: bool) -> PerSeed:
 
     The variant of the paper: maximum minus last. Avalanche takes first minus last. A task that got better after its
     training has negative forgetting.
+
+    Args:
+        R: the retention matrices.
+        higher_is_better: whether the score is an accuracy; else it is an error.
     """
     sign = _sign(higher_is_better)
     tasks = R.shape[2]
@@ -71,7 +103,13 @@ def forgetting(R: Matrix, higher_is_better: bool) -> PerSeed:
 
 
 def intransigence(R: Matrix, joint: Float[np.ndarray, "S T"], higher_is_better: bool) -> PerSeed:
-    """I, the mean over j of the joint model's score minus R[j, j] (Chaudhry et al. 2018, equation 4)."""
+    """I, the mean over j of the joint model's score minus R[j, j] (Chaudhry et al. 2018, equation 4).
+
+    Args:
+        R: the retention matrices.
+        joint: the final scores of the joint model on every task.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+    """
     return _sign(higher_is_better) * (joint - right_after(R)).mean(1)
 
 
@@ -82,6 +120,12 @@ def learned(
 
     A task counts as learned if its score right after training closes at least ``margin`` of the gap between the best
     constant predictor (``null``) and perfection (accuracy 1, or error 0).
+
+    Args:
+        R: the retention matrices.
+        null: what each task's best constant predictor scores.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+        margin: 0 to 1.
     """
     perfect = 1.0 if higher_is_better else 0.0
     gap, gained = np.abs(perfect - null), _sign(higher_is_better) * (right_after(R) - null)
@@ -101,6 +145,13 @@ def retention(
     improved later. The same ratio serves accuracies, where both signs cancel. Without the floor one seed whose error grew a
     thousandfold would decide every mean. Undefined (NaN) if no task but the last was learned (see :func:`learned`). This
     metric is kancl's own.
+
+    Args:
+        R: the retention matrices.
+        null: what each task's best constant predictor scores.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+        floor: the least that a task counts for.
+        margin: from which on a task counts as learned.
     """
     kept = retention_by_task(R, null, higher_is_better, floor, margin)
     known = ~np.isnan(kept)
@@ -116,14 +167,27 @@ def retention_by_task(
     floor: float = RETENTION_FLOOR,
     margin: float = LEARNED_MARGIN,
 ) -> Float[np.ndarray, "S T-1"]:
-    """Retention of every task but the last (see :func:`retention`), NaN where the task was not learned."""
+    """Retention of every task but the last, NaN where the task was not learned.
+
+    Args:
+        R: the retention matrices.
+        null: what each task's best constant predictor scores.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+        floor, margin: as for :func:`retention`.
+    """
     known = learned(R, null, higher_is_better, margin)[:, :-1] == 1
     gained = np.where(known, (null - right_after(R))[:, :-1], 1.0)
     return np.where(known, np.maximum((null - R[:, -1])[:, :-1] / gained, floor), np.nan)
 
 
 def learned_fraction(R: Matrix, null: Float[np.ndarray, "S T"], higher_is_better: bool) -> PerSeed:
-    """Return the share of tasks that were learned (see :func:`learned`)."""
+    """Return the share of tasks that were learned (see :func:`learned`).
+
+    Args:
+        R: the retention matrices.
+        null: what each task's best constant predictor scores.
+        higher_is_better: whether the score is an accuracy; else it is an error.
+    """
     return learned(R, null, higher_is_better).mean(1)
 
 
@@ -141,7 +205,11 @@ def min_score(curves: Float[np.ndarray, "S E T"], task_of: Int[np.ndarray, "E"],
 
 
 def worst_case_score(curves: Float[np.ndarray, "S E T"], task_of: Int[np.ndarray, "E"], higher_is_better: bool) -> PerSeed:
-    """WC-ACC, A(T)/T + (1 - 1/T) min-ACC: the last task's final score and the others' worst (De Lange et al. 2023, eq. 2)."""
+    """WC-ACC, A(T)/T + (1 - 1/T) min-ACC: the last task's final score and the others' worst (De Lange et al. 2023, eq. 2).
+
+    Args:
+        curves, task_of, higher_is_better: as for :func:`min_score`.
+    """
     tasks = curves.shape[2]
     if tasks == 1:
         return curves[:, -1, 0]
@@ -152,12 +220,21 @@ def windowed_forgetting(curves: Float[np.ndarray, "S E T"], window: int, higher_
     """WF, the mean over tasks of the largest drop of the score within ``window`` evaluations (De Lange et al. 2023, eq. 3).
 
     The drop is from any evaluation to a later one at most ``window - 1`` further on. Evaluations are counted, not steps.
+
+    Args:
+        curves: the scores of all tasks at every evaluation.
+        window: evaluations, at least 2.
+        higher_is_better: whether the score is an accuracy; else it is an error.
     """
     return _largest_change(-_sign(higher_is_better) * curves, window)
 
 
 def windowed_plasticity(curves: Float[np.ndarray, "S E T"], window: int, higher_is_better: bool) -> PerSeed:
-    """WP, the mean over tasks of the largest gain of the score within ``window`` evaluations (De Lange et al. 2023, eq. 4)."""
+    """WP, the mean over tasks of the largest gain of the score within ``window`` evaluations (De Lange et al. 2023, eq. 4).
+
+    Args:
+        curves, window, higher_is_better: as for :func:`windowed_forgetting`.
+    """
     return _largest_change(_sign(higher_is_better) * curves, window)
 
 

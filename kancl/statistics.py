@@ -120,6 +120,12 @@ def pair(
 ) -> Pairs:
     """Match two measurements by seed; a pair with a value that is not finite is dropped as a whole, and told.
 
+    Args:
+        first_seeds: of the first measurement, all different.
+        first: its values, in the order of its seeds.
+        second_seeds: of the second measurement.
+        second: its values.
+
     Raises:
         ValueError: seeds and values differ in number, or a seed is there twice.
 
@@ -177,6 +183,12 @@ def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
 
 def seed_warning(n: int, alpha: float = 0.05, comparisons: int = 1, unit: str = "seed") -> str | None:
     """Return a warning if no outcome whatever could reach ``alpha`` with n seeds (or what ``unit`` says), else None.
+
+    Args:
+        n: paired values.
+        alpha: the level.
+        comparisons: made together, for Holm's correction.
+        unit: what is counted, in the singular.
 
     >>> seed_warning(5)
     '5 seeds cannot reach 5 %: the smallest p is 0.062; 6 seeds can'

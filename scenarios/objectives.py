@@ -1,7 +1,8 @@
 """Losses and scores: how predictions are judged, per seed.
 
-A mask (S, B, O) of active output units serves scenarios whose tasks have heads of their own: inactive units count neither in
-the loss nor in a score. None means that all units are active.
+Every loss and every score takes the outputs y (S, B, O), the targets t, numbers (S, B, O) or class numbers (S, B), and a mask
+(S, B, O) of active output units, which serves scenarios whose tasks have heads of their own: inactive units count neither in
+the loss nor in a score. None means that all units are active. Returned is a number for each seed, of that seed alone.
 """
 
 from collections.abc import Callable
@@ -64,7 +65,12 @@ def accuracy(outputs: Outputs, targets: Targets, mask: Mask = None) -> PerSeed:
 
 @dataclass(frozen=True)
 class Score:
-    """A score: its function, its direction, and the constant predictor that it is compared with."""
+    """A score.
+
+    Args:
+        compute: of outputs, targets and a mask, (S,).
+        higher_is_better: its direction.
+    """
 
     compute: Callable[[Outputs, Targets, Mask], PerSeed]
     higher_is_better: bool
@@ -74,8 +80,15 @@ class Score:
 class Objective:
     """What a scenario's loss name stands for: the loss, its gradient, and the scores it reports, the main one first.
 
-    The gradient is that of the sum over seeds of each seed's loss, in the outputs. It is written out since autograd takes
-    longer for it than for a small network.
+    Args:
+        loss: of outputs, targets and a mask, (S,).
+        gradient: of the sum over seeds of each seed's loss, in the outputs, (S, B, O). It is written out since autograd takes
+            longer for it than for a small network.
+        scores: by name.
+
+    >>> mse, y, t = OBJECTIVES["mse"], torch.tensor([[[1.0], [3.0]]]), torch.zeros(1, 2, 1)
+    >>> mse.loss(y, t, None).tolist(), mse.gradient(y, t, None).tolist()
+    ([5.0], [[[1.0], [3.0]]])
     """
 
     loss: Callable[[Outputs, Targets, Mask], PerSeed]
@@ -103,6 +116,11 @@ def best_constant(loss: str, targets: Shaped[Tensor, "N ..."], outputs: int) -> 
 
     The largest of the log shares is the majority class, so the same constant serves accuracy and cross-entropy. One is added
     to each count (Laplace), so that a class seen only in the test set costs much but not infinitely much.
+
+    Args:
+        loss: ``mse`` or ``cross-entropy``.
+        targets: of one seed's task.
+        outputs: O, for classes.
     """
     if loss == "mse":
         return targets.mean(0).view(1, 1, -1)

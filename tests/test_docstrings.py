@@ -17,7 +17,6 @@ PACKAGES = (
     "runners",
     "runners.strategies",
     "runners.trackers",
-    "runners.avalanche",
     "kancl.models",
     "kancl.splines",
 )

@@ -113,7 +113,14 @@ def edge_network(
     layernorm: bool,
     regularization: float,
 ) -> BasisNetwork:
-    """Return a network with C coefficients on every edge; the options are those of :func:`kancl.models.kan.kan`.
+    """Return a network with C coefficients on every edge.
+
+    Args:
+        problem: what it is built for.
+        basis: gives the C basis functions at points (S, B, I) within the range, (S, B, I, C).
+        coefficients: C.
+        hidden: widths of the hidden layers.
+        base, bias, noise, range, hidden_range, layernorm, regularization: options as those of :func:`kancl.models.kan.kan`.
 
     Raises:
         InputError: widths below 1, a negative noise or regularization, or a range without low < high.
@@ -139,6 +146,11 @@ def input_range(
     problem: Problem, inputs: int, given: tuple[float, float] | None
 ) -> tuple[Float[Tensor, "S I"], Float[Tensor, "S I"]]:
     """Return the ends of a layer's inputs: ``given`` for all of them, or else the problem's own.
+
+    Args:
+        problem: tells the seeds, the type of numbers, and the range of the network's inputs.
+        inputs: of the layer.
+        given: (low, high), or None.
 
     Raises:
         InputError: not finite low < high.

@@ -49,7 +49,12 @@ class Width:
 
 
 def width_of(name: str, builder: Builder, options: Mapping[str, Any]) -> Width:
-    """Return how an architecture with these options, all spelled out, is widened.
+    """Return how an architecture with these options is widened.
+
+    Args:
+        name: of the architecture, for messages.
+        builder: whose attribute ``widened_by`` names the option that sets its size; else it is looked for.
+        options: all of them, spelled out.
 
     Raises:
         InputError: it cannot be.

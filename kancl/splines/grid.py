@@ -62,7 +62,14 @@ class UniformGrid:
 
     @classmethod
     def over(cls, low: float, high: float, intervals: int, degree: int, dtype: torch.dtype | None = None) -> "UniformGrid":
-        """Return one grid on [low, high] for all seeds and inputs."""
+        """Return one grid on [low, high] for all seeds and inputs.
+
+        Args:
+            low, high: the ends of the range, in the inputs' units.
+            intervals: G.
+            degree: K, 0 to 5.
+            dtype: of the knots; torch's default if not given.
+        """
         return cls(torch.full((1, 1), low, dtype=dtype), torch.full((1, 1), high, dtype=dtype), intervals, degree)
 
     @property

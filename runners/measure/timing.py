@@ -137,6 +137,13 @@ def race(
     """Time all contenders in every round, starting each round with another one, and return them in their own order.
 
     One that raises, at whatever step, is out: told to ``lost`` and missing from what is returned.
+
+    Args:
+        contenders: what is timed.
+        rounds: in each of which every contender is timed once.
+        block: seconds that a contender runs in a round, about; how many steps these are is found out beforehand.
+        clock: tells the seconds.
+        lost: hears who is out, and why.
     """
     steps: dict[int, int] = {}
     seconds: list[list[float]] = [[] for _ in contenders]

@@ -102,6 +102,11 @@ def apart(
 
     Outputs were stored in batches of another size, whose products may be rounded otherwise. So where the network has not
     changed since, differences of some units in the last place stand for 0, and Adam would make full steps of their gradient.
+
+    Args:
+        outputs: of samples of the memory, with their graph.
+        stored: what the network once gave for them.
+        mask: their active output units, or None.
     """
     with torch.no_grad():
         rounding = ROUNDING * torch.finfo(stored.dtype).eps * stored.abs().amax((1, 2), keepdim=True)

@@ -96,6 +96,12 @@ def classes_apart(
     """Return T^2 times the cross-entropy between softened outputs, mean over samples, sum over groups of units.
 
     Its gradient in an output is T (softmax(y / T) - softmax(z / T)) / B, summed over groups: exactly 0 where y is z.
+
+    Args:
+        outputs: y, with their graph.
+        taught: z, the old network's answers on the same samples.
+        groups: which output units belong to each of G groups.
+        temperature: T > 0.
     """
     mask = groups[:, None]  # (S, 1, G, O)
     with torch.no_grad():
@@ -109,7 +115,13 @@ def classes_apart(
 def numbers_apart(
     outputs: Float[Tensor, "S B O"], taught: Float[Tensor, "S B O"], groups: Bool[Tensor, "S G O"]
 ) -> Float[Tensor, "S"]:
-    """Return the mean squared difference over samples and a group's units, sum over groups."""
+    """Return the mean squared difference over samples and a group's units, sum over groups.
+
+    Args:
+        outputs: with their graph.
+        taught: the old network's answers on the same samples.
+        groups: which output units belong to each of G groups.
+    """
     squares = (outputs - taught).square().mean(1)
     shares = groups.to(squares.dtype) / groups.sum(2, keepdim=True)
     return (shares * squares[:, None]).sum((1, 2))

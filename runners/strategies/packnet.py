@@ -151,7 +151,13 @@ class PackNet(Strategy):
 
 
 def largest(values: Float[Tensor, "S ..."], among: Bool[Tensor, "S ..."], share: float) -> Bool[Tensor, "S ..."]:
-    """Return, for each seed, which of the chosen numbers are in the given share of largest ones, rounded up."""
+    """Return, for each seed, which of the chosen numbers are in the given share of largest ones, rounded up.
+
+    Args:
+        values: >= 0; of equal ones the first is taken.
+        among: the chosen numbers.
+        share: 0 to 1, of those that are chosen.
+    """
     flat, chosen = values.flatten(1), among.flatten(1)
     order = flat.masked_fill(~chosen, -1.0).argsort(dim=1, descending=True, stable=True)
     place = torch.empty_like(order).scatter_(1, order, torch.arange(flat.shape[1], device=flat.device).expand_as(order))
