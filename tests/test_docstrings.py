@@ -4,18 +4,23 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kancl.models import Network
+from runners.avalanche.strategy import AvalancheStrategy
 from runners.strategies.strategy import Strategy
 from runners.trackers import Sink, Tracker
 
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = re.compile(r":(?:func|mod|class|data|meth|attr):`((?:kancl|scenarios|runners)\.[\w.]+)`")
 PACKAGES = (
     "scenarios",
     "runners",
     "runners.strategies",
+    "runners.avalanche",
     "runners.trackers",
     "kancl.models",
     "kancl.splines",
@@ -28,7 +33,7 @@ MODULES = (
     "scenarios.tools.random_function", "scenarios.tools.rows", "scenarios.tools.sampling", "scenarios.tools.sizes",
 )  # fmt: skip
 """Tools for authors: all that they define without a leading underscore."""
-CONTRACTS: tuple[type, ...] = (Strategy, Tracker, Sink, Network)
+CONTRACTS: tuple[type, ...] = (Strategy, AvalancheStrategy, Tracker, Sink, Network)
 
 
 def hooks_of(contract: type) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -73,15 +78,46 @@ def missing(function: Callable[..., Any]) -> list[str]:
     return [name for name in asked if name not in named]
 
 
+def leads_somewhere(name: str) -> bool:
+    """Tell whether a dotted name is a module, or what can be reached in one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[count:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
 def test_the_seams_are_found() -> None:
     found = set(seams())
-    assert {"Strategy.penalty", "Tracker.begin", "Sink.log", "Network.forward"} <= found
+    assert {"Strategy.penalty", "AvalancheStrategy.prepare", "Tracker.begin", "Sink.log", "Network.forward"} <= found
     assert {"scenarios.remap", "scenarios.Task", "runners.strategies.Step", "kancl.models.Problem"} <= found
 
 
 @pytest.mark.parametrize("name", seams())
 def test_every_argument_is_told(name: str) -> None:
     assert missing(seams()[name]) == []
+
+
+@pytest.mark.parametrize("package", ["kancl", "scenarios", "runners"])
+def test_references_lead_somewhere(package: str) -> None:
+    lost = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        names = set(REFERENCE.findall(path.read_text()))
+        lost += [f"{path.relative_to(ROOT)}: {name}" for name in sorted(names) if not leads_somewhere(name)]
+    assert lost == []
+
+
+def test_a_lost_reference_is_found() -> None:
+    assert leads_somewhere("scenarios.task.Scenario.inputs")
+    assert not leads_somewhere("scenarios.task.Scenario.outcomes")
+    assert not leads_somewhere("scenarios.tusk")
 
 
 def test_a_missing_argument_is_found() -> None:

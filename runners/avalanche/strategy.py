@@ -23,7 +23,10 @@ Minibatch = list[Tensor]
 class TrainsSeed(Protocol):
     """What a strategy can ask of the run of one seed.
 
-    ``seed`` is its number, ``tasks`` how many tasks it has, ``policy`` how they are trained.
+    Args:
+        seed: its number.
+        tasks: how many tasks it has.
+        policy: how they are trained.
     """
 
     seed: int
@@ -31,13 +34,27 @@ class TrainsSeed(Protocol):
     policy: Policy
 
     def native_batches(self, tasks: range, phase: int) -> Iterator[Minibatch]:
-        """Yield the batches that the native runner trains on in a phase of some tasks, from 0, without end."""
+        """Yield the batches that the native runner trains on, without end.
+
+        Args:
+            tasks: whose training samples are seen, from 0.
+            phase: from 0; names the random stream.
+        """
 
 
 class AvalancheStrategy:
     """A strategy of avalanche's as it is: a frozen dataclass whose fields are the arguments of avalanche's class.
 
-    Class attributes say what the runner has to know; methods are overridden where it has to step in.
+    Class attributes say what the runner has to know; methods are overridden where it has to step in. Phases and tasks are
+    numbered from 0; each seed is trained on its own, as a stack of one.
+
+    Avalanche's EWC without any change::
+
+        @avalanche_strategies.register("my-ewc")
+        @dataclass(frozen=True)
+        class MyEWC(AvalancheStrategy):
+            template = "EWC"
+            ewc_lambda: float = 1.0
     """
 
     template: ClassVar[str]
@@ -72,7 +89,16 @@ class AvalancheStrategy:
         mark_hooks(cls, PART, {hook: f"its method {hook}" for hook in HOOKS})
 
     def check(self, network: Network, stream: Stream, policy: Policy) -> None:
-        """Raise an InputError if the strategy cannot be carried out here: before anything runs."""
+        """Raise an InputError if the strategy cannot be carried out here: before anything runs.
+
+        Args:
+            network: S networks with their initial weights; to be left as they are.
+            stream: the tasks of all seeds.
+            policy: the optimiser, its numbers and the steps.
+
+        Raises:
+            InputError: why not, and what to choose instead.
+        """
         targets = stream.train[0].y
         if self.classes_only is not None and targets.is_floating_point():
             raise InputError(
@@ -84,7 +110,7 @@ class AvalancheStrategy:
             check_parameters_stay(network, stream)
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of avalanche's class."""
+        """Return the arguments of avalanche's class, by name: by default the fields of the dataclass."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     def find_template(self) -> type[Any]:
@@ -93,27 +119,60 @@ class AvalancheStrategy:
         return found
 
     def prepare(self, strategy: Any, run: TrainsSeed) -> None:
-        """Step in after avalanche's strategy was made: the small overrides."""
+        """Step in after avalanche's strategy was made: the small overrides.
+
+        Args:
+            strategy: of avalanche's class; it and its plugins may be changed.
+            run: of the seed.
+        """
 
     def data_of(self, phase: int, tasks: int) -> range:
-        """Return the tasks, from 0, whose training samples are seen in a phase."""
+        """Return the tasks whose training samples are seen in a phase; by default the one of its number.
+
+        Args:
+            phase: from 0 to ``tasks - 1``.
+            tasks: how many there are.
+        """
         return range(phase, phase + 1)
 
     def batches(self, strategy: Any, run: TrainsSeed, phase: int) -> Iterator[Minibatch]:
-        """Return the batches of a phase; those of the native runner where avalanche has none of its own."""
+        """Return the batches of a phase, without end; those of the native runner where avalanche has none of its own.
+
+        What is drawn must follow from the seed and the phase alone.
+
+        Args:
+            strategy: of avalanche's class, with its memories as they are.
+            run: of the seed.
+            phase: from 0.
+        """
         return run.native_batches(self.data_of(phase, run.tasks), phase)
 
     def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
-        """Step in right before the first step of a task."""
+        """Step in right before the first step of a task.
+
+        Args:
+            strategy: of avalanche's class, whose network has been told of the task.
+            run: of the seed.
+            phase: from 0.
+        """
 
 
 def find_plugin(strategy: Any, name: str) -> Any:
-    """Return the plugin of an avalanche strategy whose class is called ``name``."""
+    """Return a plugin of an avalanche strategy.
+
+    Args:
+        strategy: of avalanche's class.
+        name: of the plugin's class.
+    """
     return next(plugin for plugin in strategy.plugins if type(plugin).__name__ == name)
 
 
 def check_numbers(least: float, **numbers: float) -> None:
-    """See that numbers are not smaller than ``least``.
+    """See that numbers are not too small.
+
+    Args:
+        least: what they must be at least.
+        numbers: options by name.
 
     Raises:
         InputError: which one is, and what it is.

@@ -83,7 +83,14 @@ class Strategy:
         mark_hooks(cls, PART, {hook: f"its hook {hook}" for hook in HOOKS})
 
     def acts_in(self, *hooks: str) -> bool:
-        """Tell whether any of the hooks of these names is the strategy's own."""
+        """Tell whether any of the hooks of these names is the strategy's own.
+
+        Args:
+            hooks: of :data:`HOOKS`.
+
+        >>> Strategy().acts_in("penalty", "correct")
+        False
+        """
         return any(getattr(type(self), hook) is not getattr(Strategy, hook) for hook in hooks)
 
     def check(self, network: Network, stream: Stream, policy: Policy) -> None:
