@@ -1,27 +1,13 @@
-"""What all previews share: which tasks are drawn, their colours, and how points and legends look."""
+"""What the data of all previews share: which tasks and samples are shown, and what colours stand for. Nothing here draws."""
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from kancl.text import visible
-from runners.report.drawing import (
-    Axes,
-    BoundaryNorm,
-    Colormap,
-    Figure,
-    Line2D,
-    ListedColormap,
-    Normalize,
-    ScalarMappable,
-    SubFigure,
-    colormaps,
-)  # fmt: skip
-from runners.report.figures.panels import task_colours
 from scenarios import Scenario, Task
 
 SHOWN = 8
@@ -31,19 +17,14 @@ POINTS = 400
 NAME_WIDTH = 26
 NAME_LINES = 2
 """Width and lines of a task's name in a legend."""
-TARGETS = ListedColormap(colormaps["magma"](np.linspace(0.0, 0.87, 256)), "targets")
-"""Colours of target values: not those of the tasks, and none so bright that it vanishes on white."""
-
-Colour = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A task as it is drawn."""
+    """A task that is drawn."""
 
     number: int
     task: Task
-    colour: Colour
 
     @property
     def label(self) -> str:
@@ -57,27 +38,29 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How target values, or classes, become colours."""
+class Targets:
+    """What colours of targets stand for.
 
-    colours: Colormap
-    norm: Normalize
+    Args:
+        label: what the values are.
+        low, high: the ends of the values.
+        classes: how many classes there are; None where targets are numbers.
+    """
+
     label: str
-    ticks: Sequence[int] | None = None
-
-    def add_bar(self, figure: Figure | SubFigure, axes: Axes | Sequence[Axes], **where: Any) -> None:
-        """Draw the scale beside ``axes``."""
-        beside = [axes] if isinstance(axes, Axes) else list(axes)
-        bar = figure.colorbar(ScalarMappable(self.norm, self.colours), ax=beside, label=self.label, **where)
-        if self.ticks is not None:
-            bar.set_ticks(list(self.ticks), labels=list(map(str, self.ticks)))
-            bar.minorticks_off()
+    low: float
+    high: float
+    classes: int | None = None
 
 
 def shown_tasks(scenario: Scenario) -> list[Shown]:
     """Return the first tasks, as many as can be told apart."""
-    chosen = scenario.tasks[:SHOWN]
-    return [Shown(number, *pair) for number, pair in enumerate(zip(chosen, task_colours(len(chosen)), strict=True), 1)]
+    return [Shown(number, task) for number, task in enumerate(scenario.tasks[:SHOWN], 1)]
+
+
+def labels_of(tasks: Sequence[Shown]) -> tuple[str, ...]:
+    """Return what a legend calls the tasks."""
+    return tuple(shown.label for shown in tasks)
 
 
 def shortened(name: str) -> str:
@@ -105,15 +88,13 @@ def some(*arrays: Tensor | np.ndarray, count: int = POINTS) -> list[np.ndarray]:
     return [np.asarray(array)[rows] for array in arrays]
 
 
-def target_scale(scenario: Scenario, tasks: list[Shown]) -> Scale:
-    """Return the colours of classes, or of the target values over all tasks that are drawn; see :attr:`Shown.column`."""
+def targets_of(scenario: Scenario, tasks: list[Shown]) -> Targets:
+    """Return what colours stand for: classes, or the target values of all tasks that are drawn; see :attr:`Shown.column`."""
     if scenario.loss == "cross-entropy":
         classes = scenario.outputs or 1
-        colours = ListedColormap(_class_colours(classes))
-        step = -(-classes // 12)
-        return Scale(colours, BoundaryNorm(np.arange(classes + 1) - 0.5, classes), "class", range(0, classes, step))
+        return Targets("class", -0.5, classes - 0.5, classes)
     values = np.concatenate([scalar(scenario, shown, seen_part(scenario, shown.task)[1]) for shown in tasks])
-    return Scale(TARGETS, Normalize(float(values.min()), float(values.max())), target_name(scenario))
+    return Targets(target_name(scenario), float(values.min()), float(values.max()))
 
 
 def target_name(scenario: Scenario) -> str:
@@ -128,18 +109,3 @@ def target_name(scenario: Scenario) -> str:
 def scalar(scenario: Scenario, shown: Shown, y: np.ndarray) -> np.ndarray:
     """Return the number (N,) by which a task's targets are coloured."""
     return y if scenario.loss == "cross-entropy" else y[:, shown.column]
-
-
-def _class_colours(classes: int) -> Sequence[Colour]:
-    """Return colours without an order, as long as there are enough of them."""
-    for name in ("tab10", "tab20"):
-        colours: Sequence[Colour] = colormaps[name].colors  # type: ignore[attr-defined]
-        if classes <= len(colours):
-            return colours[:classes]
-    return task_colours(classes)
-
-
-def task_legend(figure: Figure | SubFigure, tasks: list[Shown], extra: Sequence[Line2D] = ()) -> None:
-    """Name the tasks' colours to the right of all panels."""
-    dots = [Line2D([], [], color=shown.colour, marker="o", linestyle="", markersize=5, label=shown.label) for shown in tasks]
-    figure.legend(handles=[*dots, *extra], loc="outside right upper", title="task")

@@ -1,12 +1,17 @@
 """Two inputs: the tasks as regions of the plane, together and one by one."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
-from runners.authoring.previews.common import Scale, Shown, scalar, seen_part, shown_tasks, some, target_scale, task_legend
-from runners.report.drawing import Axes, BoundaryNorm, Figure, ListedColormap, SubFigure
+from runners.authoring.previews.common import Shown, Targets, labels_of, scalar, seen_part, shown_tasks, some, targets_of
 from scenarios import Scenario
+
+if TYPE_CHECKING:
+    from runners.authoring.previews.looks import Scale
+    from runners.report.drawing import Axes, Figure, SubFigure
 
 ROW = 5
 """Small panels side by side."""
@@ -18,7 +23,7 @@ PICTURE = 8
 """Points along each side from which on a full grid is drawn as a picture."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """The places of a full grid of points: a picture."""
 
@@ -41,98 +46,63 @@ class Grid:
         return ends[0], ends[1], ends[2], ends[3]
 
 
-def plane_figure(scenario: Scenario) -> Figure:
-    """All tasks by colour, all by target, and below each task alone by target."""
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Points of the plane and their values; ``largest`` is the number of those of one task."""
+
+    x: Float[np.ndarray, "N 2"]
+    values: np.ndarray
+    largest: int
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneData:
+    """Tasks in the plane.
+
+    Args:
+        tasks: what a legend calls them.
+        targets: what the values are.
+        each: the points of every task.
+        together: the points of all, in an order that lets no task lie on top everywhere.
+        grid: the places that all points fill, where they are a picture.
+        frame: the ends of the panels: along the first input, and along the second.
+        square: whether both inputs are drawn to one scale.
+    """
+
+    tasks: tuple[str, ...]
+    targets: Targets
+    each: tuple[Points, ...]
+    together: Points
+    grid: Grid | None
+    frame: tuple[tuple[float, float], tuple[float, float]]
+    square: bool
+
+
+def plane_data(scenario: Scenario) -> PlaneData:
+    """Return the points of all tasks, and how the plane is framed."""
     tasks = shown_tasks(scenario)
-    scale, grid = target_scale(scenario, tasks), _grid(tasks)
-    rows = -(-len(tasks) // ROW) if len(tasks) > 1 else 0
-    figure = Figure(figsize=(10.5, 4.2 + 2.4 * rows), layout="constrained")
-    upper, *lower = figure.subfigures(1 + bool(rows), 1, height_ratios=[4.2] + [2.4 * rows] * bool(rows), squeeze=False)[:, 0]
-    *by_task, by_target = upper.subplots(1, 1 + (len(tasks) > 1), sharex=True, sharey=True, squeeze=False)[0]
-    for ax in by_task:
-        _draw_regions(ax, scenario, tasks, grid)
-    _draw_all(by_target, scenario, tasks, scale, grid)
-    by_target.set_title(f"by {scale.label}")
-    scale.add_bar(upper, by_target)
-    for ax in (*by_task, by_target):
-        _frame(ax, scenario)
-        ax.set_xlabel("input 1")
-    (*by_task, by_target)[0].set_ylabel("input 2")
-    for panel in lower:
-        _draw_each(panel, rows, scenario, tasks, scale, grid)
-    task_legend(upper, tasks)
-    return figure
+    grid = _grid(tasks)
+    each = tuple(_points(scenario, shown, everything=grid is not None) for shown in tasks)
+    x, values = (np.concatenate([getattr(points, name) for points in each]) for name in ("x", "values"))
+    order = np.arange(len(x)) if grid is not None else np.random.default_rng(0).permutation(len(x))
+    together = Points(x[order], values[order], max(points.largest for points in each))
+    low, high = scenario.input_range()
+    margin = 0.03 * (high - low)
+    across, up = (high - low).tolist()
+    ends = [(float(low[place] - margin[place]), float(high[place] + margin[place])) for place in range(2)]
+    square = 1 / SQUARE <= across / up <= SQUARE
+    return PlaneData(labels_of(tasks), targets_of(scenario, tasks), each, together, grid, (ends[0], ends[1]), square)
 
 
-def _draw_regions(ax: Axes, scenario: Scenario, tasks: list[Shown], grid: Grid | None) -> None:
-    """Draw every task in its own colour."""
-    own = Scale(
-        ListedColormap([shown.colour for shown in tasks]), BoundaryNorm(np.arange(len(tasks) + 1) - 0.5, len(tasks)), ""
-    )
-    for place, shown in enumerate(tasks):
-        _draw(ax, scenario, shown, own, grid, np.float64(place))
-    ax.set_title("by task")
-
-
-def _draw_each(panel: SubFigure, rows: int, scenario: Scenario, tasks: list[Shown], scale: Scale, grid: Grid | None) -> None:
-    """Draw every task alone, by target."""
-    columns = -(-len(tasks) // rows)
-    axes = panel.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for shown, ax in zip(tasks, axes.flat, strict=False):
-        _draw(ax, scenario, shown, scale, grid)
-        ax.set_title(shown.label, fontsize=8)
-        _frame(ax, scenario)
-    for place in range(len(tasks), rows * columns):
-        axes.flat[place].set_axis_off()
-        axes.flat[place - columns].tick_params(labelbottom=True)
-    panel.supxlabel("input 1", fontsize=9)
-    panel.supylabel("input 2", fontsize=9)
-
-
-def _draw(ax: Axes, scenario: Scenario, shown: Shown, scale: Scale, grid: Grid | None, value: np.float64 | None = None) -> None:
-    """Draw one task: every point in the colour of its target, or of ``value``."""
-    x, y = _points(scenario, shown, everything=grid is not None)
-    values = scalar(scenario, shown, y) if value is None else np.full(len(x), value)
-    if grid is not None:
-        _show(ax, grid, grid.fill(x, values), scale)
+def _points(scenario: Scenario, shown: Shown, everything: bool) -> Points:
+    """Return the points that are seen; of a picture, whose test points lie between, all training and test points."""
+    if everything and scenario.operator is None:
+        parts = [[tensor.numpy() for tensor in part] for part in (shown.task.train, shown.task.test)]
+        x, y = np.concatenate([parts[0][0], parts[1][0]]), np.concatenate([parts[0][1], parts[1][1]])
     else:
-        x, values = some(x, values)
-        _scatter(ax, x, values, scale, of_a_task=len(x))
-
-
-def _draw_all(ax: Axes, scenario: Scenario, tasks: list[Shown], scale: Scale, grid: Grid | None) -> None:
-    """Draw the points of all tasks in an order that lets none lie on top everywhere."""
-    points, targets = [], []
-    for shown in tasks:
-        x, y = _points(scenario, shown, everything=grid is not None)
-        x, y = (x, y) if grid is not None else some(x, y)
-        points.append(x)
-        targets.append(scalar(scenario, shown, y))
-    x, values = np.concatenate(points), np.concatenate(targets)
-    if grid is not None:
-        _show(ax, grid, grid.fill(x, values), scale)
-        return
-    order = np.random.default_rng(0).permutation(len(x))
-    _scatter(ax, x[order], values[order], scale, of_a_task=max(map(len, points)))
-
-
-def _scatter(ax: Axes, x: np.ndarray, values: np.ndarray, scale: Scale, of_a_task: int) -> None:
-    size = 8 if of_a_task > FEW else 20
-    ax.scatter(x[:, 0], x[:, 1], s=size, c=values, cmap=scale.colours, norm=scale.norm, linewidths=0, alpha=0.8)
-
-
-def _show(ax: Axes, grid: Grid, picture: np.ndarray, scale: Scale) -> None:
-    ax.imshow(
-        picture, origin="lower", extent=grid.extent, cmap=scale.colours, norm=scale.norm, interpolation="nearest", aspect="auto"
-    )
-
-
-def _points(scenario: Scenario, shown: Shown, everything: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points that are seen; of a picture, whose test points lie between, training and test points."""
-    if not everything or scenario.operator is not None:
-        return seen_part(scenario, shown.task)
-    parts = [[tensor.numpy() for tensor in part] for part in (shown.task.train, shown.task.test)]
-    return np.concatenate([parts[0][0], parts[1][0]]), np.concatenate([parts[0][1], parts[1][1]])
+        x, y = seen_part(scenario, shown.task)
+    x, y = (x, y) if everything else some(x, y)
+    return Points(x, scalar(scenario, shown, y), len(x))
 
 
 def _grid(tasks: list[Shown]) -> Grid | None:
@@ -161,10 +131,62 @@ def _places(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.abs(np.searchsorted(known, values - 1e-5 * np.ptp(known)).clip(0, len(known) - 1))
 
 
-def _frame(ax: Axes, scenario: Scenario) -> None:
-    low, high = scenario.input_range()
-    margin = 0.03 * (high - low)
-    across, up = (high - low).tolist()
-    ax.set_aspect("equal" if 1 / SQUARE <= across / up <= SQUARE else "auto")
-    ax.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))
-    ax.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))
+def draw_plane(data: PlaneData) -> "Figure":
+    """Draw all tasks by colour, all by target, and below each task alone by target."""
+    from runners.authoring.previews.looks import target_scale, task_legend, task_scale
+    from runners.report.drawing import Figure
+
+    count = len(data.tasks)
+    scale, own = target_scale(data.targets), task_scale(count)
+    rows = -(-count // ROW) if count > 1 else 0
+    figure = Figure(figsize=(10.5, 4.2 + 2.4 * rows), layout="constrained")
+    upper, *lower = figure.subfigures(1 + bool(rows), 1, height_ratios=[4.2] + [2.4 * rows] * bool(rows), squeeze=False)[:, 0]
+    *by_task, by_target = upper.subplots(1, 1 + (count > 1), sharex=True, sharey=True, squeeze=False)[0]
+    for ax in by_task:
+        for place, points in enumerate(data.each):
+            _draw(ax, Points(points.x, np.full(len(points.x), float(place)), points.largest), own, data.grid)
+        ax.set_title("by task")
+    _draw(by_target, data.together, scale, data.grid)
+    by_target.set_title(f"by {scale.label}")
+    scale.add_bar(upper, by_target)
+    for ax in (*by_task, by_target):
+        _frame(ax, data)
+        ax.set_xlabel("input 1")
+    (*by_task, by_target)[0].set_ylabel("input 2")
+    for panel in lower:
+        _draw_each(panel, rows, data, scale)
+    task_legend(upper, data.tasks)
+    return figure
+
+
+def _draw_each(panel: "SubFigure", rows: int, data: PlaneData, scale: "Scale") -> None:
+    """Draw every task alone, by target."""
+    count = len(data.tasks)
+    columns = -(-count // rows)
+    axes = panel.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for points, label, ax in zip(data.each, data.tasks, axes.flat, strict=False):
+        _draw(ax, points, scale, data.grid)
+        ax.set_title(label, fontsize=8)
+        _frame(ax, data)
+    for place in range(count, rows * columns):
+        axes.flat[place].set_axis_off()
+        axes.flat[place - columns].tick_params(labelbottom=True)
+    panel.supxlabel("input 1", fontsize=9)
+    panel.supylabel("input 2", fontsize=9)
+
+
+def _draw(ax: "Axes", points: Points, scale: "Scale", grid: Grid | None) -> None:
+    """Draw points in the colours of their values: as a picture, or one by one."""
+    looks: dict[str, Any] = {"cmap": scale.colours, "norm": scale.norm}
+    if grid is not None:
+        picture = grid.fill(points.x, points.values)
+        ax.imshow(picture, origin="lower", extent=grid.extent, interpolation="nearest", aspect="auto", **looks)
+        return
+    size = 8 if points.largest > FEW else 20
+    ax.scatter(points.x[:, 0], points.x[:, 1], s=size, c=points.values, linewidths=0, alpha=0.8, **looks)
+
+
+def _frame(ax: "Axes", data: PlaneData) -> None:
+    ax.set_aspect("equal" if data.square else "auto")
+    ax.set_xlim(*data.frame[0])
+    ax.set_ylim(*data.frame[1])

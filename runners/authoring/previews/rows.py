@@ -1,10 +1,18 @@
 """Several inputs of which only a few combinations occur: each task's table of targets."""
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from runners.authoring.previews.common import TARGETS, Scale, Shown, seen_part, shown_tasks
-from runners.report.drawing import Axes, Figure, Normalize
+import numpy as np
+from jaxtyping import Float
+
+from runners.authoring.previews.common import Shown, seen_part, shown_tasks
+from runners.report.numbers import two_digits
 from scenarios import Scenario
+
+if TYPE_CHECKING:
+    from runners.authoring.previews.looks import Scale
+    from runners.report.drawing import Axes, Figure
 
 MOST = 64
 """Different samples up to which each has a column."""
@@ -16,6 +24,27 @@ WRITTEN = 12
 """Columns up to which targets are written into the table."""
 
 
+@dataclass(frozen=True, eq=False)
+class RowsData:
+    """Targets of T tasks at R different inputs.
+
+    Args:
+        tasks: what they are called.
+        inputs: the inputs in words, and how many there are.
+        titles: one for each output that is drawn.
+        tables: the mean target of each task at each input, NaN where it has none, by output.
+        low, high: the ends of all targets.
+    """
+
+    tasks: tuple[str, ...]
+    inputs: tuple[str, ...]
+    count: int
+    titles: tuple[str, ...]
+    tables: Float[np.ndarray, "O T R"]
+    low: float
+    high: float
+
+
 def has_few_rows(scenario: Scenario) -> bool:
     """Tell whether a regression is a table: few different samples, more than one of them, of inputs with few values."""
     if scenario.loss != "mse" or scenario.operator is not None:
@@ -24,23 +53,21 @@ def has_few_rows(scenario: Scenario) -> bool:
     return 1 < len(rows) <= MOST and all(len(np.unique(column)) <= VALUES for column in rows.T)
 
 
-def rows_figure(scenario: Scenario) -> Figure:
-    """A panel for each output: tasks down, different inputs across, coloured by the target; white where a task has no such
-    sample."""
+def rows_data(scenario: Scenario) -> RowsData:
+    """Return a table for each output: tasks down, different inputs across."""
     tasks = shown_tasks(scenario)
     rows = _rows(tasks)
-    outputs = min(scenario.outputs or 1, PANELS)
-    figure = Figure(figsize=(10.5, 1.4 + outputs * (0.7 + 0.3 * len(tasks))), layout="constrained")
-    axes = figure.subplots(outputs, 1, squeeze=False, sharex=True)[:, 0]
-    tables = [_table(scenario, tasks, rows, output) for output in range(outputs)]
-    norm = Normalize(float(np.nanmin(tables)), float(np.nanmax(tables)))
-    for output, (ax, table) in enumerate(zip(axes, tables, strict=True), 1):
-        _draw(ax, tasks, table, norm)
-        ax.set_title("target" if scenario.outputs == 1 else f"target, output {output} of {scenario.outputs}")
-    axes[-1].set_xticks(range(len(rows)), [_named(row) for row in rows], rotation=0 if len(rows) <= WRITTEN else 90)
-    axes[-1].set_xlabel(f"inputs 1 to {scenario.inputs} of the training samples; white: the task has no such sample")
-    Scale(TARGETS, norm, "target").add_bar(figure, list(axes))
-    return figure
+    outputs = range(1, min(scenario.outputs or 1, PANELS) + 1)
+    tables = np.stack([_table(scenario, tasks, rows, output - 1) for output in outputs])
+    return RowsData(
+        tasks=tuple(shown.label.replace("\n", " ") for shown in tasks),
+        inputs=tuple(" ".join(map(two_digits, row)) for row in rows),
+        count=scenario.inputs,
+        titles=tuple("target" if scenario.outputs == 1 else f"target, output {o} of {scenario.outputs}" for o in outputs),
+        tables=tables,
+        low=float(np.nanmin(tables)),
+        high=float(np.nanmax(tables)),
+    )
 
 
 def _rows(tasks: list[Shown]) -> np.ndarray:
@@ -61,20 +88,34 @@ def _table(scenario: Scenario, tasks: list[Shown], rows: np.ndarray, output: int
     return table
 
 
-def _draw(ax: Axes, tasks: list[Shown], table: np.ndarray, norm: Normalize) -> None:
-    ax.imshow(table, cmap=TARGETS, norm=norm, aspect="auto", interpolation="nearest")
-    ax.set_yticks(range(len(tasks)), [shown.label.replace("\n", " ") for shown in tasks])
+def draw_rows(data: RowsData) -> "Figure":
+    """Draw a panel for each output, coloured by the target; white where a task has no such sample."""
+    from runners.authoring.previews.looks import TARGETS, Scale
+    from runners.report.drawing import Figure, Normalize
+
+    panels, columns = len(data.tables), len(data.inputs)
+    figure = Figure(figsize=(10.5, 1.4 + panels * (0.7 + 0.3 * len(data.tasks))), layout="constrained")
+    axes = figure.subplots(panels, 1, squeeze=False, sharex=True)[:, 0]
+    scale = Scale(TARGETS, Normalize(data.low, data.high), "target")
+    for ax, table, title in zip(axes, data.tables, data.titles, strict=True):
+        _draw_table(ax, table, scale)
+        ax.set_yticks(range(len(data.tasks)), list(data.tasks))
+        ax.set_title(title)
+    axes[-1].set_xticks(range(columns), list(data.inputs), rotation=0 if columns <= WRITTEN else 90)
+    axes[-1].set_xlabel(f"inputs 1 to {data.count} of the training samples; white: the task has no such sample")
+    scale.add_bar(figure, list(axes))
+    return figure
+
+
+def _draw_table(ax: "Axes", table: np.ndarray, scale: "Scale") -> None:
+    ax.imshow(table, cmap=scale.colours, norm=scale.norm, aspect="auto", interpolation="nearest")
     ax.spines[:].set_visible(False)
     for edge in np.arange(table.shape[1] - 1) + 0.5:
         ax.axvline(edge, color="w", linewidth=1.0)
-    for edge in np.arange(len(tasks) - 1) + 0.5:
+    for edge in np.arange(table.shape[0] - 1) + 0.5:
         ax.axhline(edge, color="w", linewidth=1.0)
     if table.shape[1] <= WRITTEN:
         for (row, column), value in np.ndenumerate(table):
             if np.isfinite(value):
-                ink = "k" if norm(value) > 0.7 else "w"
-                ax.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8, color=ink)
-
-
-def _named(row: np.ndarray) -> str:
-    return " ".join(f"{value:.2g}" for value in row)
+                ink = "k" if scale.norm(value) > 0.7 else "w"
+                ax.text(column, row, two_digits(value), ha="center", va="center", fontsize=8, color=ink)

@@ -1,5 +1,7 @@
 """Guards previews: every kind of scenario gets its figure, with the tasks, samples and labels that it has."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.seeding import generator
 from runners.authoring.previews import draw_preview, preview
+from runners.authoring.previews.line import line_data
+from runners.authoring.previews.plane import plane_data
+from runners.authoring.previews.table import table_data
 from runners.authoring.scenario_tables import null_score
 from scenarios import Scenario, Task
 
@@ -340,3 +345,65 @@ def test_null_scores_are_those_of_the_runs(scenario: str) -> None:
     score = next(iter(stream.null))
     found: list[Any] = [null_score(built, task) for task in built.tasks]
     np.testing.assert_allclose(found, stream.null[score][0], rtol=1e-6)
+
+
+DATA = """
+import sys
+
+from runners.authoring.previews import line, pictures, plane, rows, table
+from kancl.options import parse_spec
+from scenarios import build_scenario, complete_scenario
+
+made = {
+    "gaussian-peaks": line.line_data,
+    "split-digits": pictures.picture_data,
+    "overlap-dial:samples=50": plane.plane_data,
+    "binary-addition": rows.rows_data,
+    "permuted-wine": table.table_data,
+}
+for name, data_of in made.items():
+    scenario = build_scenario(complete_scenario(parse_spec(name)), 0)
+    print(type(data_of(scenario)).__name__)
+assert "matplotlib" not in sys.modules
+"""
+
+
+def test_data_of_previews_need_no_matplotlib() -> None:
+    done = subprocess.run([sys.executable, "-c", DATA], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["LineData", "PictureData", "PlaneData", "RowsData", "TableData"]
+
+
+def test_data_of_a_line_are_the_samples() -> None:
+    scenario = Scenario(tasks_of(3, 1, total), "mse", target=lambda x: 2 * x)
+    data = line_data(scenario)
+    (panel,) = data.panels
+    assert [(dots.task, dots.test) for dots in panel.dots] == [(k, test) for k in range(3) for test in (False, True)]
+    for dots in panel.dots:
+        x, y = scenario.tasks[dots.task].test if dots.test else scenario.tasks[dots.task].train
+        np.testing.assert_array_equal(dots.x, x[:, 0])
+        np.testing.assert_array_equal(dots.y, y[:, 0])
+    assert panel.curve is not None
+    np.testing.assert_allclose(panel.curve[1], 2 * panel.curve[0], rtol=1e-6)
+    assert (data.classes, data.tested, len(data.tasks)) == (None, True, 3)
+
+
+def test_data_of_the_plane_are_the_samples_of_all_tasks() -> None:
+    scenario = Scenario(tasks_of(3, 2, total), "mse")
+    data = plane_data(scenario)
+    for task, points in zip(scenario.tasks, data.each, strict=True):
+        np.testing.assert_array_equal(points.x, task.train[0])
+        np.testing.assert_array_equal(points.values, task.train[1][:, 0])
+    every = np.concatenate([points.x for points in data.each])
+    assert sorted(map(tuple, data.together.x)) == sorted(map(tuple, every))
+    assert (data.targets.low, data.targets.high) == (data.together.values.min(), data.together.values.max())
+    assert data.grid is None
+    assert plane_data(bands(3)).grid is not None
+
+
+def test_data_of_a_table_of_classes_count_the_samples() -> None:
+    scenario = heads(3)
+    counts = table_data(scenario).counts
+    assert isinstance(counts, np.ndarray)
+    for task, row in zip(scenario.tasks, counts, strict=True):
+        assert row.tolist() == torch.bincount(task.train[1], minlength=6).tolist()
