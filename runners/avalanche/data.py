@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from runners.avalanche.strategy import Minibatch
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from scenarios.objectives import OBJECTIVES
 from scenarios.task import Scenario, Setting, Task
 

@@ -14,7 +14,8 @@ from runners.bench.plan import DEGREE, Shape
 from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.measure.timing import Run
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.phase import begin_phase
 from runners.training.training import prepare
 from scenarios import Advice

@@ -10,7 +10,8 @@ from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, compare
 from runners.strategies import Strategy, strategies
 from runners.strategies.registry import BUILT_IN
-from runners.stream.stream import Stream, stack
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 from runners.training.checks import check_policy
 from runners.training.networks import build_network
 from runners.training.step_time import second_phase

@@ -18,7 +18,8 @@ from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, Run, compare
 from runners.run import run_cell
-from runners.stream.stream import Stream, stack
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 from runners.training.networks import build_network
 
 WHOLE = "whole run, naive strategy, Adam: gaussian-peaks"

@@ -32,7 +32,8 @@ from kancl.locality import (
 from kancl.models import Network
 from kancl.parts import in_parts
 from runners.measure.locality import Locality
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 SAMPLES = 512
 """Test samples per task that are looked at, evenly spaced: bounds time and memory."""

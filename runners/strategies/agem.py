@@ -12,7 +12,8 @@ from runners.strategies.tools.anchors import trained
 from runners.strategies.tools.gradients import remember_stream
 from runners.strategies.tools.memories import Balance, Replayed, carried, carrying, check_memory, keep, recall
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 
 @strategies.register("agem")

@@ -17,7 +17,8 @@ from runners.strategies.tools.anchors import check_strength
 from runners.strategies.tools.gradients import remember_stream
 from runners.strategies.tools.memories import Replayed, carried, carrying, check_draws, check_memory, keep, recall
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from scenarios.objectives import mean_squared_error
 
 ROUNDING = 16

@@ -21,7 +21,8 @@ from runners.strategies.tools.anchors import (
     quadratic_penalty,
 )
 from runners.strategies.tools.gradients import Fisher, choose, fisher, remember_stream
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 
 @strategies.register("ewc")

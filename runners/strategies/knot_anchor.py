@@ -16,7 +16,8 @@ from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import add_anchor, check_parameters_stay, check_strength, quadratic_penalty, trained
 from runners.strategies.tools.gradients import choose, fisher, remember_stream
 from runners.strategies.tools.local_bases import check_local, masses
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 
 @strategies.register("knot-anchor")

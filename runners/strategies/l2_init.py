@@ -11,7 +11,8 @@ from runners.config.policy import Policy
 from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import ANCHOR, check_parameters_stay, check_strength, named, quadratic_penalty, snapshot
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 
 @strategies.register("l2-init")

@@ -11,7 +11,8 @@ from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import ANCHOR, check_parameters_stay, check_strength, named, trained
 from runners.strategies.tools.local_bases import check_local, masses
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 MASS, FROZEN = "mass/", "frozen/"
 

@@ -15,7 +15,8 @@ from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import check_strength, named, snapshot, trained
 from runners.strategies.tools.gradients import remember_stream
 from runners.strategies.tools.written_out import with_gradient
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 TEACHER, GROUPS = "teacher/", "groups"
 

@@ -15,7 +15,8 @@ from runners.strategies.registry import strategies
 from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import accumulated, check_parameters_stay, check_strength, move_anchor, quadratic_penalty
 from runners.strategies.tools.gradients import choose, mean_over_samples, remember_stream
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 
 @strategies.register("mas")

@@ -16,7 +16,8 @@ from runners.strategies.strategy import State, Step, Strategy
 from runners.strategies.tools.anchors import check_parameters_stay, named, snapshot, trained
 from runners.strategies.tools.local_bases import check_local, masses
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 OWNER, REST, HELD, VALUE, USED, WEIGHT = "owner/", "rest/", "held/", "value/", "used/", "weight/"
 TASK, STEPS = "task", "steps"

@@ -10,7 +10,8 @@ from runners.strategies.strategy import State, Strategy
 from runners.strategies.tools.gradients import remember_stream
 from runners.strategies.tools.memories import Balance, Replayed, check_draws, check_memory, joined, keep, recall
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 
 @strategies.register("replay")

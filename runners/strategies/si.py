@@ -21,7 +21,8 @@ from runners.strategies.tools.anchors import (
     snapshot,
     trained,
 )
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 PATH, GRADIENT, LAST = "path/", "gradient/", "last/"
 

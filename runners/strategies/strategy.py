@@ -15,7 +15,8 @@ from kancl.errors import mark_hooks
 from kancl.models import Network
 from runners.config.policy import Policy
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from scenarios.objectives import Objective
 
 State = dict[str, Tensor]

@@ -2,6 +2,7 @@
 
 from runners.stream.batches import Batch
 from runners.stream.samples import Samples
-from runners.stream.stream import Stream, stack
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 
 __all__ = ["Batch", "Samples", "Stream", "stack"]

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from kancl.seeding import generator
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 PRETRAIN: Literal["pretrain"] = "pretrain"
 Phase = int | Literal["pretrain"]

@@ -7,7 +7,8 @@ import torch
 from kancl.options import Spec
 from runners.config.cell import Cell
 from runners.stream.samples import once
-from runners.stream.stream import Stream, stack
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 
 LIMIT = 1 << 29
 """Bytes of samples that are kept; one stream may take more."""
@@ -35,7 +36,7 @@ class StreamCache:
         return self.latest[1]
 
     def get(self, scenario: Spec, seeds: tuple[int, ...], dtype: str, data_root: str) -> Stream:
-        """Return the stream of a scenario, in main memory; see :func:`runners.stream.stream.stack`."""
+        """Return the stream of a scenario, in main memory; see :func:`runners.stream.stack.stack`."""
         place = _place(scenario, seeds, dtype, data_root)
         if place not in self.kept:
             self._forget(0)

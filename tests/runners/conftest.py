@@ -20,7 +20,8 @@ from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.measure.record import Checkpoint
 from runners.run import run_cell
-from runners.stream.stream import Stream, stack
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,7 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.options import Spec
 from kancl.seeding import generator
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, Task, check_scenario, scenarios
 from scenarios.regression.gaussian_peaks import gaussian_peaks
 

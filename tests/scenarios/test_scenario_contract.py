@@ -14,7 +14,7 @@ from kancl.options import Spec
 from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.run import run_cell
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
 from scenarios.data import FROM_FILES
 

@@ -11,7 +11,7 @@ import torch
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from kancl.registry import Builder, Registry
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, Task, build_scenario, check_scenario, complete_scenario, scenarios
 from scenarios.data.files import DATA_ROOT
 from scenarios.streams import as_stream, blurred, pretrained, repeated, share_of_later, skipped

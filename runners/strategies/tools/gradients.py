@@ -19,7 +19,8 @@ from kancl.models import Network, parameters_per_seed
 from kancl.seeding import generator
 from runners.strategies.strategy import State
 from runners.strategies.tools.anchors import trained
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 CHUNK = {"cpu": 1 << 19, "cuda": 1 << 24}
 """Numbers of all gradients held at once: few enough for a CPU's cache, and many enough to fill a GPU."""

@@ -18,7 +18,8 @@ from runners.config.policy import Policy
 from runners.strategies.strategy import State
 from runners.strategies.tools.anchors import named
 from runners.stream.batches import Batch
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 
 MEMORY = "memory/"
 

@@ -337,7 +337,7 @@ def test_drawing_leaves_the_global_generators_alone() -> None:
 @pytest.mark.parametrize("scenario", ["gaussian-peaks:noise=0.1,test=fresh", "split-digits", "split-digits:setting=task"])
 def test_null_scores_are_those_of_the_runs(scenario: str) -> None:
     from kancl.options import parse_spec
-    from runners.stream.stream import stack
+    from runners.stream.stack import stack
     from scenarios import build_scenario, complete_scenario
 
     spec = complete_scenario(parse_spec(scenario))

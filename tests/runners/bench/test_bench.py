@@ -34,7 +34,7 @@ from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, Timing, compare, race, threads_set_to
 from runners.strategies import State, Step, strategies
 from runners.strategies.registry import BUILT_IN
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 
 Kancl = Callable[..., Any]
 SHAPE = Shape((2, 3, 1), 5, 8)

@@ -22,7 +22,7 @@ from runners.measure.result import Result
 from runners.run import run_cell
 from runners.strategies import strategies
 from runners.stream.cache import StreamCache, _size
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from runners.trackers.events import Evaluations
 from scenarios import Scenario, Task, scenarios
 from scenarios.inspection.inspection import inspect_scenario

@@ -23,7 +23,7 @@ from runners.results.results import load
 from runners.store.experiment import CellStore, Store
 from runners.stream.cache import StreamCache
 from runners.stream.digest import digest_of
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, Task, scenarios
 
 FILES = {

@@ -20,7 +20,8 @@ from runners.strategies.tools.anchors import add_anchor, named, quadratic_penalt
 from runners.strategies.tools.gradients import choose, mean_over_samples, remember_stream
 from runners.strategies.tools.local_bases import check_local, local_coefficients, masses
 from runners.stream.batches import epoch_orders
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.networks import build_network
 
 SEEDS = (4, 7)

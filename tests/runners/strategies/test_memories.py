@@ -19,7 +19,8 @@ from runners.strategies.packnet import largest
 from runners.strategies.tools.anchors import trained
 from runners.strategies.tools.memories import Draws, carried, carrying, joined, keep, recall
 from runners.stream.batches import Batch, batches
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.networks import build_network
 
 SEEDS = (3, 0, 5)

@@ -24,7 +24,7 @@ from runners.stream import batches as batches_module
 from runners.stream.batches import batches, epoch_orders
 from runners.stream.cache import StreamCache
 from runners.stream.samples import SeedStacker, once, union
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from runners.training.networks import build_network
 from scenarios import Scenario, Task, build_scenario, scenarios
 

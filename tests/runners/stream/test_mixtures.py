@@ -21,7 +21,9 @@ from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import Batch
 from runners.stream.cache import StreamCache
 from runners.stream.mixtures import mixtures, seen_in
-from runners.stream.stream import Samples, Stream, stack
+from runners.stream.samples import Samples
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 from runners.training.phase import begin_phase, end_phase
 from runners.training.steps import StackedLearner
 from runners.training.training import prepare, start

@@ -17,7 +17,8 @@ from runners.experiment.expand import expand
 from runners.measure.result import Result
 from runners.run import run_cell
 from runners.stream.cache import StreamCache
-from runners.stream.stream import Stream, stack
+from runners.stream.stack import stack
+from runners.stream.stream import Stream
 from scenarios import Scenario, Task, scenarios
 from scenarios.checks.precision import merged_samples, offset_to_take_out
 from scenarios.inspection.cautions import cautions

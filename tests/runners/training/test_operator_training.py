@@ -15,7 +15,7 @@ from kancl.options import Spec
 from kancl.seeding import generator
 from runners.config.policy import Policy
 from runners.strategies import strategies
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from runners.training.graphs import GraphedLearner
 from runners.training.learner import make_learner
 from runners.training.networks import build_network

@@ -25,7 +25,8 @@ from runners.store.cell import CellStore
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import batches
 from runners.stream.cache import StreamCache
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.learner import make_learner
 from runners.training.networks import build_network
 from runners.training.pretraining import pretraining_steps

@@ -20,7 +20,8 @@ from runners.config.cell import Cell
 from runners.results.entry import Entry
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch, batches, epoch_orders
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.networks import build_network
 
 STACK = tuple(range(8))

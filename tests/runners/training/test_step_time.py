@@ -8,7 +8,7 @@ from kancl.models import Network
 from runners.measure.timing import Timing
 from runners.strategies import State, Step, Strategy
 from runners.stream import Samples
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from runners.training import step_time
 from runners.training.phase import begin_phase, end_phase
 from runners.training.step_time import BLOCK, FIRST, ROUNDS, TOTAL, second_phase, step_seconds

@@ -36,7 +36,8 @@ from runners.report.tables import SHOWN, results_as_markdown, summary_tables
 from runners.results.results import Results
 from runners.run import run_cell
 from runners.strategies import State, Strategy, strategies
-from runners.stream.stream import Samples, Stream
+from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.networks import build_network
 from runners.training.phase import begin_phase
 from runners.training.training import prepare, start

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, build_scenario
 from scenarios.avalanche.files import FILES, find_files, offline
 

@@ -13,7 +13,7 @@ from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from runners.config.request import Request
 from runners.experiment.expand import expand
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
 from scenarios.data import DATA_SETS, FROM_FILES, draw, load_data
 from scenarios.data.rotation import rotate_images, rotate_pairs

@@ -12,7 +12,7 @@ from kancl.errors import InputError
 from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.run import run_cell
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from scenarios import Scenario, Task, check_scenario
 from scenarios.regression.addition import binary_addition, decimal_addition
 

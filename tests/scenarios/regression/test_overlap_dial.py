@@ -12,7 +12,7 @@ from kancl.models import architectures
 from kancl.seeding import generator
 from runners.config.request import Request
 from runners.experiment.expand import expand
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from runners.training.networks import build_network
 from scenarios import Scenario, check_scenario
 from scenarios.regression.overlap_dial import overlap_dial

@@ -7,7 +7,7 @@ import pytest
 from kancl.models import architectures, parameters_per_seed
 from runners.config.request import Request
 from runners.experiment.expand import expand
-from runners.stream.stream import stack
+from runners.stream.stack import stack
 from runners.training.networks import build_network
 from scenarios import Advice
 
