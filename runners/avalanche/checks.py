@@ -6,6 +6,7 @@ from kancl.errors import InputError
 from kancl.models import Network
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
+from runners.config.optimizers import STEPPING, joined
 from runners.config.request import Request
 from runners.stream.stream import Stream
 from runners.training.optimizers import decay_groups
@@ -74,10 +75,10 @@ def check_cell(network: Network, cell: Cell, stream: Stream, strategy: Avalanche
         InputError: L-BFGS, an architecture that grows, weight decay on nothing, or what the strategy itself refuses.
     """
     policy, name = cell.policy, cell.asked["architecture"]
-    if policy.optimizer == "lbfgs":
+    if policy.row.searches:
         raise InputError(
-            "the avalanche runner takes adam, adamw and sgd: avalanche computes one loss and one gradient a step, and lbfgs "
-            "asks for them again at every trial of its line search"
+            f"the avalanche runner takes {joined(STEPPING)}: avalanche computes one loss and one gradient a step, and "
+            f"{policy.optimizer} asks for them again at every trial of its line search"
         )
     if network.grows:
         raise InputError(f"architecture {name} gets other parameters at every task; the avalanche runner takes a fixed set")

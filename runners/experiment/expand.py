@@ -22,7 +22,7 @@ from runners.experiment.contents import as_built, content_of, request_digest
 from runners.run import RUNNERS
 from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
-from runners.training.checks import check_seeds
+from runners.training.checks import check_orders, check_weights
 from runners.training.networks import problem_of
 from scenarios import complete_scenario
 
@@ -55,13 +55,14 @@ def expand(
     cells: dict[str, Cell] = {}
     streams = StreamCache() if streams is None else streams
     broken: dict[str, InputError] = {}
+    checked: set[str] = set()
     forget_edited()
     parts = ("scenarios", "architectures", "strategies")
     asked = sum(math.prod(len(getattr(request.over(DEFAULTS), part) or ()) for part in parts) for request in requests)
     if asked > MOST_CELLS:
         raise InputError(f"{asked:,} combinations are asked for, and one experiment has at most {MOST_CELLS:,}; ask for fewer")
     for request in requests:
-        for cell in _cells_of(request.over(DEFAULTS), adjust, streams, broken):
+        for cell in _cells_of(request.over(DEFAULTS), adjust, streams, broken, checked):
             cells.setdefault(cell.key, cell)
     if not cells:
         raise InputError(
@@ -72,7 +73,9 @@ def expand(
     return list(cells.values())
 
 
-def _cells_of(request: Request, adjust: Adjust, streams: StreamCache, broken: dict[str, InputError]) -> list[Cell]:
+def _cells_of(
+    request: Request, adjust: Adjust, streams: StreamCache, broken: dict[str, InputError], checked: set[str]
+) -> list[Cell]:
     assert request.seeds is not None
     assert request.dtype is not None
     assert request.evaluations is not None
@@ -105,7 +108,7 @@ def _cells_of(request: Request, adjust: Adjust, streams: StreamCache, broken: di
                 )  # fmt: skip
                 own.append(replace(cell, content=content_of(cell, stream)))
             try:
-                network = _checked_network(own[-1], stream)
+                network = _checked_network(own[-1], stream, checked)
             except PluginError as error:
                 broken[own[-1].asked["architecture"]] = error
                 continue
@@ -134,8 +137,13 @@ SEEN = 64
 """Samples on which two seeds' initial functions are compared."""
 
 
-def _checked_network(cell: Cell, stream: Stream) -> Network:
+def _checked_network(cell: Cell, stream: Stream, checked: set[str]) -> Network:
     """Build the networks and pass a few samples through, so that a misfit is met before anything runs.
+
+    Args:
+        cell: whose networks they are.
+        stream: its tasks.
+        checked: the networks that kept the contract; the same ones under another policy are not tried again. These are added.
 
     Raises:
         PluginError: they raise.
@@ -149,10 +157,15 @@ def _checked_network(cell: Cell, stream: Stream) -> Network:
         network: Network = options.build(architectures.get(cell.architecture.name), cell.architecture, problem=own)
         return network
 
+    place = repr((cell.architecture, cell.scenario, cell.seeds, cell.dtype, cell.data_root))
     with refusing(cell):
-        network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
-        counts = [samples.x.shape[1] for samples in stream.train]
-        check_seeds(partial(build, same_ranges=True), stream.seeds, cell.policy, counts, name, stream.train[0].x[:1, :SEEN])
+        if place in checked:
+            network = build(stream.seeds)
+        else:
+            network = check_architecture(build, stream.seeds, stream.train[0].x[:, :2], stream.outputs, name)
+            check_weights(partial(build, same_ranges=True), stream.seeds, name, stream.train[0].x[:1, :SEEN])
+            checked.add(place)
+        check_orders(stream.seeds, cell.policy, [samples.x.shape[1] for samples in stream.train])
     return network
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.models import Network, draws_numbers
+from runners.config.optimizers import STEPPING
 from runners.config.policy import Policy
 from runners.strategies import Strategy
 from runners.stream.batches import epoch_orders
@@ -21,33 +22,24 @@ CHANCE = 64
 """Bits of chance that the orders of samples are compared over, so that no two living seeds are alike by accident."""
 
 
-def check_seeds(
-    build: Callable[[tuple[int, ...]], Network],
-    seeds: tuple[int, ...],
-    policy: Policy,
-    counts: Sequence[int],
-    name: str,
-    x: Float[Tensor, "1 B I"],
+def check_weights(
+    build: Callable[[tuple[int, ...]], Network], seeds: tuple[int, ...], name: str, x: Float[Tensor, "1 B I"]
 ) -> None:
-    """See that seeds are repetitions: no two have the same initial weights (and buffers), or the same order of samples.
+    """See that seeds are repetitions: no two have the same initial weights (and buffers).
 
-    Numbers that differ and take no part are no difference: seeds that give the same outputs and gradients are alike too.
-
-    Seeds may share their data (those of a deterministic scenario do), and full batches have no order. One seed is compared
-    with the next number, since other cells may hold the others.
+    Numbers that differ and take no part are no difference: seeds that give the same outputs and gradients are alike too. One
+    seed is compared with the next number, since other cells may hold the others.
 
     Args:
         build: makes the stack of networks of some seeds, all for the same ranges of inputs.
         seeds: at least one.
-        policy: tells the batch size.
-        counts: the training samples of every task.
         name: of the architecture, for the message.
         x: samples on which outputs and gradients are compared.
 
     Raises:
         InputError: which seeds are alike, and in what.
     """
-    asked = seeds if len(seeds) > 1 else (seeds[0], seeds[0] + 1)
+    asked = _with_another(seeds)
     network = build(asked)
     drawn = [*network.parameters(), *network.buffers()]
     # + 0, since -0 is 0.
@@ -65,6 +57,23 @@ def check_seeds(
             f"architecture {name}: seeds {one} and {other} compute the same initial function with the same gradients, so they "
             "would be one repetition counted twice: what differs between them takes no part"
         )
+
+
+def check_orders(seeds: tuple[int, ...], policy: Policy, counts: Sequence[int]) -> None:
+    """See that no two seeds meet the samples in the same order.
+
+    Seeds may share their data (those of a deterministic scenario do), and full batches have no order. One seed is compared
+    with the next number, as in :func:`check_weights`.
+
+    Args:
+        seeds: at least one.
+        policy: tells the batch size.
+        counts: the training samples of every task.
+
+    Raises:
+        InputError: which seeds do, and in which task.
+    """
+    asked = _with_another(seeds)
     for phase, count in enumerate(counts):
         if policy.batch_size == "full" or policy.batch_size >= count:
             continue
@@ -76,6 +85,10 @@ def check_seeds(
                 f"seeds {one} and {other} would see the samples of task {phase + 1} in the same order, so they would not be "
                 "independent repetitions: the seed does not reach the order of samples (runners.stream.batches.epoch_orders)"
             )
+
+
+def _with_another(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    return seeds if len(seeds) > 1 else (seeds[0], seeds[0] + 1)
 
 
 def _behaviour(network: Network, x: Float[Tensor, "S B I"]) -> list[bytes]:
@@ -105,12 +118,14 @@ def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Str
             f"architecture {name} has other parameters after every task, so no state of the optimiser can be kept; "
             "use state=reset"
         )
-    if policy.optimizer == "lbfgs" and strategy.acts_in("correct"):
-        raise InputError("the strategy changes gradients, and lbfgs searches along those of the loss; choose another optimizer")
-    if policy.optimizer == "lbfgs" and draws_numbers(network):
+    if policy.row.searches and strategy.acts_in("correct"):
         raise InputError(
-            f"architecture {name} draws random numbers at every pass (dropout, noise), and lbfgs compares losses of successive "
-            "passes; choose another optimizer"
+            f"the strategy changes gradients, and {policy.optimizer} searches along those of the loss; choose another optimizer"
+        )
+    if policy.row.searches and draws_numbers(network):
+        raise InputError(
+            f"architecture {name} draws random numbers at every pass (dropout, noise), and {policy.optimizer} compares losses "
+            "of successive passes; choose another optimizer"
         )
     if stream.operator is not None and strategy.judges_outputs:
         raise InputError(
@@ -128,10 +143,10 @@ def check_mixed(strategy: Strategy, stream: Stream, policy: Policy, name: str) -
     if not is_mixed(strategy, stream):
         return
     blur, phases = f"blur={stream.blur:g}", range(len(stream.train))
-    if policy.optimizer == "lbfgs":
+    if policy.row.searches:
         raise InputError(
-            f"{blur} gives another batch at every step, and the line search of lbfgs needs one that stays; "
-            "name another optimizer, e.g. --optimizer adam"
+            f"{blur} gives another batch at every step, and the line search of {policy.optimizer} needs one that stays; "
+            f"name another optimizer, e.g. --optimizer {STEPPING[0]}"
         )
     if any(map(strategy.starts_anew, phases)):
         raise InputError(

@@ -12,6 +12,6 @@ def make_learner(lesson: Lesson, state: State) -> Learner:
         lesson: the networks, and how they are taught.
         state: the strategy's, current for the phase to come.
     """
-    if lesson.policy.optimizer == "lbfgs":
+    if lesson.policy.row.searches:
         return SeedwiseLearner(lesson, state)
     return GraphedLearner(lesson, state) if can_be_recorded(lesson) else StackedLearner(lesson, state)

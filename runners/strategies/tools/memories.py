@@ -47,7 +47,7 @@ def check_memory(memory: int, replayed: Replayed) -> None:
 
 
 def check_draws(memory: int, replayed: Replayed, policy: Policy) -> None:
-    """See that L-BFGS gets the same loss at every step.
+    """See that an optimiser that compares steps gets the same loss at each.
 
     Args:
         memory: samples that are kept for each seed.
@@ -57,9 +57,9 @@ def check_draws(memory: int, replayed: Replayed, policy: Policy) -> None:
     Raises:
         InputError: other samples would be replayed at each step.
     """
-    if memory and policy.optimizer == "lbfgs" and replayed != "all":
+    if memory and policy.row.searches and replayed != "all":
         raise InputError(
-            "lbfgs compares gradients of successive steps, so all steps of a task need the same samples, and "
+            f"{policy.optimizer} compares gradients of successive steps, so all steps of a task need the same samples, and "
             f"replayed={replayed} draws others each time; use replayed=all, or another optimizer"
         )
 
