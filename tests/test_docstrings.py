@@ -22,11 +22,12 @@ PACKAGES = (
     "runners.strategies",
     "runners.avalanche",
     "runners.trackers",
+    "kancl.locality",
     "kancl.models",
     "kancl.splines",
 )
 MODULES = (
-    "kancl.models.architecture", "kancl.models.tunable", "kancl.options", "kancl.seeding",
+    "kancl.models.architecture", "kancl.models.layers", "kancl.models.tunable", "kancl.options", "kancl.seeding",
     "runners.strategies.tools.anchors", "runners.strategies.tools.gradients", "runners.strategies.tools.local_bases",
     "runners.strategies.tools.memories", "runners.strategies.tools.written_out", "runners.stream.batches",
     "scenarios.tools.advice", "scenarios.tools.differential", "scenarios.tools.formula", "scenarios.tools.heads",

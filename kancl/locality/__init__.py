@@ -1,6 +1,9 @@
 """Locality: which basis functions a task uses, which of them tasks share, and what the damage to old tasks came from.
 
-Everything is per seed and defined for every architecture; a layer says what it uses through one method, ``usage``.
+Everything is per seed and defined for every architecture. A layer with basis functions, or with a table, has a method
+``usage(x)``, from inputs x (S, B, J) to the values of its functions (S, B, J, C); its coefficients are the parameter ``coef``,
+or the one that its attribute ``used_parameter`` names, of shape (S, J, C, ...). With a grid that ends it also has a method
+``off_grid(x)``, which tells (S, B, J) of every input whether it lies beyond.
 """
 
 from kancl.locality.history import Phase, same

@@ -92,5 +92,9 @@ def _moved(segment: Segment, grid: State, coef: Tensor) -> bool:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two tensors have equal shapes and values, NaN being equal to NaN."""
+    """Tell whether two tensors have equal shapes and values, NaN being equal to NaN.
+
+    Args:
+        one, other: on one device.
+    """
     return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -24,7 +24,12 @@ Terms = Mapping[str, Sequence[tuple[State, State]]]
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """The outputs of one forward pass, and the inputs of every layer on the way."""
+    """What one forward pass gave.
+
+    Args:
+        outputs: of the networks.
+        inputs: of every layer by its name, one for each call of the layer.
+    """
 
     outputs: Float[Tensor, "S B O"]
     inputs: Inputs
@@ -34,6 +39,9 @@ def layers_of(network: nn.Module) -> dict[str, nn.Module]:
     """Return the layers by name: modules with a method ``usage``, and all others that hold parameters of their own.
 
     What lies inside a module with ``usage`` is a part of that layer. A network's own parameters make it a layer named "".
+
+    Args:
+        network: S networks.
     """
     found: dict[str, nn.Module] = {}
 
@@ -49,7 +57,11 @@ def layers_of(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def has_usage(module: nn.Module) -> bool:
-    """Tell whether a layer says itself what it uses."""
+    """Tell whether a layer says itself what it uses.
+
+    Args:
+        module: any.
+    """
     return callable(getattr(module, "usage", None))
 
 
@@ -57,13 +69,24 @@ def coefficients_of(layer: nn.Module) -> str | None:
     """Return the name of the parameter that holds the coefficients of a layer's basis functions, or None if it has none.
 
     It is ``coef``, or what the layer's attribute ``used_parameter`` says.
+
+    Args:
+        layer: one of :func:`layers_of`.
     """
     name = getattr(layer, "used_parameter", "coef")
     return name if has_usage(layer) and isinstance(layer._parameters.get(name), Tensor) else None
 
 
 def key_of(layer: str, name: str) -> str:
-    """Return the name that a tensor of a layer has in the network's state."""
+    """Return the name that a tensor of a layer has in the network's state.
+
+    Args:
+        layer: its name; "" for the network itself.
+        name: of the tensor in the layer.
+
+    >>> key_of("layers.0", "coef"), key_of("", "scale")
+    ('layers.0.coef', 'scale')
+    """
     return f"{layer}.{name}" if layer else name
 
 

@@ -20,6 +20,7 @@ def mass(layer: nn.Module, calls: Sequence[Tensor], dtype: torch.dtype | None = 
     """Return the mean over samples of |B_c(x_j)|; for layers without basis functions of |x_j|, with C = 1.
 
     Args:
+        layer: with J inputs and C basis functions of each.
         calls: the layer's inputs, (S, B, ...) for each call of the layer in one pass.
         dtype: that samples are summed in; that of the inputs if None.
     """
@@ -28,7 +29,11 @@ def mass(layer: nn.Module, calls: Sequence[Tensor], dtype: torch.dtype | None = 
 
 
 def touched(layer: nn.Module, calls: Sequence[Tensor]) -> Bool[Tensor, "S J C"]:
-    """Tell which basis functions are not exactly 0 at some sample: only their coefficients have a gradient."""
+    """Tell which basis functions are not exactly 0 at some sample: only their coefficients have a gradient.
+
+    Args:
+        layer, calls: as for :func:`mass`.
+    """
     return torch.stack([(used != 0).any(1) for used in _usages(layer, calls)]).any(0)
 
 
@@ -39,18 +44,33 @@ def overlap(one: Float[Tensor, "S J C"], other: Float[Tensor, "S J C"]) -> Float
     symmetric. Where basis functions sum to 1, as B-splines do within their grid, it is the share of the mass of one task
     that the other uses, whichever is taken as the one. Elsewhere the division keeps the size of the inputs out: all inputs
     of one unit use the same weights. NaN where a task uses nothing at all.
+
+    Args:
+        one, other: the :func:`mass` of a layer at each of the two tasks.
+
+    >>> one, other = torch.tensor([[[1.0, 1.0, 0.0]]]), torch.tensor([[[0.0, 2.0, 2.0]]])
+    >>> overlap(one, other)
+    tensor([0.5000])
     """
     p, q = (m / m.sum((1, 2), keepdim=True) for m in (one, other))
     return torch.minimum(p, q).sum((1, 2))
 
 
 def unused(masses: Float[Tensor, "S J C"]) -> Float[Tensor, "S"]:
-    """Return the share of basis functions (of inputs, for layers without) that are exactly 0 at every sample, in 0..1."""
+    """Return the share of basis functions (of inputs, for layers without) that are exactly 0 at every sample, in 0..1.
+
+    Args:
+        masses: of :func:`mass`.
+    """
     return (masses == 0).to(masses.dtype).mean((1, 2))
 
 
 def off_grid(layer: nn.Module, calls: Sequence[Tensor]) -> Float[Tensor, "S"] | None:
-    """Return the share of (sample, input) beyond the ends of the layer's grid, in 0..1, or None for layers without a grid."""
+    """Return the share of (sample, input) beyond the ends of the layer's grid, in 0..1, or None for layers without a grid.
+
+    Args:
+        layer, calls: as for :func:`mass`.
+    """
     find = getattr(layer, "off_grid", None)
     if not callable(find):
         return None
@@ -61,6 +81,10 @@ def idle_drift(change: Float[Tensor, "S ..."], touched: Bool[Tensor, "S J C"]) -
     """Return |change of the coefficients that no sample touches| / |change of all|, Euclidean, in 0..1; NaN without change.
 
     Exactly 0 under SGD or a fresh Adam without decay in a layer whose inputs do not move (the first one).
+
+    Args:
+        change: of the layer's coefficients, (S, J, C, ...).
+        touched: of :func:`touched`, for the samples that were trained on.
     """
     idle = change.masked_fill(over(touched, change), 0.0)
     return idle.flatten(1).norm(dim=1) / change.flatten(1).norm(dim=1)
@@ -71,6 +95,9 @@ def input_drift(then: Sequence[Tensor], now: Sequence[Tensor]) -> Float[Tensor, 
 
     sqrt(mean (x_now - x_then)^2) / sqrt(mean over inputs of the variance over samples of x_then); 0 if nothing moved, NaN or
     infinite where the inputs were constant.
+
+    Args:
+        then, now: a layer's inputs on the same samples, (S, B, ...) for each call of the layer in one pass.
     """
     before, after = (torch.cat([x.flatten(2) for x in calls], 1) for calls in (then, now))
     spread = before.var(1, correction=0).mean(1).sqrt()

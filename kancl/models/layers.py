@@ -17,7 +17,13 @@ MOST = 1 << 14
 
 
 class StackedLinear(nn.Module):
-    """y = x W + b for every seed; W and b from U(-1/sqrt(I), 1/sqrt(I)), as torch.nn.Linear draws them."""
+    """y = x W + b for every seed; W and b from U(-1/sqrt(I), 1/sqrt(I)), as torch.nn.Linear draws them.
+
+    Args:
+        inputs, outputs: I and O.
+        generators: one for each seed, of ``Problem.generators``.
+        dtype: of the parameters, ``weight`` (S, I, O) and ``bias`` (S, 1, O).
+    """
 
     def __init__(self, inputs: int, outputs: int, generators: list[torch.Generator], dtype: torch.dtype) -> None:
         super().__init__()
@@ -44,6 +50,14 @@ class SplineLayer(nn.Module):
 
     Args:
         low, high: the grid range per seed and input.
+        outputs: O.
+        generators: one for each seed, of ``Problem.generators``.
+        intervals: G.
+        degree: K, 0 to 5.
+        noise: size of the initial splines.
+        base: whether there is a branch of silu(x_i) beside the splines.
+        scales: whether every edge has a factor of its own.
+        bias: whether every output has one.
         movable: hold the knots one by one, so that :meth:`refit_grid` can move them.
         backend: of :func:`kancl.splines.spline`.
     """
