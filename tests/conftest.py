@@ -1,11 +1,25 @@
 """What all tests share."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+
+
+def beside(name: str) -> ModuleType:
+    """Return a module that lies beside this file; it is no package. From then on it can be imported."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+beside("shapes").install()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,13 +30,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def toy_files() -> ModuleType:
-    """The module that writes small data files; tests are not a package, so it is loaded by its place."""
-    spec = importlib.util.spec_from_file_location("toy_files", Path(__file__).parent / "toy_files.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The module that writes small data files."""
+    return beside("toy_files")
 
 
 @pytest.fixture(scope="session")
