@@ -124,7 +124,7 @@ def advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple
     """Return an architecture with every option, and its policy, from what was said and what the scenario advises."""
     advice = stream.advice
     spec = options.complete(architectures, with_advice(text, advice.architectures), ("problem",))
-    optimizer = advice.optimizers.get(spec.name, "adam")
+    optimizer = advice.optimizers.get(spec.name, Policy.optimizer)
     try:
         return spec, resolve_policy(advice.policies_of(spec.name), optimizer, request.policy())
     except InputError as error:

@@ -1,6 +1,5 @@
 """Verdicts as tables for people, and as Markdown for documents."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from kancl.text import counted
 from kancl.verdict import Outcome, Rules, Verdict
 from runners.report.numbers import listed, percent, two_digits, with_interval
 from runners.report.sheet import WIDE, Cell, Column, Sheet, Tone, Words, as_markdown, figures, note_text, tables
-from runners.results.entry import Entry, grouped
+from runners.results.entry import grouped
 from runners.results.verdicts import Comparison
 
 TONES: dict[Outcome, Tone] = {Outcome.MORE: "good", Outcome.LESS: "bad", Outcome.INCOMPARABLE: "doubtful"}
@@ -74,10 +73,10 @@ def verdicts_as_markdown(comparisons: Sequence[Comparison]) -> str:
         verdict, (first, second) = comparison.verdict, (comparison.first.labels, comparison.second.labels)
         policy = first["policy"] if comparison.same_policy else f"different: {_policy(comparison)}"
         if comparison.own_rates:
-            policy = f"{_without_rate(first['policy'])}, {' against '.join(_own_values(comparison))}"
+            policy = f"{' '.join(comparison.first.words)}, {' against '.join(_own_values(comparison))}"
         row: dict[str, Cell] = {
             "scenario": first["scenario"],
-            "strategy": first["strategy"],
+            "strategy": f"{first['strategy']}{_remarks(comparison)}",
             "policy": policy,
             "architecture": first["architecture"],
             "against": second["architecture"],
@@ -108,11 +107,15 @@ def _title(comparison: Comparison) -> str:
     labels = comparison.first.labels
     trained = labels["policy"] if comparison.same_policy else "different policies"
     if comparison.own_rates:
-        trained = f"{_without_rate(labels['policy'])}, each at its own rate"
+        trained = f"{' '.join(comparison.first.words)}, each at its own rate"
     strategy = labels["strategy"] if labels["strategy"] == comparison.second.labels["strategy"] else _strategy_name(comparison)
+    return f"Verdicts   {labels['scenario']} / {strategy}{_remarks(comparison)} / {trained}"
+
+
+def _remarks(comparison: Comparison) -> str:
+    """Return what is remarked on both sides, to stand behind the strategy's name."""
     of_both = [remark for remark in comparison.first.result.remarks if remark in comparison.second.result.remarks]
-    strategy = " ".join([strategy, *(f"({remark})" for remark in of_both)])
-    return f"Verdicts   {labels['scenario']} / {strategy} / {trained}"
+    return "".join(f" ({remark})" for remark in of_both)
 
 
 def _strategy_name(comparison: Comparison) -> str:
@@ -122,16 +125,11 @@ def _strategy_name(comparison: Comparison) -> str:
 def _own_values(comparison: Comparison) -> tuple[str, str]:
     """Return what tuning chose for either side: the rate, and the strategy where the sides have other options of it."""
     entries = (comparison.first, comparison.second)
-    rates = [_rate(entry) for entry in entries]
+    rates = [entry.rate for entry in entries]
     first, second = (entry.labels["strategy"] for entry in entries)
     if first == second:
         return rates[0], rates[1]
     return f"{rates[0]} {first}", f"{rates[1]} {second}"
-
-
-def _rate(entry: Entry) -> str:
-    found = re.search(r"\blr=(tuned\([^)]*\)|\S+)", entry.labels["policy"])
-    return found[0] if found else f"lr={entry.cell.policy.lr:g}"
 
 
 def _names(comparison: Comparison) -> tuple[str, str, str]:
@@ -180,10 +178,6 @@ def _notes(comparison: Comparison) -> Iterator[Words]:
         yield Words(f"  {note}", "plain" if ": tuned, " in note else "doubtful")
     if verdict.explanation is not None:
         yield Words(f"  {verdict.explanation}")
-
-
-def _without_rate(policy: str) -> str:
-    return re.sub(r" lr=(tuned\([^)]*\)|\S+)", "", policy)
 
 
 def _policy(comparison: Comparison) -> str:

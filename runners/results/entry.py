@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from runners.choices.tuned import Tuning
+from runners.choices.tuned import Tuning, labels_of_all
 from runners.config.cell import Cell
 from runners.measure.result import Result
 
@@ -30,6 +30,7 @@ class Entry:
         labels: scenario, architecture, strategy and policy.
         tuning: how what was tuned was chosen, if anything was.
         parts: the stored cells that are read as one; the cell alone if there are none.
+        also: what the policy's label says beside the policy, where labels would be those of another cell.
     """
 
     cell: Cell
@@ -37,6 +38,7 @@ class Entry:
     labels: dict[str, str]
     tuning: Tuning | None = None
     parts: tuple[Cell, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def stored(self) -> tuple[Cell, ...]:
@@ -62,6 +64,16 @@ class Entry:
     def strategy(self) -> str:
         """The strategy's label with the remarks on its result, e.g. ``avalanche:mir (equals naive)``."""
         return " ".join([self.labels["strategy"], *(f"({remark})" for remark in self.result.remarks)])
+
+    @property
+    def rate(self) -> str:
+        """The learning rate as the policy's label says it; of several cells all of them: ``lr=tuned(0.003, 0.01)``."""
+        return labels_of_all([{"rate": f"lr={part.policy.lr:g}"} for part in self.stored])["rate"]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the policy's label but for the learning rate, which may be tuned for every cell."""
+        return (*self.cell.policy.words(without="lr"), *self.also)
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return every metric of the main score per seed; NaN for diverged seeds, and where the strategy gives it no sense."""

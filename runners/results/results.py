@@ -148,6 +148,8 @@ def _labelled(entries: list[Entry]) -> Iterator[Entry]:
     for entry in entries:
         label, cell = entry.labels, entry.cell
         if alike[tuple(label.values())] > 1:
-            seeds = ",".join(map(str, cell.seeds))
-            label = {**label, "policy": f"{label['policy']} {cell.dtype} seeds={seeds} #{entry.key[-4:]}"}
-        yield replace(entry, labels=label)
+            also = (cell.dtype, f"seeds={','.join(map(str, cell.seeds))}", f"#{entry.key[-4:]}")
+            label = {**label, "policy": " ".join([label["policy"], *also])}
+            yield replace(entry, labels=label, also=also)
+        else:
+            yield entry

@@ -131,4 +131,4 @@ def short_name(name: str) -> str:
 
 def policy_but_rate(entry: Entry) -> str:
     """Return a cell's policy without its learning rate, which may be tuned for every cell."""
-    return " ".join(word for word in entry.cell.policy.label.split() if not word.startswith("lr="))
+    return " ".join(entry.cell.policy.words(without="lr"))

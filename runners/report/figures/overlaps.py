@@ -96,9 +96,8 @@ def _over_seeds(summary: Callable[[np.ndarray], float], values: np.ndarray) -> n
 def _name(entry: Entry, among: Sequence[Entry]) -> str:
     """Return the architecture, with those words of its policy that tell it from others of the same name."""
     name = entry.labels["architecture"]
-    policies = [other.labels["policy"].split() for other in among if other.labels["architecture"] == name]
-    shared = set.intersection(*map(set, policies))
-    own = [word for word in entry.labels["policy"].split() if word not in shared and not word.startswith("lr=")]
+    shared = set.intersection(*(set(other.words) for other in among if other.labels["architecture"] == name))
+    own = [word for word in entry.words if word not in shared]
     return f"{name} ({' '.join(own)})" if own else name
 
 

@@ -46,6 +46,7 @@ def results(tuned: Path) -> Results:
 def test_cells_of_one_tuning_are_read_as_one(tuned: Path, results: Results) -> None:
     assert len(Store(tuned).keys()) == 4
     assert [entry.labels["policy"] for entry in results.entries] == ["adam lr=tuned(0.1, 0.5) steps=60"] * 2
+    assert [(entry.rate, entry.words) for entry in results.entries] == [("lr=tuned(0.1, 0.5)", ("adam", "steps=60"))] * 2
     for entry in results.entries:
         assert entry.cell.seeds == entry.result.seeds == tuple(range(6))
         assert [part.seeds for part in entry.parts] == [(0, 2, 4), (1, 3, 5)]
