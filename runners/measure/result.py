@@ -25,13 +25,15 @@ class Result:
         curves: by score name, the scores of all tasks at every evaluation.
         curve_task, curve_step: the task in training (from 1, 0 before any) and the steps taken in it, at every evaluation:
             (E,) where all seeds have the same, else (S, E), with -1 after a seed's last one
-        (:func:`runners.measure.merge.merge`). diverged_at: the first evaluation at which a seed's network gave a value that is
-        not finite, or -1. functions: for one-dimensional scenarios the outputs at ``plot_x`` after every task.
+            (:func:`runners.measure.merge.merge`).
+        diverged_at: the first evaluation at which a seed's network gave a value that is not finite, or -1.
+        functions: for one-dimensional scenarios the outputs at ``plot_x`` after every task.
         parameters: trained numbers per network.
         active, flops, step_flops: trained numbers that bear on one sample, and operations per network and sample of a forward
             pass and of a training step (see :mod:`kancl.models.cost`); None in results of older versions.
         step_seconds: measured time of a training step per network (see :mod:`runners.training.step_time`); NaN if it was not
-        measured. seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
+            measured.
+        seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
         locality: the locality record, if the cell asked for one.
         input_offset: what was subtracted from the inputs of each seed before they were converted to the cell's number format
             (:mod:`scenarios.checks.precision`); None where nothing was. ``plot_x`` has it in.
