@@ -18,7 +18,6 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.abc import MetaPathFinder
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -156,7 +155,7 @@ def _forget(folder: _Folder, names: set[str]) -> None:
         sys.modules.pop(folder.__name__, None)  # nothing of it is in use: its files may change
 
 
-class _Finder(MetaPathFinder):
+class _Finder:  # by its methods, since the base class is slow to import
     """Finds the modules of folders, those that begin with ``PREFIX``, and no others."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /) -> ModuleSpec | None:
