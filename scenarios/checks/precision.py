@@ -27,7 +27,15 @@ NULL_ERROR = 0.01
 
 
 def spacing(magnitude: Float[Tensor, "N"], dtype: torch.dtype) -> Float[Tensor, "N"]:
-    """Return the distance of neighbouring numbers of a format, at most, up to a magnitude."""
+    """Return the distance of neighbouring numbers of a format, at most, up to a magnitude.
+
+    Args:
+        magnitude: >= 0.
+        dtype: the format.
+
+    >>> spacing(torch.tensor([1.7e9]), torch.float32)  # the Unix time
+    tensor([128.])
+    """
     form = torch.finfo(dtype)
     exponent = magnitude.clamp_min(form.tiny).log2().floor()
     return form.eps * exponent.exp2()
@@ -98,6 +106,10 @@ def shift_remarks(offset: Float[Tensor, "I"], dtype: torch.dtype) -> Iterator[st
 def check_targets(scenario: Scenario, dtype: torch.dtype) -> None:
     """See that a format keeps the targets of a regression.
 
+    Args:
+        scenario: of any kind.
+        dtype: the format.
+
     Raises:
         InputError: a column whose offset leaves too little of its range, or that is out of the format's reach.
     """
@@ -167,7 +179,13 @@ def merged_samples(scenario: Scenario, dtype: torch.dtype) -> tuple[int, int]:
 
 
 def merged_remark(seeds: Sequence[int], counts: Sequence[tuple[int, int]], dtype: torch.dtype) -> Iterator[str]:
-    """Yield a line where :func:`merged_samples` found any, for the seed with most of them."""
+    """Yield a line where :func:`merged_samples` found any, for the seed with most of them.
+
+    Args:
+        seeds: S of them.
+        counts: what :func:`merged_samples` found for each.
+        dtype: the format.
+    """
     (merged, distinct), seed = max(zip(counts, seeds, strict=True), key=lambda found: found[0][0])
     if merged:
         yield (

@@ -41,6 +41,11 @@ DIGITS_SIZES: Mapping[str, dict[str, Any]] = {
 
 
 def advice_for(data: str, inputs: int, outputs: int) -> Advice:
-    """Return the advice for sequences of tasks from a data set, for networks of so many inputs and outputs."""
+    """Return the advice for sequences of tasks from a data set.
+
+    Args:
+        data: its name.
+        inputs, outputs: of the networks.
+    """
     sizes = DIGITS_SIZES if data == "digits" else rivals_of_kan(inputs, outputs, hidden=HIDDEN[data])
     return Advice(architectures=sizes, policies=POLICIES[data])

@@ -134,6 +134,11 @@ def rotated(
 def class_order(data: DataSet, seed: int, order: Order) -> tuple[int, ...]:
     """Return the classes in the order in which they are learned.
 
+    Args:
+        data: the data set.
+        seed: draws the order if it is ``by-seed``.
+        order: as numbered, drawn, or given.
+
     Raises:
         InputError: a given order that names a class twice or that there is not.
     """

@@ -101,6 +101,11 @@ def opened(contents: bytes) -> BinaryIO:
 def read_up_to(stream: BinaryIO, length: int, path: Path) -> bytearray:
     """Return the next ``length`` bytes, or fewer at the end of the stream; memory grows only with what is really there.
 
+    Args:
+        stream: of :func:`opened`.
+        length: of what is wanted, in bytes.
+        path: for messages.
+
     Raises:
         InputError: compressed data that are damaged or cut off.
     """

@@ -38,7 +38,16 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> Idx:
 
 
 def parse_idx(stream: BinaryIO, path: Path, item_shape: tuple[int, ...]) -> Idx:
-    """Read IDX from a stream; ``path`` is for messages."""
+    """Read IDX from a stream.
+
+    Args:
+        stream: of what is uncompressed.
+        path: for messages.
+        item_shape: of each item; () for labels.
+
+    Raises:
+        InputError: what is damaged, or of another shape.
+    """
     dimensions = 1 + len(item_shape)
     magic = bytes((0, 0, BYTES, dimensions))
     header = read_up_to(stream, 4 + 4 * dimensions, path)

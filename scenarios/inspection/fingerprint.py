@@ -73,7 +73,13 @@ def size_difference(one: Sequence[Part], other: Sequence[Part]) -> str:
 
 
 def begin_elsewhere(spec: Spec, seed: int, data_root: Path) -> "subprocess.Popen[str]":
-    """Start to build a scenario in another process; :func:`end_elsewhere` gives its fingerprint."""
+    """Start to build a scenario in another process; :func:`end_elsewhere` gives its fingerprint.
+
+    Args:
+        spec: the scenario and its options.
+        seed: given to it.
+        data_root: the folder of data files.
+    """
     asked = {"name": spec.name, "options": dict(spec.options), "seed": seed, "data_root": str(data_root)}
     hashing = "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0"  # other hashes of texts than here
     return subprocess.Popen(
@@ -87,6 +93,9 @@ def begin_elsewhere(spec: Spec, seed: int, data_root: Path) -> "subprocess.Popen
 
 def end_elsewhere(process: "subprocess.Popen[str]") -> list[Part]:
     """Wait for the other process.
+
+    Args:
+        process: of :func:`begin_elsewhere`.
 
     Raises:
         InputError: what went wrong there.

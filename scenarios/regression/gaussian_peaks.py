@@ -1,5 +1,6 @@
 """The toy of the KAN paper: one peak after another."""
 
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -55,18 +56,13 @@ def gaussian_peaks(
         )
     centres = -1 + (2 * torch.arange(tasks, dtype=torch.float64) + 1) / tasks
     random = generator(seed, "gaussian-peaks")
-
-    def target(x: Tensor) -> Tensor:
-        first, rest = x[:, :1].double(), x[:, 1:].double().square().sum(1, keepdim=True)
-        peaks = torch.exp(-SHARPNESS * ((first - centres).square() + rest)).sum(1, keepdim=True)
-        return (slope * first + peaks).to(x.dtype)
+    target = partial(_target, centres=centres, slope=slope)
 
     def points(centre: float, evenly: bool) -> Tensor:
         middle = torch.zeros(dims, dtype=torch.float64)
         middle[0] = centre + shift
-        if evenly:
-            return (middle + width * torch.linspace(-1, 1, samples, dtype=torch.float64)[:, None]).float()
-        spread = 2 * torch.rand(samples, dims, generator=random, dtype=torch.float64) - 1
+        line = torch.linspace(-1, 1, samples, dtype=torch.float64)[:, None]
+        spread = line if evenly else 2 * torch.rand(samples, dims, generator=random, dtype=torch.float64) - 1
         return (middle + width * spread).float()
 
     def task(centre: float) -> Task:
@@ -91,6 +87,12 @@ def gaussian_peaks(
         target=target if dims == 1 else None,
         advice=_advice(dims),
     )
+
+
+def _target(x: Tensor, centres: Tensor, slope: float) -> Tensor:
+    first, rest = x[:, :1].double(), x[:, 1:].double().square().sum(1, keepdim=True)
+    peaks = torch.exp(-SHARPNESS * ((first - centres).square() + rest)).sum(1, keepdim=True)
+    return (slope * first + peaks).to(x.dtype)
 
 
 def _domain(middles: Tensor, width: float, dims: int) -> tuple[tuple[float, float], ...]:

@@ -115,7 +115,15 @@ def grid_side(tasks: int, dims: int) -> int:
 
 
 def place_centres(layout: Where, tasks: int, dims: int, half: float, random: torch.Generator) -> Float[Tensor, "T D"]:
-    """Return the centres in the order of the tasks; cubes of half side ``half`` <= 1 around scattered ones stay in [-1, 1]."""
+    """Return the centres in the order of the tasks.
+
+    Args:
+        layout: where they lie.
+        tasks: T.
+        dims: D.
+        half: half the side of a cube, above 0 to 1; cubes around scattered centres stay in [-1, 1].
+        random: draws what is drawn.
+    """
     if layout == "scattered":
         return (1 - half) * (2 * torch.rand(tasks, dims, generator=random, dtype=torch.float64) - 1)
     if layout == "grid":
@@ -137,7 +145,13 @@ def _distinct_cells(side: int, tasks: int, dims: int, random: torch.Generator) -
 
 
 def bumps(centres: Float[Tensor, "T D"], steepness: float, form: Form) -> Callable[[Tensor], Tensor]:
-    """Return the target (N, D) -> (N, 1); see :func:`peaks_nd` for the formulas, with s = ``steepness``."""
+    """Return the target (N, D) -> (N, 1); see :func:`peaks_nd` for the formulas.
+
+    Args:
+        centres: of the bumps.
+        steepness: s, per squared unit of length.
+        form: product or additive.
+    """
     if form == "product":
 
         def product(x: Tensor) -> Tensor:
