@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +30,10 @@ class StorageError(Exception):
 
 class ForeignError(Exception):
     """Stands for what foreign code raised where it would steer Python itself: StopIteration, SystemExit, GeneratorExit."""
+
+
+LIKE = 0.88
+"""How alike two names are, 0 to 1, from which one is taken for a misspelling of the other: a letter or two."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,26 @@ def mark_hooks(owner: type, part: str, hooks: Mapping[str, str]) -> None:
         owner: the class.
         part: whose code it is.
         hooks: by the names of methods, what they are called in messages.
+
+    Raises:
+        InputError: a method has nearly the name of a hook: nobody would call it, and what it does would silently not be done.
     """
+    _refuse_misspelt(owner, part, hooks)
     for name, place in hooks.items():
         own = vars(owner).get(name)
         if inspect.isfunction(own):
             setattr(owner, name, Foreign(part, place)(own))
+
+
+def _refuse_misspelt(owner: type, part: str, hooks: Mapping[str, str]) -> None:
+    inherited = {name for base in owner.__mro__[1:] for name in vars(base)}
+    for name, own in vars(owner).items():
+        if inspect.isfunction(own) and not name.startswith("_") and name not in inherited and name not in hooks:
+            for near in get_close_matches(name, hooks, 1, LIKE):
+                raise InputError(
+                    f"{part} {owner.__name__} has a method {name}, which nobody calls; did you mean {near}? If it is a method "
+                    f"of its own, another name, e.g. _{name}, says so"
+                )
 
 
 def is_interrupt(error: BaseException) -> bool:

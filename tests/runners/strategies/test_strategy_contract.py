@@ -168,3 +168,18 @@ def test_under_an_operator_it_trains_or_is_refused(tools: Any, strategy: str) ->
 def test_an_anchor_by_information_is_refused_under_an_operator(tools: Any) -> None:
     with pytest.raises(InputError, match="use weight=mass"):
         tools.make_cell("heat-windows", "kan", "knot-anchor:weight=mass-fisher", optimizer="adam")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("begin_tasks", "begin_task"), ("after_steps", "after_step"), ("penality", "penalty")]
+)
+def test_a_misspelt_hook_is_refused(name: str, near: str) -> None:
+    """It would run as naive, and say nothing."""
+    with pytest.raises(InputError, match=f"strategy Mine has a method {name}, which nobody calls; did you mean {near}?"):
+        type("Mine", (Strategy,), {name: lambda self: None})
+
+
+def test_methods_of_a_strategys_own_are_its_own() -> None:
+    own = dict.fromkeys(("penalties", "batch", "restart", "expected", "_penalty"), lambda self: None)
+    one = type("One", (Strategy,), own)
+    assert issubclass(type("Two", (one,), own), one)
