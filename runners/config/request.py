@@ -80,7 +80,7 @@ class Request:
 
     match: Said[Literal["parameters", "flops", "active", "time"]] = None
     """Scale the other architectures until they cost as much as --to: parameters, FLOPs of a forward pass, active parameters
-    per sample, or measured time per step."""
+    per sample, or measured time per step of the second task."""
     to: Said[str] = None
     """The architecture that the others are matched to, as in --architectures."""
     tune: Said[int] = None

@@ -9,7 +9,7 @@ from runners.results.entry import Entry
 COST_NOTES = (
     "cost: of one network. parameters: trained numbers; active: those of them that can bear on one sample",
     "FLOPs: of a forward pass of one sample, and with its backward pass (step): the products that are really computed",
-    "µs/step: measured time of an optimiser step on one batch, divided by the number of seeds that are trained at once",
+    "µs/step: measured time of an optimiser step of the second task, on one batch, divided by the seeds that train at once",
 )
 SHOWN_COSTS: dict[str, Kind] = {
     "parameters": "count",
