@@ -114,7 +114,13 @@ def run_cell(
 def groups_of(
     cell: Cell, stream: Stream, tell: Callable[[Progress], None]
 ) -> Iterator[tuple[Cell, Stream, Callable[[Progress], None]]]:
-    """Yield a cell for each group of seeds that are trained together, with its stream and how its progress is told."""
+    """Yield a cell for each group of seeds that are trained together, with its stream and how its progress is told.
+
+    Args:
+        cell: of all seeds.
+        stream: with groups.
+        tell: hears the progress of all groups together.
+    """
     done = 0
 
     def told(progress: Progress, before: int, share: int) -> None:

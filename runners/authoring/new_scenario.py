@@ -69,7 +69,13 @@ def template(name: str = PLACEHOLDER) -> str:
 
 
 def advice_findings(text: str, scenario: Scenario, data_root: Path = DATA_ROOT) -> Iterator[Finding]:
-    """Tell whether ``kancl run`` would train the usual architectures, and all that the scenario advises on."""
+    """Tell whether ``kancl run`` would train the usual architectures, and all that the scenario advises on.
+
+    Args:
+        text: the scenario as it was asked for.
+        scenario: what its builder gave.
+        data_root: the folder of data files.
+    """
     advice = scenario.advice
     request = Request(scenarios=(text,), seeds=2, data_root=data_root)
     names = list(dict.fromkeys([*USUAL, *advice.architectures, *advice.optimizers, *advice.own_policies]))

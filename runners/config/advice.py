@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 def resolve_policy(advice: Mapping[str, Mapping[str, Any]], advised_optimizer: str, said: Mapping[str, Any]) -> Policy:
-    """Return the policy from what the user said, the scenario's numbers for that optimiser, and the defaults."""
+    """Return the policy from what the user said, the scenario's numbers for that optimiser, and the defaults.
+
+    Args:
+        advice: numbers by optimiser, the scenario's for one architecture.
+        advised_optimizer: where the user names none.
+        said: settings of the policy by name; None for those that were not given.
+
+    Raises:
+        InputError: an unknown optimiser or setting, or a value that a setting does not take.
+    """
     from pydantic import ValidationError  # on use: slow to import
 
     optimizer = said.get("optimizer") or advised_optimizer

@@ -32,6 +32,11 @@ def as_built(cell: Cell, network: Network, strategy: object) -> Cell:
     """Return a cell with digests of its initial networks and its strategy where these are not kancl's.
 
     What a builder reads from a file shows there: in parameters, and in numbers, texts and tensors that the objects hold.
+
+    Args:
+        cell: with what its parts consist of.
+        network: its networks with their initial weights.
+        strategy: its strategy, before it began.
     """
     modules = [(name, plain_parts(module)) for name, module in network.named_modules()]
     tensors = [*network.named_parameters(), *network.named_buffers()]
@@ -42,7 +47,12 @@ def as_built(cell: Cell, network: Network, strategy: object) -> Cell:
 
 
 def request_digest(request: Request, scenario: str, architecture: str, strategy: str) -> str:
-    """Return a digest of what was asked for, before anything was filled in, matched or tuned, and of no content."""
+    """Return a digest of what was asked for, before anything was filled in, matched or tuned, and of no content.
+
+    Args:
+        request: with its settings.
+        scenario, architecture, strategy: one of each that it names.
+    """
     parts = ("scenarios", "architectures", "strategies")
     said = {key: value for key, value in vars(request).items() if value is not None and key not in (*parts, "data_root")}
     said["seeds"] = parse_seeds(request.seeds or 0)

@@ -121,7 +121,17 @@ def _cells_of(
 
 
 def advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple[Spec, Policy]:
-    """Return an architecture with every option, and its policy, from what was said and what the scenario advises."""
+    """Return an architecture with every option, and its policy, from what was said and what the scenario advises.
+
+    Args:
+        text: the architecture as it was asked for.
+        stream: the scenario, with its advice.
+        request: with what was said of the policy.
+        scenario: as it was asked for, for messages.
+
+    Raises:
+        InputError: an option or a setting that is unknown, or has a value that it does not take.
+    """
     advice = stream.advice
     spec = options.complete(architectures, with_advice(text, advice.architectures), ("problem",))
     optimizer = advice.optimizers.get(spec.name, Policy.optimizer)

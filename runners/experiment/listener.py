@@ -12,13 +12,28 @@ class Listener(Protocol):
     """Hears what a sweep does; the command line draws it."""
 
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
-        """A cell is about to run."""
+        """A cell is about to run.
+
+        Args:
+            cell: which.
+            number: its place in the sweep, from 1.
+            count: how many cells the sweep has.
+        """
 
     def progress(self, progress: Progress) -> None:
-        """The cell got further."""
+        """The cell got further.
+
+        Args:
+            progress: of the cell that began last.
+        """
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
-        """A cell ended: done, stored (it had been done before), or what went wrong."""
+        """A cell ended.
+
+        Args:
+            cell: the one that began last.
+            outcome: in a line: done, stored (it had been done before), or what went wrong.
+        """
 
 
 class Heard:

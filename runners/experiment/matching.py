@@ -83,6 +83,13 @@ def match_cells(
 
     What was measured is remembered, so that the same command asks for the same cells again.
 
+    Args:
+        request: says what is to be equal, and to whose.
+        cells: of one scenario.
+        stream: the scenario.
+        kept: what was measured before, and is now.
+        tell: hears what was solved for each architecture.
+
     Raises:
         InputError: an architecture that cannot be widened, or whose cost does not grow.
     """

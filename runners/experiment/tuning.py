@@ -116,6 +116,14 @@ def tune_cell(
     seeds cannot tell from the best it takes the one with the smallest learning rate
     (:meth:`runners.choices.trials.Trials.equal`). All choices share the trials: the seeds of all of them train side by side.
 
+    Args:
+        cell: as it would be without tuning.
+        plan: which seeds are tried, for whom they choose, and how many trials there are.
+        kept: the choices of this and of earlier commands.
+        listener: hears of the trials.
+        device: to train on.
+        streams: those of the command.
+
     Raises:
         InputError: no trial ended with finite scores for the seeds of a choice.
     """
@@ -204,7 +212,13 @@ def _finished(
 
 
 def of_seeds(cell: Cell, seeds: tuple[int, ...], streams: StreamCache) -> Cell:
-    """Return a cell with some of its seeds, and the digest of their data."""
+    """Return a cell with some of its seeds, and the digest of their data.
+
+    Args:
+        cell: whose scenario these seeds have.
+        seeds: in the order of the seed axis.
+        streams: where their data are, or will be.
+    """
     if seeds == cell.seeds:
         return cell
     some = replace(cell, seeds=seeds)

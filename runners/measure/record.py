@@ -71,7 +71,15 @@ class MisfitError(Exception):
 
 
 def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, cost: Cost, locality: Locality | None) -> Result:
-    """Return what was measured as a result; ``metrics`` names those that mean something, None for all."""
+    """Return what was measured as a result.
+
+    Args:
+        record: of the whole run.
+        stream: what was trained on.
+        metrics: those that mean something under the strategy; None for all.
+        cost: of the networks as they are at the end.
+        locality: the locality record, if the cell asked for one.
+    """
 
     def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.stack([row[name] for row in rows], 1) for name in stream.objective.scores}

@@ -12,7 +12,12 @@ BUILT = ("architecture: as built", "strategy: as built")
 
 
 def same_content(one: Cell, other: Cell, but: str = "strategy") -> bool:
-    """Tell whether two cells depend on the same contents but those of one part; cells without a record are believed."""
+    """Tell whether two cells depend on the same contents; cells without a record are believed.
+
+    Args:
+        one, other: the cells.
+        but: the part whose contents may differ.
+    """
     ours, theirs = ({k: v for k, v in c.content.items() if not k.startswith(f"{but}: ")} for c in (one, other))
     return ours == theirs or not one.content or not other.content
 

@@ -168,6 +168,11 @@ def read_or_tell(path: Path, read: Callable[[], T], tell: Tell) -> T | None:
     """Read a stored file; if it is absent or damaged return None, and if damaged say so in a line.
 
     Whatever goes wrong while a damaged file is understood is one more kind of damage: every error is caught.
+
+    Args:
+        path: of the file.
+        read: reads it.
+        tell: hears how it is damaged.
     """
     try:
         return read()

@@ -32,7 +32,16 @@ DIFFERS = "is not as it was written (its checksum does not match)"
 
 
 def write_sealed(path: Path, name: str, content: dict[str, Any]) -> None:
-    """Write JSON with a seal, whole or not at all; ``name`` is what the file says it is."""
+    """Write JSON with a seal, whole or not at all.
+
+    Args:
+        path: of the file.
+        name: what the file says it is.
+        content: plain values.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     text = json.dumps({"of": name, **content}, indent=1) + "\n"
     rest = text.encode()[len(b"{\n") :]
     data = HEAD + hashlib.sha256(rest).hexdigest().encode() + b'",\n' + rest
@@ -41,6 +50,11 @@ def write_sealed(path: Path, name: str, content: dict[str, Any]) -> None:
 
 def read_sealed(path: Path, root: Path, name: str) -> tuple[dict[str, Any], bool]:
     """Return what :func:`write_sealed` wrote, and whether it has a seal.
+
+    Args:
+        path: of the file.
+        root: the experiment's folder, which it must lie in.
+        name: what the file must say it is.
 
     Raises:
         FileNotFoundError: there is no file.

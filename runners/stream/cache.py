@@ -36,7 +36,14 @@ class StreamCache:
         return self.latest[1]
 
     def get(self, scenario: Spec, seeds: tuple[int, ...], dtype: str, data_root: str) -> Stream:
-        """Return the stream of a scenario, in main memory; see :func:`runners.stream.stack.stack`."""
+        """Return the stream of a scenario, in main memory; built by :func:`runners.stream.stack.stack` if it is not there.
+
+        Args:
+            scenario: with its options.
+            seeds: of the stack.
+            dtype: of the samples, as torch names it.
+            data_root: the folder of data files.
+        """
         place = _place(scenario, seeds, dtype, data_root)
         if place not in self.kept:
             self._forget(0)

@@ -105,6 +105,13 @@ def _behaviour(network: Network, x: Float[Tensor, "S B I"]) -> list[bytes]:
 def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Strategy, name: str) -> None:
     """See that a policy and a strategy can be carried out on a network.
 
+    Args:
+        network: S networks with their initial weights.
+        stream: the tasks.
+        policy: of the cell.
+        strategy: of the cell.
+        name: of the architecture, for messages.
+
     Raises:
         InputError: weight decay would touch nothing, state is to be kept for parameters that change their shape, the strategy
             changes gradients under L-BFGS, or what the strategy itself refuses.
@@ -135,7 +142,13 @@ def check_policy(network: Network, stream: Stream, policy: Policy, strategy: Str
 
 
 def check_mixed(strategy: Strategy, stream: Stream, policy: Policy, name: str) -> None:
-    """See that a strategy and a policy can do without borders.
+    """See that a strategy and a policy can do without borders, where the stream has none.
+
+    Args:
+        strategy: must leave the hooks at borders alone.
+        stream: the tasks.
+        policy: must take batches that differ from step to step.
+        name: of the strategy, for messages.
 
     Raises:
         InputError: they cannot; with the reason.

@@ -29,7 +29,14 @@ def run_native_cell(
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
 ) -> Result:
-    """Train one cell; see :func:`runners.run.run_cell`."""
+    """Train one cell, whose seeds all have tasks of the same sizes.
+
+    Args:
+        cell, stream, resume, save, tell, measured: as for :func:`runners.run.run_cell`.
+
+    Raises:
+        MisfitError: ``resume`` is of other networks, or of another optimiser.
+    """
     training = begin(cell, stream, resume)
     log = Logbook(training, Record() if resume is None else resume.record, save, tell, measured)
     if resume is None:
@@ -50,6 +57,11 @@ def run_native_cell(
 
 def begin(cell: Cell, stream: Stream, resume: Checkpoint | None) -> Training:
     """Return the networks of a cell, as they were when a checkpoint was made of them if there is one.
+
+    Args:
+        cell: the configuration.
+        stream: its scenario, on the device to train on.
+        resume: the checkpoint, or None.
 
     Raises:
         MisfitError: the checkpoint is of other networks.

@@ -15,7 +15,12 @@ FACTORS: dict[str, Callable[[float], float]] = {
 
 
 def factor(schedule: str, step: int, steps: int) -> float:
-    """Return the factor of the learning rate at step number ``step`` of ``steps``, from 0: the first step has the full rate.
+    """Return the factor of the learning rate at a step, 0 to 1: the first step has the full rate.
+
+    Args:
+        schedule: one of :data:`FACTORS`.
+        step: its number, from 0.
+        steps: how many there are.
 
     >>> [factor("linear", step, 4) for step in range(4)]
     [1.0, 0.75, 0.5, 0.25]

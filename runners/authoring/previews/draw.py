@@ -56,7 +56,14 @@ MOST_DOTS = 1200
 
 
 def draw_preview(scenario: Scenario, label: str, path: Path, seed: int = 0, dpi: int = 150) -> None:
-    """Write the preview of a scenario to a file, in the format of its suffix; a PNG with ``dpi`` dots per inch.
+    """Write the preview of a scenario to a file, in the format of its suffix.
+
+    Args:
+        scenario: what is shown.
+        label: its title.
+        path: of the file.
+        seed: of the scenario, for the title.
+        dpi: dots per inch of a PNG.
 
     Raises:
         InputError: a format that is not written, or a place that cannot be written.
