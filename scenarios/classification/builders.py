@@ -12,9 +12,9 @@ from typing import Annotated, TypeVar
 
 from kancl.signatures import LATER
 from scenarios.classification.sequences import Order, permuted, rotated, split
-from scenarios.data import FROM_FILES, load_data
 from scenarios.data.features import Features
 from scenarios.data.files import DATA_ROOT
+from scenarios.data.sources import FROM_FILES, load_data
 from scenarios.registry import register
 from scenarios.task import Scenario, Setting
 

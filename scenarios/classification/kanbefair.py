@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Literal
 
 from scenarios.classification.sequences import Order, split
-from scenarios.data import load_data
 from scenarios.data.features import Features
+from scenarios.data.sources import load_data
 from scenarios.registry import register
 from scenarios.task import Scenario
 

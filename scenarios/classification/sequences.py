@@ -13,7 +13,8 @@ from torch import Tensor
 from kancl.errors import InputError
 from kancl.seeding import generator
 from scenarios.classification.advice import advice_for
-from scenarios.data import DataSet, draw
+from scenarios.data.dataset import DataSet
+from scenarios.data.draw import draw
 from scenarios.data.features import LIMIT, Features, random_convolution, standardiser
 from scenarios.data.rotation import rotate_images, rotate_pairs
 from scenarios.task import Scenario, Setting, Task

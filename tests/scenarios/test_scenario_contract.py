@@ -16,7 +16,7 @@ from runners.experiment.expand import expand
 from runners.run import run_cell
 from runners.stream.stack import stack
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
-from scenarios.data import FROM_FILES
+from scenarios.data.sources import FROM_FILES
 
 NAMES = scenarios.names()
 SEED_INDEPENDENT = {

@@ -15,8 +15,9 @@ from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.stream.stack import stack
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
-from scenarios.data import DATA_SETS, FROM_FILES, draw, load_data
+from scenarios.data.draw import draw
 from scenarios.data.rotation import rotate_images, rotate_pairs
+from scenarios.data.sources import DATA_SETS, FROM_FILES, load_data
 from scenarios.registry import CLASSIFICATION
 
 

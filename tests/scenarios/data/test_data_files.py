@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from kancl.errors import InputError
 from kancl.options import Spec
 from scenarios import build_scenario
-from scenarios.data import load_data
 from scenarios.data.cifar import RECORD, parse_batch, read_cifar
 from scenarios.data.idx import MOST_ITEMS, parse_idx, read_idx
-from scenarios.data.sources import FIRST_LABELS
+from scenarios.data.sources import FIRST_LABELS, load_data
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)

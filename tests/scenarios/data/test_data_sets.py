@@ -12,9 +12,11 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 from kancl.errors import InputError
 from kancl.seeding import generator
-from scenarios.data import DATA_SETS, FROM_FILES, DataSet, draw, load_data
+from scenarios.data.dataset import DataSet
+from scenarios.data.draw import draw
 from scenarios.data.features import random_convolution, standardiser
 from scenarios.data.rotation import rotate_images, rotate_pairs
+from scenarios.data.sources import DATA_SETS, FROM_FILES, load_data
 
 NAMES = tuple(DATA_SETS)
 INSIDE = tuple(name for name in NAMES if name not in FROM_FILES)
