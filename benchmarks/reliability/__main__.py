@@ -18,10 +18,12 @@ from damage import damage_all
 from kills import kill_again_and_again
 from plugins import KINDS, fail_everywhere
 
-from runners.bench.report import write_between_marks
+from runners.report.documents import write_between_marks
+from runners.report.sheet import Column, Sheet, as_markdown
 from runners.store.environment import environment
 
 MARKS = "<!-- soak: begin -->", "<!-- soak: end -->"
+KILLED = ("kills", "cells of the sweep", "sweeps finished", "cells lost", "cells with other numbers")
 
 
 def main() -> int:
@@ -40,13 +42,9 @@ def main() -> int:
         f"Measured on {date.today()} at commit {commit}, Python {sys.version.split()[0]}, torch {torch.__version__}, in "
         f"{seconds / 60:.0f} minutes." + (" A quick run: a part of the damages." if quick else ""),
         "",
-        *_table("damage of", {**damaged, "whole command repeated on a damaged folder": repaired}),
-        "",
-        *_table("plug-ins that fail", failed),
-        "",
-        "| kills | cells of the sweep | sweeps finished | cells lost | cells with other numbers |",
-        "|---|---|---|---|---|",
-        f"| {killed.kills} | {killed.cells} | {killed.sweeps} | {killed.lost} | {killed.different} |",
+        as_markdown(tallies("damage of", {**damaged, "whole command repeated on a damaged folder": repaired})),
+        as_markdown(tallies("plug-ins that fail", failed)),
+        as_markdown(Sheet("", counts(*KILLED), ((killed.kills, killed.cells, killed.sweeps, killed.lost, killed.different),))),
     ]
     text = "\n".join(lines)
     print(text)
@@ -57,12 +55,15 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _table(head: str, rows: Mapping[str, Any]) -> list[str]:
-    columns = list(vars(next(iter(rows.values()))))
-    lines = ["| " + " | ".join([head, *columns]) + " |", "|" + "---|" * (len(columns) + 1)]
-    return lines + [
-        "| " + " | ".join([name, *(f"{value:,}" for value in vars(tally).values())]) + " |" for name, tally in rows.items()
-    ]
+def tallies(head: str, rows: Mapping[str, Any]) -> Sheet:
+    """Return a row of counts for each of some tallies."""
+    columns = (Column(head), *counts(*vars(next(iter(rows.values())))))
+    return Sheet("", columns, tuple((name, *vars(tally).values()) for name, tally in rows.items()))
+
+
+def counts(*heads: str) -> tuple[Column, ...]:
+    """Return columns of counts."""
+    return tuple(Column(head, "count") for head in heads)
 
 
 if __name__ == "__main__":

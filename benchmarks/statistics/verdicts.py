@@ -5,7 +5,7 @@ others with the functions that ``kancl run --tune`` and ``kancl compare`` use, a
 writes these into ``docs/verdicts.md``. The numbers hang on the bank and on numpy's generator alone, not on the machine.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from bank import BANK, NETWORKS, SETTINGS
 from kancl.options import Spec
 from kancl.statistics import mean_interval, sign_flip_test
 from kancl.verdict import Learner, Outcome, judge
-from runners.bench.report import write_between_marks
 from runners.choices.plans import Plan, plan_of
 from runners.choices.trials import trials_of
 from runners.choices.tuned import tuning_of
 from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.config.request import Request
+from runners.report.documents import write_between_marks
+from runners.report.sheet import Column, Sheet, as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 DRAWS, REPORTED, SHIFT = 1000, 12, 0.05
@@ -166,6 +167,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def table(head: str, columns: Iterable[str], rows: Mapping[str, list[str]]) -> str:
+    """Return a Markdown table, a row for each name."""
+    return as_markdown(Sheet("", (Column(head), *map(Column, columns)), tuple((name, *row) for name, row in rows.items())))
+
+
 def lines(draws: int = DRAWS) -> Iterator[str]:
     """Yield the tables."""
     pairs = {
@@ -182,27 +188,21 @@ def lines(draws: int = DRAWS) -> Iterator[str]:
     yield ""
     yield "True difference of retention over the whole bank, first minus second, with its standard error:"
     yield ""
-    yield "| rate | " + " | ".join(f"{rate:g}" for rate in first.rates) + " |"
-    yield "|---|" + "---|" * len(first.rates)
+    rates, rows = [f"{rate:g}" for rate in first.rates], {}
     for setting in SETTINGS:
         bank = pairs[f"{setting}, alike"]
         d = bank.retention[0] - bank.retention[1]
-        shown = [f"{np.nanmean(own):+.4f} ± {np.nanstd(own) / np.isfinite(own).sum() ** 0.5:.4f}" for own in d]
-        yield f"| {setting} | " + " | ".join(shown) + " |"
-    yield ""
+        rows[setting] = [f"{np.nanmean(own):+.4f} ± {np.nanstd(own) / np.isfinite(own).sum() ** 0.5:.4f}" for own in d]
+    yield table("rate", rates, rows)
     yield f'"More" or "less" at one fixed rate, {REPORTED} seeds, no choice:'
     yield ""
-    yield "| rate | " + " | ".join(f"{rate:g}" for rate in first.rates) + " |"
-    yield "|---|" + "---|" * len(first.rates)
+    rows = {}
     for name, bank in pairs.items():
-        found = [percent(share(bank, at_rate(k), draws=draws)) for k in range(len(bank.rates))]
-        yield f"| {name} | " + " | ".join(found) + " |"
-    yield ""
+        rows[name] = [percent(share(bank, at_rate(k), draws=draws)) for k in range(len(bank.rates))]
+    yield table("rate", rates, rows)
     yield '"More" or "less" after tuning (false where the two are alike or the same, true where a difference was put in):'
     yield ""
     banks = pairs | shifted
-    yield "| procedure | " + " | ".join(banks) + " |"
-    yield "|---|" + "---|" * len(banks)
     procedures = {
         "one choice for all on 3 seeds, unseen by the test": after_tuning(1, each=3, unseen=True),
         "the same, as kancl judges it (`--tune-choices 1`)": after_tuning(1, each=3),
@@ -213,25 +213,23 @@ def lines(draws: int = DRAWS) -> Iterator[str]:
         "a choice for each of 16 seeds": after_tuning(None, 16),
         f"for comparison: fixed rate {first.rates[4]:g}, {REPORTED} seeds": at_rate(4),
     }
-    for name, draw in procedures.items():
-        yield f"| {name} | " + " | ".join(percent(share(bank, draw, draws=draws)) for bank in banks.values()) + " |"
-    yield ""
+    rows = {name: [percent(share(b, draw, draws=draws)) for b in banks.values()] for name, draw in procedures.items()}
+    yield table("procedure", banks, rows)
     yield (
         f"Of {REPORTED} seeds at rate {first.rates[4]:g} the first side loses some; in brackets what those that are left "
         "would say by themselves:"
     )
     yield ""
     banks = {name: bank for name, bank in banks.items() if "itself" in name or f"+{2 * SHIFT:g}" in name}
-    yield "| lost | " + " | ".join(banks) + " |"
-    yield "|---|" + "---|" * len(banks)
+    rows = {}
     for count in (1, 2, 4):
         for worst in (True, False):
             draw = lose(0, count, worst, at_rate(4))
             which = "those that retain least" if worst else "any"
-            shown = [
+            rows[f"{count}, {which}"] = [
                 f"{percent(share(b, draw, draws=draws))} ({percent(survivors_alone(b, draw, draws))})" for b in banks.values()
             ]
-            yield f"| {count}, {which} | " + " | ".join(shown) + " |"
+    yield table("lost", banks, rows)
 
 
 MARKS = "<!-- benchmarks/statistics: begin -->", "<!-- benchmarks/statistics: end -->"

@@ -1,15 +1,12 @@
 """What was measured, as JSON, as tables on the screen, and as Markdown between two marks of a document."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
-from kancl.errors import InputError
 from kancl.text import counted
 from runners.bench import PeerName
 from runners.bench.goals import Goal
@@ -17,10 +14,10 @@ from runners.bench.memory import METHOD, Peak
 from runners.measure.timing import Comparison
 from runners.report.numbers import short, times
 from runners.report.sheet import Column, Sheet, Words, as_markdown, framed, note_text
-from runners.store.files import write_atomically
 
 FORMAT = 1
-BEGIN, END = "<!-- kancl bench: begin -->", "<!-- kancl bench: end -->"
+MARKS = "<!-- kancl bench: begin -->", "<!-- kancl bench: end -->"
+"""Between which a document has the tables."""
 
 
 @dataclass(frozen=True)
@@ -198,27 +195,3 @@ def markdown(report: Report) -> str:
 
 def _gpu(report: Report) -> str:
     return f" with {report.machine['gpu']}" if report.command.get("device") == "cuda" else ""
-
-
-def check_marks(path: Path, marks: tuple[str, str] = (BEGIN, END)) -> str:
-    """Return the text of a document that has these two marks.
-
-    Raises:
-        InputError: it cannot be read, or does not have the two marks, each once and in order.
-    """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); --write needs a text file that exists") from error
-    begin, end = marks
-    if (text.count(begin), text.count(end)) != (1, 1) or text.index(begin) > text.index(end):
-        raise InputError(f"{path} needs the line {begin} once, and {end} once after it; the tables go between them")
-    return text
-
-
-def write_between_marks(path: Path, inner: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
-    """Replace what stands between the marks of a document, and nothing else."""
-    begin, end = marks
-    before, after = re.split(f"{re.escape(begin)}.*{re.escape(end)}", check_marks(path, marks), flags=re.DOTALL)
-    text = f"{before}{begin}\n{inner.strip()}\n{end}{after}"
-    write_atomically(path, lambda file: file.write(text.encode()))

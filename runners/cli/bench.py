@@ -97,13 +97,14 @@ class Bench:
     def _checked_out(self) -> Path:
         """Return the file for the figures, after a look at everything that is to be written: before hours of timing."""
         from kancl.errors import InputError
-        from runners.bench.report import check_marks
+        from runners.bench.report import MARKS
+        from runners.report.documents import check_marks
         from runners.store.files import check_writable
 
         if self.figures is not None and "kernel" not in self._suites():
             raise InputError(f"--figures draws the sweeps of the suite kernel, and {self.suite} has none; leave it out")
         if self.write is not None:
-            check_marks(self.write)
+            check_marks(self.write, MARKS)
         out = self.out or Path("benchmarks") / "results" / f"{self.suite}{'-quick' if self.quick else ''}.json"
         for folder in [out.parent, *([] if self.figures is None else [self.figures])]:
             try:
@@ -164,13 +165,14 @@ class Bench:
 
     def _written(self, report: "Report", out: Path) -> Iterator[Path]:
         from runners.bench.figures import draw_sweeps
-        from runners.bench.report import markdown, write_between_marks
+        from runners.bench.report import MARKS, markdown
+        from runners.report.documents import write_between_marks
         from runners.store.files import write_json
 
         write_json(out, report.to_json())
         yield out
         if self.write is not None:
-            write_between_marks(self.write, markdown(report))
+            write_between_marks(self.write, markdown(report), MARKS)
             yield self.write
         if self.figures is not None:
             yield from draw_sweeps(report.comparisons, self.figures)

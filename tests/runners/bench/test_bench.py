@@ -24,7 +24,7 @@ from runners.bench.loops import data, kancl_network, plain_loop, runner_loop
 from runners.bench.memory import Peak, traced_peak
 from runners.bench.peers import PEERS, Peer, build_peer, find_peers
 from runners.bench.plan import FULL, QUICK, Shape
-from runners.bench.report import BEGIN, END, Report, markdown, write_between_marks
+from runners.bench.report import MARKS, Report, markdown
 from runners.bench.step import FULL_BATCH, SINGLE, STACKED, kancl_makers
 from runners.bench.strategies import FIRST, STRATEGIES, second_task
 from runners.bench.whole import WHOLE
@@ -32,6 +32,7 @@ from runners.cli.bench import Bench
 from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.measure.timing import Comparison, Contender, Timing, compare, race, threads_set_to
+from runners.report.documents import write_between_marks
 from runners.strategies import State, Step, strategies
 from runners.strategies.registry import BUILT_IN
 from runners.stream.stack import stack
@@ -55,6 +56,7 @@ class KAN(torch.nn.Module):
         return self.layer(x)
 """
 MACHINE = {"processor": "P", "cores": 2, "python": "3.11", "torch": "2", "kancl": "0", "commit": "abc"}
+BEGIN, END = MARKS
 DOCUMENT = f"above\n{BEGIN}\nold\n{END}\nbelow\n"
 
 
@@ -510,7 +512,7 @@ def test_the_document_is_written_between_its_marks_alone(tmp_path: Path) -> None
     path = tmp_path / "page.md"
     path.write_text(DOCUMENT.replace("above", "above \\1 | µ"))
     for inner in ("new \\g<0>", "newer"):
-        write_between_marks(path, inner)
+        write_between_marks(path, inner, MARKS)
         assert path.read_text() == f"above \\1 | µ\n{BEGIN}\n{inner}\n{END}\nbelow\n"
 
 
@@ -519,7 +521,7 @@ def test_a_document_without_the_two_marks_is_left_alone(tmp_path: Path, text: st
     path = tmp_path / "page.md"
     path.write_text(text)
     with pytest.raises(InputError, match="needs the line"):
-        write_between_marks(path, "new")
+        write_between_marks(path, "new", MARKS)
     assert path.read_text() == text
 
 
