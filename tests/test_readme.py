@@ -15,8 +15,10 @@ from runners.cli.run import Run
 from runners.config.file import read_file
 from runners.config.request import Request
 from runners.experiment.expand import expand
+from runners.stream.cache import StreamCache
 
 ROOT = Path(__file__).parent.parent
+STREAMS = StreamCache()
 README = (ROOT / "README.md").read_text()
 
 
@@ -57,7 +59,7 @@ def test_every_run_command_of_the_readme_can_be_expanded(line: str, monkeypatch:
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
     command = tyro.cli(Command, args=shlex.split(line)[1:], config=config)
     assert isinstance(command, Run)
-    assert expand(command.requests())
+    assert expand([Request(seeds=1).over(request) for request in command.requests()], streams=STREAMS)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
@@ -66,7 +68,7 @@ def test_every_experiment_file_can_be_expanded(path: Path, data_root: Path) -> N
     blocks = tomllib.loads(path.read_text()).get("block", [{}])
     requests = read_file(path)
     assert len(requests) == len(blocks)
-    assert expand([Request(seeds=1, data_root=data_root).over(request) for request in requests])
+    assert expand([Request(seeds=1, data_root=data_root).over(request) for request in requests], streams=STREAMS)
 
 
 def test_the_makefile_runs_the_demo_that_the_readme_shows() -> None:

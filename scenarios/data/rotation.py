@@ -1,10 +1,15 @@
 """Rotations of inputs: of pictures in their plane, of tables in the planes of neighbouring columns."""
 
 import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 def rotate_images(x: Tensor, image_shape: tuple[int, ...], degrees: float) -> Tensor:
@@ -18,17 +23,22 @@ def rotate_images(x: Tensor, image_shape: tuple[int, ...], degrees: float) -> Te
         image_shape: (height, width) or (height, width, channels).
         degrees: the angle.
     """
+    height, width = image_shape[:2]
+    # Pixels first, so that each row of the matrix meets all images and channels at once.
+    planes = x.view(len(x), height * width, -1).permute(1, 0, 2)
+    result = torch.from_numpy(_turned_pixels(height, width, degrees) @ planes.reshape(height * width, -1).numpy())
+    return result.clamp_(0, 1).view(planes.shape).permute(1, 0, 2).reshape(x.shape).contiguous()
+
+
+@lru_cache(maxsize=64)  # every seed turns its training and its test images by the same angles
+def _turned_pixels(height: int, width: int, degrees: float) -> "csr_matrix":
+    """Return the rotation as a sparse matrix (pixels after, pixels before)."""
     from scipy.ndimage import rotate  # on use: slow to import
     from scipy.sparse import csr_matrix
 
-    height, width = image_shape[:2]
     single = np.eye(height * width, dtype=np.float32).reshape(-1, height, width)
     turned = rotate(single, degrees, axes=(1, 2), reshape=False, order=1, mode="grid-constant", cval=0.0)
-    pixels = csr_matrix(turned.reshape(len(single), -1).T)  # (pixels after, pixels before)
-    # Pixels first, so that each row of the matrix meets all images and channels at once.
-    planes = x.view(len(x), height * width, -1).permute(1, 0, 2)
-    result = torch.from_numpy(pixels @ planes.reshape(height * width, -1).numpy())
-    return result.clamp_(0, 1).view(planes.shape).permute(1, 0, 2).reshape(x.shape).contiguous()
+    return csr_matrix(turned.reshape(len(single), -1).T)
 
 
 def rotate_pairs(x: Tensor, degrees: float) -> Tensor:

@@ -14,6 +14,7 @@ from kancl.options import Spec
 from runners.config.request import Request
 from runners.experiment.expand import expand
 from runners.run import run_cell
+from runners.stream.cache import StreamCache
 from runners.stream.stack import stack
 from scenarios import Scenario, build_scenario, complete_scenario, scenarios
 from scenarios.data.sources import FROM_FILES
@@ -31,6 +32,9 @@ SEED_INDEPENDENT = {
 }
 EVERY_ARCHITECTURE = ("gaussian-peaks", "split-digits", "permuted-digits", "rotated-wine")
 """Scenarios that all architectures are trained on: regression, classes that come one after another, inputs that change."""
+
+STREAMS = StreamCache()
+"""What was built for one test is used again by the next: building is most of this file's time."""
 
 Build = Callable[[str, int], Scenario]
 
@@ -53,7 +57,7 @@ def _data(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def built() -> Build:
-    """A scenario that was built before is used again: building is most of this file's time."""
+    """A scenario that was built before is used again."""
     return cache(lambda name, seed: build_scenario(Spec(name), seed))
 
 
@@ -105,8 +109,8 @@ def trains(name: str, *rivals: str) -> None:
     request = Request(
         scenarios=(name,), architectures=rivals, seeds=2, optimizer="adam", steps=2, batch_size=16, evaluations=2
     )  # fmt: skip
-    cells = expand([request])
-    stream = stack(cells[0].scenario, cells[0].seeds)
+    cells = expand([request], streams=STREAMS)
+    stream = STREAMS.of(cells[0])
     for cell in cells:
         result = run_cell(cell, stream)
         tasks = len(stream.train)

@@ -255,26 +255,44 @@ def test_what_is_wrong_with_a_repeated_task_is_said_once() -> None:
 # Every registered scenario.
 
 
-@pytest.mark.parametrize("option", ["skip=1", "pretrain=1", "cycles=2", "blur=0.5", "skip=1,pretrain=1,cycles=2,blur=1"])
+OPTIONS: tuple[dict[str, Any], ...] = ({"skip": 1}, {"pretrain": 1}, {"cycles": 2}, {"blur": 0.5})
+ALL_OF_THEM: dict[str, Any] = {"skip": 1, "pretrain": 1, "cycles": 2, "blur": 1}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_a_stream_too(name: str, option: str, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_a_stream_too(name: str, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each option alone, as the seeds' scenarios are stacked, and all at once from the text that asks for them."""
     monkeypatch.chdir(data_root.parent)  # where the folder of data files is found by its usual name
     plain = build_scenario(spec(name), 3)
-    count, asked = len(plain.tasks), dict(part.split("=") for part in option.split(","))
-    lost = int(asked.get("skip", 0)) + int(asked.get("pretrain", 0))
-    if lost >= count:
+    count = len(plain.tasks)
+    for options in OPTIONS:
+        if sum(options.get(part, 0) for part in ("skip", "pretrain")) < count:
+            alone = as_stream(plain, **options)
+            check_scenario(alone, name)
+            assert_a_stream_of(plain, options, list(alone.pretrain), list(alone.tasks), alone.blur)
+    if count <= 2:
         pytest.skip(f"{name} has {count} tasks")
-    stream = stack(spec(f"{name}:{option}"), (3, 1))
-    rest = [own.name for own in plain.tasks[lost:]]
-    cycles = int(asked.get("cycles", 1))
-    assert len(stream.train) == len(stream.test) == cycles * len(rest)
+    stream = stack(spec(f"{name}:{','.join(f'{option}={value}' for option, value in ALL_OF_THEM.items())}"), (3, 1))
+    pretrain = [] if stream.pretrain is None else [_as_task(stream.pretrain)]
+    assert_a_stream_of(plain, ALL_OF_THEM, pretrain, list(map(_as_task, stream.train)), stream.blur)
+    assert len(stream.test) == len(stream.train)
+    rest = [own.name for own in plain.tasks[2:]]
     assert list(stream.names[: len(rest)]) == rest or stream.names[0] == "task 1"
-    assert (stream.pretrain is not None) == ("pretrain" in asked)
-    assert stream.blur == float(asked.get("blur", 0))
-    for number, samples in enumerate(stream.train):
-        torch.testing.assert_close(samples.x[0], plain.tasks[lost + number % len(rest)].train[0], rtol=0, atol=0)
-    if stream.pretrain is not None:
-        torch.testing.assert_close(stream.pretrain.x[0], plain.tasks[lost - 1].train[0], rtol=0, atol=0)
+
+
+def _as_task(samples: Any) -> Task:
+    return Task("of the first seed", (samples.x[0], samples.y[0]), (samples.x[0], samples.y[0]))
+
+
+def assert_a_stream_of(plain: Scenario, options: dict[str, Any], pretrain: list[Task], tasks: list[Task], blur: float) -> None:
+    """The tasks that are left, in their order and as often as asked for, with the very samples of the plain scenario."""
+    lost = options.get("skip", 0) + options.get("pretrain", 0)
+    rest = plain.tasks[lost:] * options.get("cycles", 1)
+    assert blur == options.get("blur", 0)
+    assert len(pretrain) == options.get("pretrain", 0)
+    for ours, theirs in zip([*pretrain, *tasks], [*plain.tasks[lost - len(pretrain) : lost], *rest], strict=True):
+        for end, expected in zip(ours.train, theirs.train, strict=True):
+            torch.testing.assert_close(end, expected, rtol=0, atol=0)
 
 
 def test_the_folder_of_data_files_has_one_default() -> None:

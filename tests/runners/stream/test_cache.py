@@ -356,8 +356,9 @@ def test_every_scenario_trains_as_a_stream(name: str, data_root: Path, monkeypat
         (f"{name}:skip={tasks - 3},pretrain=1,cycles=2,blur=1",), ("mlp",), seeds=2, optimizer="adam", steps=2, batch_size=16,
         evaluations=2, locality="on",
     )  # fmt: skip
-    (cell,) = expand([request])
-    result = run_cell(cell, StreamCache().of(cell))
+    streams = StreamCache()
+    (cell,) = expand([request], streams=streams)
+    result = run_cell(cell, streams.of(cell))
     assert result.steps == 2 + 4 * 2
     for R in result.R.values():
         assert R.shape == (2, 5, 4)

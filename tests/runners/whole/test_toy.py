@@ -18,7 +18,7 @@ LEFT, RIGHT = -1.0, 1.0
 
 def test_the_papers_kan_learns_every_task_and_keeps_it(tools: Any) -> None:
     """L-BFGS, 100 steps, as the scenario advises: an error of 1e-5 in each phase and, in the end, on every task."""
-    cell = tools.make_cell("gaussian-peaks", "kan", seeds=3)
+    cell = tools.make_cell("gaussian-peaks", "kan", seeds=3, evaluations=2)
     assert cell.policy.optimizer == "lbfgs"
     assert (cell.policy.steps, cell.policy.lr, cell.policy.batch_size, cell.policy.state) == (100, 1.0, "full", "reset")
     result = tools.train(cell).result
