@@ -46,7 +46,7 @@ class RunCell(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
+class RunnerRow:
     """What a runner is to everybody else.
 
     Args:
@@ -68,12 +68,12 @@ class Row:
     times_steps: bool
 
 
-RUNNERS: dict[Runner, Row] = {
-    "native": Row(
+RUNNERS: dict[Runner, RunnerRow] = {
+    "native": RunnerRow(
         strategies, native.make_strategy, native.check_request, native.check_scenario, native.check_cell, run_native_cell,
         times_steps=True,
     ),
-    "avalanche": Row(
+    "avalanche": RunnerRow(
         avalanche_strategies, make_avalanche_strategy, avalanche_checks.check_request, avalanche_checks.check_scenario,
         avalanche_checks.check_cell, run_avalanche_cell, times_steps=False,
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 
 @dataclass(frozen=True)
-class Row:
+class OptimizerRow:
     """What is known of an optimiser.
 
     Args:
@@ -28,11 +28,11 @@ class Row:
     searches: bool = False
 
 
-OPTIMIZERS: Mapping[str, Row] = {
-    "adam": Row({"lr": 1e-3, "steps": 1000}, (1e-4, 1e-1)),
-    "adamw": Row({"lr": 1e-3, "steps": 1000}, (1e-4, 1e-1)),
-    "sgd": Row({"lr": 1e-2, "momentum": 0.9, "steps": 1000}, (1e-3, 1.0), own=("momentum",), drifts=False),
-    "lbfgs": Row({"lr": 1.0, "steps": 100}, (1e-2, 1.0), searches=True),
+OPTIMIZERS: Mapping[str, OptimizerRow] = {
+    "adam": OptimizerRow({"lr": 1e-3, "steps": 1000}, (1e-4, 1e-1)),
+    "adamw": OptimizerRow({"lr": 1e-3, "steps": 1000}, (1e-4, 1e-1)),
+    "sgd": OptimizerRow({"lr": 1e-2, "momentum": 0.9, "steps": 1000}, (1e-3, 1.0), own=("momentum",), drifts=False),
+    "lbfgs": OptimizerRow({"lr": 1.0, "steps": 100}, (1e-2, 1.0), searches=True),
 }
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from kancl.errors import InputError
-from runners.config.optimizers import OPTIMIZERS, SEARCHING, Optimizer, Row, defaults_of, joined
+from runners.config.optimizers import OPTIMIZERS, SEARCHING, Optimizer, OptimizerRow, defaults_of, joined
 
 Schedule = Literal["constant", "cosine", "linear"]
 Kind = Literal["coefficients", "base", "scales", "bias", "weights"]
@@ -183,7 +183,7 @@ class Policy:
         return self.epochs * -(-samples // batch)
 
     @property
-    def row(self) -> Row:
+    def row(self) -> OptimizerRow:
         """What is known of the optimiser."""
         return OPTIMIZERS[self.optimizer]
 
