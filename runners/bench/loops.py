@@ -17,7 +17,7 @@ from runners.measure.timing import Run
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream
 from runners.training.phase import begin_phase
-from runners.training.training import prepare
+from runners.training.training import training_of
 from scenarios import Advice
 from scenarios.objectives import OBJECTIVES
 
@@ -103,5 +103,5 @@ def runner_loop(network: Network, x: Tensor, y: Tensor, size: int) -> Run:
     )  # fmt: skip
     policy = Policy(lr=RATE, steps=1, batch_size=size)
     cell = Cell(Spec("only"), Spec(type(network).__name__), Spec("naive"), policy, stream.seeds)
-    lessons = begin_phase(prepare(cell, stream, network), 0)
-    return lambda steps: lessons.learner.take_steps(lessons.source, steps)
+    begun = begin_phase(training_of(cell, stream, network), 0)
+    return lambda steps: begun.learner.take_steps(begun.source, steps)

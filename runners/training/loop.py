@@ -15,7 +15,7 @@ from runners.stream.stream import Stream
 from runners.training.logbook import Logbook
 from runners.training.phase import begin_phase, end_phase
 from runners.training.pretraining import pretrain
-from runners.training.training import Training, in_a_line, prepare, start
+from runners.training.training import Training, in_a_line, start, training_of
 
 SLICES = 50
 """Parts of a task after which progress is told."""
@@ -42,15 +42,15 @@ def run_native_cell(
     if resume is None:
         begin_sequence(training, log)
     for phase in range(training.done, training.tasks):
-        lessons = begin_phase(training, phase)
-        evaluations = set(evaluation_steps(lessons.steps, cell.evaluations))
-        slices = set(range(0, lessons.steps, max(1, lessons.steps // SLICES))) - {0}
+        begun = begin_phase(training, phase)
+        evaluations = set(evaluation_steps(begun.steps, cell.evaluations))
+        slices = set(range(0, begun.steps, max(1, begun.steps // SLICES))) - {0}
         for stop in sorted(evaluations | slices):
-            steps = lessons.take_steps_until(stop)
+            steps = begun.take_steps_until(stop)
             if stop in evaluations:
-                log.measure(phase + 1, stop, end=stop == lessons.steps)
+                log.measure(phase + 1, stop, end=stop == begun.steps)
             log.taken(steps, phase + 1)
-        end_phase(training, lessons)
+        end_phase(training, begun)
         log.save()
     return log.result()
 
@@ -66,7 +66,7 @@ def begin(cell: Cell, stream: Stream, resume: Checkpoint | None) -> Training:
     Raises:
         MisfitError: the checkpoint is of other networks.
     """
-    training = prepare(cell, stream)
+    training = training_of(cell, stream)
     if resume is not None:
         try:
             training.network.make_room(resume.network)

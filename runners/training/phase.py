@@ -25,7 +25,7 @@ BATCHES = Foreign(PART, "its hook batches")
 
 
 @dataclass
-class Lessons:
+class BegunPhase:
     """A phase that was begun: its steps can be taken.
 
     Args:
@@ -52,7 +52,7 @@ class Lessons:
         return count
 
 
-def begin_phase(training: Training, phase: int, steps: int | None = None) -> Lessons:
+def begin_phase(training: Training, phase: int, steps: int | None = None) -> BegunPhase:
     """Begin a phase: fresh networks where the strategy asks for them, everybody is told, learner, rates and batches are made.
 
     Args:
@@ -81,10 +81,10 @@ def begin_phase(training: Training, phase: int, steps: int | None = None) -> Les
     learner = _learner_of(training)
     learner.state = training.state
     learner.rates = learning_rates(training.policy, counts, phase, training.boundaries)
-    return Lessons(phase, samples, steps, learner, _source(training, samples, phase, steps))
+    return BegunPhase(phase, samples, steps, learner, _source(training, samples, phase, steps))
 
 
-def begin_pretraining(training: Training, steps: int) -> Lessons:
+def begin_pretraining(training: Training, steps: int) -> BegunPhase:
     """Begin the phase before the first, in which the strategy has no part.
 
     Args:
@@ -97,15 +97,15 @@ def begin_pretraining(training: Training, steps: int) -> Lessons:
     learner = make_learner(Lesson(training.network, policy, stream.objective, Strategy(), stream.operator), {})
     learner.rates = learning_rates(policy, [steps], 0)
     source = batches(stream, stream.pretrain, policy.batch_size, PRETRAIN)
-    return Lessons(PRETRAIN, stream.pretrain, steps, learner, source)
+    return BegunPhase(PRETRAIN, stream.pretrain, steps, learner, source)
 
 
-def end_phase(training: Training, lessons: Lessons) -> None:
+def end_phase(training: Training, begun: BegunPhase) -> None:
     """End a phase: the strategy has its say about the past, and the recorder looks."""
-    phase = lessons.phase
+    phase = begun.phase
     assert isinstance(phase, int)
     with unmoved(f"the end of task {phase + 1}"):
-        state = training.strategy.end_task(training.state, training.network, lessons.samples, phase)
+        state = training.strategy.end_task(training.state, training.network, begun.samples, phase)
         training.state = checked(state, training.stream)
     if training.recorder is not None:
         training.recorder.end_task(training.network, training.seen_in(phase), phase)

@@ -58,8 +58,8 @@ def pretrain(training: Training, slices: int, tell: Callable[[int], None]) -> No
         tell: hears how many steps were taken since it last heard.
     """
     steps = pretraining_steps(training.policy, training.stream)
-    lessons, size = begin_pretraining(training, steps), max(1, steps // slices)
+    begun, size = begin_pretraining(training, steps), max(1, steps // slices)
     for done in range(0, steps, size):
-        tell(lessons.take_steps_until(min(done + size, steps)))
+        tell(begun.take_steps_until(min(done + size, steps)))
     if training.policy.state == "keep":
-        training.learned = lessons.learner.state_dict()
+        training.learned = begun.learner.state_dict()

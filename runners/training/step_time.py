@@ -11,7 +11,7 @@ from runners.measure.timing import Contender, Run, race
 from runners.strategies import Strategy
 from runners.stream.stream import Stream
 from runners.training.phase import begin_phase, end_phase
-from runners.training.training import prepare, start
+from runners.training.training import start, training_of
 
 ROUNDS = 5
 BLOCK = 0.005
@@ -62,20 +62,20 @@ def second_phase(cell: Cell, stream: Stream, strategy: Strategy | None = None) -
         stream: its scenario, on the device to train on.
         strategy: in place of the one that the cell names.
     """
-    training = prepare(cell, stream, strategy=strategy)
+    training = training_of(cell, stream, strategy=strategy)
     start(training)
     phase = 0
     if training.tasks > 1:
-        lessons = begin_phase(training, 0, FIRST)
-        lessons.take_steps_until(FIRST)
-        end_phase(training, lessons)
+        begun = begin_phase(training, 0, FIRST)
+        begun.take_steps_until(FIRST)
+        end_phase(training, begun)
         phase = 1
-    lessons = begin_phase(training, phase)
-    if lessons.learner.rates is not None:  # a schedule ends with its phase, and more steps than that may be timed
-        lessons.learner.rates = repeat(cell.policy.lr)
+    begun = begin_phase(training, phase)
+    if begun.learner.rates is not None:  # a schedule ends with its phase, and more steps than that may be timed
+        begun.learner.rates = repeat(cell.policy.lr)
 
     def run(steps: int) -> None:
-        lessons.learner.take_steps(lessons.source, steps)
+        begun.learner.take_steps(begun.source, steps)
         if stream.device.type == "cuda":
             torch.cuda.synchronize()
 

@@ -26,7 +26,7 @@ from runners.stream.stack import stack
 from runners.stream.stream import Stream
 from runners.training.phase import begin_phase, end_phase
 from runners.training.steps import StackedLearner
-from runners.training.training import prepare, start
+from runners.training.training import start, training_of
 from scenarios import Scenario, Task, scenarios
 from scenarios.build import complete_scenario
 from scenarios.streams import share_of_later
@@ -202,16 +202,16 @@ def test_the_optimiser_is_never_reset_and_no_task_is_told(tools: Any) -> None:
     told: list[int] = []
     cell = cell_of(tools, "gaussian-peaks:tasks=4,blur=0.5", "mlp", optimizer="adam", schedule="linear")
     stream = StreamCache().of(cell)
-    training = prepare(cell, stream)
+    training = training_of(cell, stream)
     training.network.begin_task = lambda x: told.append(x.shape[1])  # type: ignore[method-assign]
     start(training)
     learners, falling = [], []
     for phase in range(training.tasks):
-        lessons = begin_phase(training, phase)
-        assert lessons.learner.rates is not None
-        falling += list(lessons.learner.rates)
-        learners.append(lessons.learner)
-        end_phase(training, lessons)
+        begun = begin_phase(training, phase)
+        assert begun.learner.rates is not None
+        falling += list(begun.learner.rates)
+        learners.append(begun.learner)
+        end_phase(training, begun)
     assert len(told) == len(set(map(id, learners))) == 1
     assert isinstance(learners[0], StackedLearner)
     assert len(falling) == 4 * STEPS

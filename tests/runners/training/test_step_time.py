@@ -12,7 +12,7 @@ from runners.stream.stack import stack
 from runners.training import step_time
 from runners.training.phase import begin_phase, end_phase
 from runners.training.step_time import BLOCK, FIRST, ROUNDS, TOTAL, second_phase, step_seconds
-from runners.training.training import prepare, start
+from runners.training.training import start, training_of
 
 
 @pytest.mark.parametrize("count", [1, 100, 1000])
@@ -79,12 +79,12 @@ def test_what_is_timed_knows_a_past(tools: Any, strategy: str) -> None:
     """The same numbers of floats are in use as in training: the state of the second phase is not that of the first."""
     setting = "split-digits:setting=task" if strategy in ("lwf", "packnet", "der++") else "gaussian-peaks"
     cell = tools.make_cell(setting, "mlp", strategy, optimizer="adam", steps=5)
-    training = prepare(cell, stack(cell.scenario, cell.seeds))
+    training = training_of(cell, stack(cell.scenario, cell.seeds))
     start(training)
-    lessons = begin_phase(training, 0, FIRST)
+    begun = begin_phase(training, 0, FIRST)
     first = set(training.state)
-    lessons.take_steps_until(FIRST)
-    end_phase(training, lessons)
+    begun.take_steps_until(FIRST)
+    end_phase(training, begun)
     begin_phase(training, 1)
     assert set(training.state) - first or any(bool(tensor.any()) for tensor in training.state.values())
     assert step_seconds([cell], training.stream)[0] > 0

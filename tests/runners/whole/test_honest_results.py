@@ -40,7 +40,7 @@ from runners.stream.samples import Samples
 from runners.stream.stream import Stream
 from runners.training.networks import build_network
 from runners.training.phase import begin_phase
-from runners.training.training import prepare, start
+from runners.training.training import start, training_of
 
 Kancl = Callable[..., Any]
 Enrol = Callable[..., None]
@@ -70,7 +70,7 @@ def test_joint_never_resets_its_optimiser(tools: Any, optimizer: str, strategy: 
     said = {**TINY, "optimizer": optimizer}
     resets, keeps = (tools.make_cell(TOY, "mlp:hidden=3", strategy, state=state, **said) for state in ("reset", "keep"))
     for cell, count in ((resets, learners), (keeps, 1)):
-        training = prepare(cell, tools.stream_of(cell))
+        training = training_of(cell, tools.stream_of(cell))
         start(training)
         made = [begin_phase(training, phase).learner for phase in range(training.tasks)]
         assert len(set(map(id, made))) == count
