@@ -1,4 +1,4 @@
-"""What the pages on the layout of the code say is so: every path is there, and every name stands in the file that is told."""
+"""What the pages say of the code's layout is so: paths and links lead somewhere, and names stand in the file that is told."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("benchmarks", "docs", "examples", "kancl", "runners", "scenarios", "tests")
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PATH = re.compile(rf"`((?:{'|'.join(PACKAGES)})/[\w./-]*)`")
 NAMED = re.compile(r"`(\w+)`(?: (?:or|and) `(\w+)`)? (?:in|of) `((?:kancl|scenarios|runners|tests)/[\w/.]+\.py)`")
 THINGS = (
@@ -26,12 +27,18 @@ def lost_names(text: str) -> list[str]:
     return [f"{name} in {path}" for name, path in found if not re.search(rf"\b{name}\b", (ROOT / path).read_text())]
 
 
-@pytest.mark.parametrize("page", ["where.md", "architecture.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_path_and_name_is_there(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text()
-    assert PATH.findall(text)
+    text = (ROOT / page).read_text()
     assert lost_paths(text) == []
     assert lost_names(text) == []
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_the_pages_name_paths() -> None:
+    assert {"README.md", "docs/where.md", "docs/architecture.md"} <= set(PAGES)
+    assert all(len(PATH.findall((ROOT / "docs" / page).read_text())) > 50 for page in ("where.md", "architecture.md"))
 
 
 def test_what_is_lost_is_found() -> None:
