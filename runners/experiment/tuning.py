@@ -247,9 +247,10 @@ def _run_trial(
 
 
 def _measured(result: Result, by: str) -> dict[str, Any]:
-    """Return what the record keeps of a trial that ended."""
-    metric, values, kept = _scores(result, by)
-    values = np.where(result.diverged_at < 0, values, np.nan)
+    """Return what the record keeps of a trial that ended; where the strategy gives the metric no sense, of the other one."""
+    metric = BY[by] if BY[by] in result.metrics else next(m for m in BY.values() if m != BY[by])
+    per_seed = result.per_seed()
+    values = per_seed[metric]
     title = METRICS[metric].title.format(score=result.score)
     up, null = result.higher_is_better[result.score], result.null[result.score]
     finite = values[np.isfinite(values)]
@@ -260,17 +261,10 @@ def _measured(result: Result, by: str) -> dict[str, Any]:
         "gap": float(np.abs((1.0 if up else 0.0) - null).mean()),
         "higher_is_better": up,
         "per_seed": _plain(values),
-        "retained": _plain(kept),
+        "retained": _plain(per_seed["retention"]),
         "said": said + (f", {lost} of {len(values)} seeds diverged" if lost else ""),
     }
 
 
 def _plain(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _scores(result: Result, by: str) -> tuple[str, np.ndarray, np.ndarray]:
-    """Return the metric with its values, and retention; where the strategy gives the one asked for no sense, the other one."""
-    metric = BY[by] if BY[by] in result.metrics else next(m for m in BY.values() if m != BY[by])
-    kept = result.metric("retention") if "retention" in result.metrics else np.full(len(result.seeds), np.nan)
-    return metric, result.metric(metric), kept

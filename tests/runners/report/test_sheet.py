@@ -6,12 +6,14 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from kancl.statistics import Interval
 from runners.report.numbers import KINDS, MISSING, counts, estimate, in_little_room, with_error, with_interval
 from runners.report.sheet import WIDE, Column, Sheet, Words, as_csv, as_markdown, figures, parts, plain, tables
+from runners.report.tables import frame_as_csv
 
 SHEET = Sheet(
     "a title",
@@ -91,6 +93,20 @@ def test_a_program_gets_every_digit_and_nothing_where_nothing_is() -> None:
     assert rows[1][0] == "a|b"
     assert rows[1][4:] == ["0.5", "0.41", "0.63", "8", "12345", "well"]
     assert rows[2] == ["[bold]", "", "", "0", "", "", "", "0", "", "–"]
+
+
+def test_frames_are_written_as_pandas_writes_them() -> None:
+    frame = pd.DataFrame(
+        {
+            "text": ['a "b", c', "two\nlines", ""],
+            "number": [1 / 3, math.nan, -1e-300],
+            "count": [1, 2, 10**12],
+            "truth": [True, False, True],
+            "nothing": [None, None, 2.5],
+        }
+    )
+    for part in (frame, frame[:0], frame["text"].to_frame(), pd.DataFrame()):
+        assert frame_as_csv(part) == part.to_csv(index=False)
 
 
 def test_a_sheet_without_heads_is_drawn_without_them() -> None:
