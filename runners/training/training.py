@@ -98,7 +98,7 @@ class Training:
         return partial(self.strategy.parameters_for, self.state, self.network)
 
 
-def prepare(cell: Cell, stream: Stream, network: Network | None = None, strategy: Strategy | None = None) -> Training:
+def training_of(cell: Cell, stream: Stream, network: Network | None = None, strategy: Strategy | None = None) -> Training:
     """Return the networks of a cell before their first phase.
 
     Args:
