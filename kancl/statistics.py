@@ -59,8 +59,8 @@ def _student(confidence: float, n: int) -> float:
     return float(stats.t.ppf((1 + confidence) / 2, n - 1))
 
 
-def bootstrap_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
-    """Return the expanded BCa bootstrap interval of the mean, from ``RESAMPLES`` resamples with a fixed generator.
+def bootstrap_interval(values: PerSeed, confidence: float = 0.95, resamples: int = RESAMPLES) -> Interval:
+    """Return the expanded BCa bootstrap interval of the mean, from so many resamples with a fixed generator.
 
     The bias-corrected and accelerated interval (Efron 1987) at the level 1 - 2 Phi(-sqrt(n / (n-1)) t) instead of the nominal
     one, with t Student's quantile of n - 1 degrees of freedom (Hesterberg 2015, expanded percentile interval): resampling alone
@@ -75,12 +75,12 @@ def bootstrap_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
     scaled = (finite - mean) / spread  # so that the interval of tiny or huge values does not drown in rounding
     expanded = 1 - 2 * stats.norm.sf((n / (n - 1)) ** 0.5 * stats.t.ppf((1 + confidence) / 2, n - 1))
     found = stats.bootstrap(
-        (scaled,), np.mean, confidence_level=expanded, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(0)
+        (scaled,), np.mean, confidence_level=expanded, n_resamples=resamples, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
     return Interval(mean, mean + spread * float(found.low), mean + spread * float(found.high), n)
 
 
-def mean_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
+def mean_interval(values: PerSeed, confidence: float = 0.95, resamples: int = RESAMPLES) -> Interval:
     """Return Student's interval below ``BOOTSTRAP_FROM`` finite values, the expanded BCa bootstrap's from there on.
 
     Few values say little of their skew, and resampling them reaches no further than the largest; with more the bootstrap
@@ -89,7 +89,7 @@ def mean_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
     95 %.
     """
     enough = np.isfinite(values).sum() >= BOOTSTRAP_FROM
-    return bootstrap_interval(values, confidence) if enough else t_interval(values, confidence)
+    return bootstrap_interval(values, confidence, resamples) if enough else t_interval(values, confidence)
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ def pair(
     return Pairs(common[whole], a[whole], b[whole], tuple(map(int, common[~whole])), tuple(map(int, unpaired)))
 
 
-def sign_flip_test(differences: PerSeed) -> float:
+def sign_flip_test(differences: PerSeed, exact_up_to: int = EXACT_UP_TO) -> float:
     """Return the two-sided p of the sign-flip (paired permutation) test that the differences lie symmetrically about 0.
 
     The share of the 2^n ways to choose the signs whose sum is at least as far from 0 as the one observed (Fisher 1935). Exact
-    up to ``EXACT_UP_TO`` differences; beyond, from ``FLIPS`` random choices with a fixed generator, the observed one counted
+    up to ``exact_up_to`` differences; beyond, from ``FLIPS`` random choices with a fixed generator, the observed one counted
     too, so that p is at least 2 / (FLIPS + 1). NaN differences do not count; without any the result is NaN.
 
     >>> sign_flip_test(np.array([3.0, 1.0, 2.0, 4.0, 2.0, 5.0]))
@@ -155,7 +155,7 @@ def sign_flip_test(differences: PerSeed) -> float:
     finite = differences[np.isfinite(differences)]
     if len(finite) == 0:
         return math.nan
-    if len(finite) > EXACT_UP_TO:
+    if len(finite) > exact_up_to:
         test = stats.permutation_test(
             (finite,), np.mean, permutation_type="samples", n_resamples=FLIPS, rng=np.random.default_rng(0)
         )

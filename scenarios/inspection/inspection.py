@@ -41,7 +41,7 @@ class Inspection:
 
 
 def inspect_scenario(
-    spec: Spec, data_root: Path = DATA_ROOT, seeds: tuple[int, ...] = SEEDS, elsewhere: bool = True
+    spec: Spec, data_root: Path = DATA_ROOT, seeds: tuple[int, ...] = SEEDS, elsewhere: bool = True, tick: float = TICK
 ) -> Inspection:
     """Look at a scenario from all sides and tell everything that is wrong with it.
 
@@ -50,6 +50,7 @@ def inspect_scenario(
         data_root: the folder of data files, for builders with a parameter of that name.
         seeds: at least two; each is built.
         elsewhere: build the first seed in another process too, as far as nothing is wrong with it in this one.
+        tick: seconds at least between the two builds of the first seed.
 
     Returns:
         Every finding, and the first seed's scenario; faults are findings, so nothing is raised for them.
@@ -78,7 +79,7 @@ def inspect_scenario(
         runs = all(finding.level != "fault" for finding in findings)
         process = begin_elsewhere(spec, seeds[0], data_root) if elsewhere and runs else None
         if first.parts:
-            time.sleep(max(0.0, TICK - (time.monotonic() - began)))
+            time.sleep(max(0.0, tick - (time.monotonic() - began)))
             global_generators.shift()
             findings += seed_findings(attempts, attempt(build, builder, seeds[0]).without_data())
         if process is not None:

@@ -4,12 +4,12 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from kancl import statistics
 from kancl.statistics import (
     BOOTSTRAP_FROM,
     EXACT_UP_TO,
@@ -29,6 +29,9 @@ from kancl.statistics import (
 )
 
 NAN = math.nan
+
+FEW = 999
+"""Resamples, where an interval is made hundreds of times."""
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
@@ -139,25 +142,20 @@ def errors(p: float, repetitions: int) -> float:
 
 
 @pytest.mark.parametrize(("n", "repetitions"), [(6, 2000), (12, 2000), (20, 400), (32, 400)])
-def test_the_interval_in_use_covers_normal_values(n: int, repetitions: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 999)
-    assert abs(coverage(mean_interval, normal, 2.0, n, repetitions) - 0.95) < errors(0.95, repetitions)
+def test_the_interval_in_use_covers_normal_values(n: int, repetitions: int) -> None:
+    assert abs(coverage(partial(mean_interval, resamples=FEW), normal, 2.0, n, repetitions) - 0.95) < errors(0.95, repetitions)
 
 
 @pytest.mark.parametrize(("n", "least", "repetitions"), [(8, 0.89, 2000), (20, 0.92, 400)])
-def test_the_interval_in_use_loses_little_to_skew(
-    n: int, least: float, repetitions: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_interval_in_use_loses_little_to_skew(n: int, least: float, repetitions: int) -> None:
     """The skewness of an exponential is 2; Student's loss there is of the order skewness^2 / n."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 999)
-    found = coverage(mean_interval, skewed, 1.0, n, repetitions)
+    found = coverage(partial(mean_interval, resamples=FEW), skewed, 1.0, n, repetitions)
     assert least - errors(least, repetitions) < found < 0.95 + errors(0.95, repetitions)
 
 
-def test_a_bootstrap_would_be_too_narrow_for_six_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bootstrap_would_be_too_narrow_for_six_seeds() -> None:
     """Why Student's interval is used there: even the expanded bootstrap covers 93 %, the plain one 85 %."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 999)
-    found = coverage(bootstrap_interval, normal, 2.0, 6, 400)
+    found = coverage(partial(bootstrap_interval, resamples=FEW), normal, 2.0, 6, 400)
     assert found < coverage(t_interval, normal, 2.0, 6, 400) - 0.01
 
 
@@ -229,12 +227,11 @@ def test_the_smallest_p_is_reached_and_no_smaller_one(n: int) -> None:
     assert sign_flip_test(np.arange(1.0, n + 1)) == sign_flip_test(-np.arange(1.0, n + 1)) == smallest_p(n) == 2 / 2**n
 
 
-def test_many_seeds_are_sampled_and_agree_with_the_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_seeds_are_sampled_and_agree_with_the_enumeration() -> None:
     differences = np.random.default_rng(5).normal(0.45, 1.0, 20)
     exact = sign_flip_test(differences)
-    monkeypatch.setattr(statistics, "EXACT_UP_TO", 19)
-    sampled = sign_flip_test(differences)
-    assert sampled == sign_flip_test(differences), "the same every time"
+    sampled = sign_flip_test(differences, exact_up_to=19)
+    assert sampled == sign_flip_test(differences, exact_up_to=19), "the same every time"
     assert sampled != exact
     assert abs(sampled - exact) < 2 * errors(exact / 2, FLIPS) + 2 / FLIPS
     strong = np.full(30, 1.0) + np.arange(30)

@@ -390,9 +390,8 @@ def test_compare_writes_only_the_data_to_standard_output(
     assert "figures" in said.err
 
 
-def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given: [])
-    said = kancl("compare", experiment, "--format", "markdown")
+def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results: Any) -> None:
+    said = kancl("compare", experiment, "--format", "markdown", "--no-figures")
     assert said.code == 0
     cells, _, _ = said.out.split("\n\n")  # then the verdicts, and the method
     header, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in cells.splitlines()]
@@ -404,9 +403,8 @@ def test_compare_writes_a_markdown_table(kancl: Kancl, experiment: Path, results
     ]
 
 
-def test_compare_prints_a_table(kancl: Kancl, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given: [])
-    said = kancl("compare", experiment)
+def test_compare_prints_a_table(kancl: Kancl, experiment: Path) -> None:
+    said = kancl("compare", experiment, "--no-figures")
     assert said.code == 0
     for word in ("gaussian-peaks:tasks=2,samples=10", "split-digits", "kan:hidden=2", "independent", "±", "lower is better"):
         assert word in said.out

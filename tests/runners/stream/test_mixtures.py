@@ -13,10 +13,13 @@ import torch
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
+from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.experiment.expand import expand
-from runners.measure.record import Checkpoint
+from runners.experiment.sweep import run
+from runners.measure.record import Checkpoint, Progress
 from runners.run import run_cell
+from runners.store.experiment import Store
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import Batch
 from runners.stream.cache import StreamCache
@@ -263,26 +266,31 @@ def test_what_needs_borders_is_refused(enrol: Any, strategy: Any, said: dict[str
         expand([request])
 
 
-def test_a_killed_run_goes_on(kancl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed right after a checkpoint in the middle; the same command ends with the numbers of an undisturbed run."""
-    from runners.results.results import load
-    from runners.store.cell import CellStore
+class StopsIn:
+    """A listener that presses Ctrl-C in one phase of the training."""
 
-    run = ("run", "gaussian-peaks:tasks=4,blur=1", "--architectures", "mlp", "--seeds", 2, "--optimizer", "adam", "--steps", 30)
-    save = CellStore.save_checkpoint
+    def __init__(self, task: int | None) -> None:
+        self.task = task
 
-    def killed(self: CellStore, checkpoint: Checkpoint) -> None:
-        save(self, checkpoint)
-        if checkpoint.phases_done == 2:
+    def begin_cell(self, cell: Cell, number: int, count: int) -> None: ...
+
+    def progress(self, progress: Progress) -> None:
+        if progress.task == self.task:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(CellStore, "save_checkpoint", killed)
-    assert kancl(*run, "--out", tmp_path / "a").code == 130
-    monkeypatch.setattr(CellStore, "save_checkpoint", save)
-    assert kancl(*run, "--out", tmp_path / "a").code == 0
-    assert kancl(*run, "--out", tmp_path / "b").code == 0
-    one, other = (load(tmp_path / folder).entries[0].result.R["rmse"] for folder in "ab")
-    np.testing.assert_array_equal(one, other)
+    def end_cell(self, cell: Cell, outcome: str) -> None: ...
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    """Stopped after a checkpoint in the middle; the same command ends with the numbers of an undisturbed run."""
+    cells = expand([Request(("gaussian-peaks:tasks=4,blur=1",), ("mlp",), seeds=2, optimizer="adam", steps=30)])
+    with pytest.raises(KeyboardInterrupt):
+        run(cells, Store(tmp_path / "a"), StopsIn(3))
+    checkpoint = Store(tmp_path / "a").cell(cells[0].key).load_checkpoint()
+    assert checkpoint is not None
+    assert checkpoint.phases_done == 2
+    one, other = (run(cells, Store(tmp_path / folder), StopsIn(None)).results[cells[0].key] for folder in "ab")
+    np.testing.assert_array_equal(one.R["rmse"], other.R["rmse"])
 
 
 def test_the_first_and_the_last_moment_are_pure() -> None:

@@ -23,6 +23,8 @@ from runners.run import run_cell
 from runners.store.experiment import Store
 from runners.strategies import State, Step, Strategy, strategies
 from runners.stream.batches import Batch
+from runners.stream.cache import StreamCache
+from runners.stream.stream import Stream
 
 Enrol = Callable[..., None]
 Kancl = Callable[..., Any]
@@ -337,10 +339,13 @@ def test_what_cannot_be_shown_costs_no_result(tools: Any, tmp_path: Path, hook: 
     assert len(calls) == 1, "what failed once is not tried at every step"
 
 
-def test_a_cell_that_never_began_says_why(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_that_never_began_says_why(tools: Any, tmp_path: Path) -> None:
+    class TooLarge(StreamCache):
+        def of(self, cell: Cell) -> Stream:
+            raise MemoryError("2 TB")
+
     cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp", steps=4, evaluations=2)
-    monkeypatch.setattr("runners.stream.cache.StreamCache.of", lambda *given: (_ for _ in ()).throw(MemoryError("2 TB")))
-    outcome = run([cell], Store(tmp_path / "out"), Silence())
+    outcome = run([cell], Store(tmp_path / "out"), Silence(), streams=TooLarge())
     assert outcome.failures == {cell.key: "MemoryError: 2 TB"}
     assert json.loads((tmp_path / "out/cells" / cell.key / "status.json").read_text())["error"] == "MemoryError: 2 TB"
 

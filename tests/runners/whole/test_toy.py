@@ -18,7 +18,7 @@ LEFT, RIGHT = -1.0, 1.0
 
 def test_the_papers_kan_learns_every_task_and_keeps_it(tools: Any) -> None:
     """L-BFGS, 100 steps, as the scenario advises: an error of 1e-5 in each phase and, in the end, on every task."""
-    cell = tools.make_cell("gaussian-peaks", "kan", seeds=3, evaluations=2)
+    cell = tools.make_cell("gaussian-peaks", "kan", seeds=2, evaluations=2)
     assert cell.policy.optimizer == "lbfgs"
     assert (cell.policy.steps, cell.policy.lr, cell.policy.batch_size, cell.policy.state) == (100, 1.0, "full", "reset")
     result = tools.train(cell).result
@@ -31,7 +31,8 @@ def test_the_papers_kan_learns_every_task_and_keeps_it(tools: Any) -> None:
 
 
 def test_an_mlp_of_the_same_size_learns_every_task_and_forgets(tools: Any) -> None:
-    result = tools.train(tools.make_cell("gaussian-peaks", "mlp", seeds=3, evaluations=2)).result
+    """Half of the steps that the scenario advises are enough for either."""
+    result = tools.train(tools.make_cell("gaussian-peaks", "mlp", seeds=2, evaluations=2, steps=2500)).result
     assert result.parameters == 207
     R = result.R["rmse"]
     assert np.diagonal(R[:, 1:], axis1=1, axis2=2).max() <= 0.02

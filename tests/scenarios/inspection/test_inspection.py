@@ -18,25 +18,19 @@ from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
 from kancl.seeding import generator
 from scenarios import Scenario, Task, scenarios
-from scenarios.inspection import inspection
-from scenarios.inspection.inspection import Inspection, inspect_scenario
+from scenarios.inspection.inspection import TICK, Inspection, inspect_scenario
 from scenarios.streams import pretrained
 
 Builder = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "TICK", 0.0)
 
 
 @pytest.fixture
 def inspect() -> Iterator[Callable[..., Inspection]]:
     """Inspect a builder that is registered for the length of one test."""
 
-    def inspected(builder: Builder, **options: Any) -> Inspection:
+    def inspected(builder: Builder, tick: float = 0.0, **options: Any) -> Inspection:
         scenarios.register("mine")(builder)
-        return inspect_scenario(Spec("mine", options), elsewhere=False)
+        return inspect_scenario(Spec("mine", options), elsewhere=False, tick=tick)
 
     yield inspected
     del scenarios._entries["mine"]
@@ -149,7 +143,7 @@ def test_files_are_told_with_the_line(file: Callable[[str], Spec], what: str) ->
     import re
 
     content, message = FILES[what]
-    (fault,) = told(inspect_scenario(file(content), elsewhere=False), "fault")
+    (fault,) = told(inspect_scenario(file(content), elsewhere=False, tick=0), "fault")
     assert re.search(message, fault, re.DOTALL), fault
 
 
@@ -285,7 +279,7 @@ def test_what_is_close_by_chance_or_by_design_is_no_leak(inspect: Callable[..., 
 
     assert told(inspect(line), "warning") == []
     for name in ("split-digits", "permuted-digits", "gaussian-peaks:test=fresh,noise=0.1"):
-        texts = told(inspect_scenario(parse_spec(name), elsewhere=False), "warning")
+        texts = told(inspect_scenario(parse_spec(name), elsewhere=False, tick=0), "warning")
         assert [text for text in texts if "tiny differences" in text] == []
 
 
@@ -322,9 +316,8 @@ def test_what_the_seed_does_not_determine_is_a_fault(inspect: Callable[..., Insp
     assert states[2] == random.getstate()
 
 
-def test_a_clock_in_whole_seconds_is_met(inspect: Callable[..., Inspection], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "TICK", 1.1)
-    (fault,) = told(inspect(drawn_from(lambda: int(time.time()) % 1000)), "fault")
+def test_a_clock_in_whole_seconds_is_met(inspect: Callable[..., Inspection]) -> None:
+    (fault,) = told(inspect(drawn_from(lambda: int(time.time()) % 1000), tick=TICK), "fault")
     assert "gave other data when built again" in fault
 
 
@@ -425,5 +418,5 @@ def mine(seed: int) -> Scenario:
     ids=["right", "hashes of texts", "drawn on loading"],
 )
 def test_another_process_must_give_the_same_data(file: Callable[[str], Spec], line: str, level: str) -> None:
-    texts = told(inspect_scenario(file(f"{HEAD}{line}\n{BODY}")), level)
+    texts = told(inspect_scenario(file(f"{HEAD}{line}\n{BODY}"), tick=0), level)
     assert len([text for text in texts if "in another process" in text]) == 1
