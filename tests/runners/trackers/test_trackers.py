@@ -219,7 +219,7 @@ def test_tracking_changes_no_number_and_its_time_is_not_the_cells(tools: Any, mo
     cell = make(tools)
     stream, clock = tools.stream_of(cell), [0.0]
     plain = run_cell(cell, stream)
-    monkeypatch.setattr("runners.training.loop.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("runners.training.logbook.time.perf_counter", lambda: clock[0])
     kept: list[float] = []
 
     def slow(record: Record) -> None:
