@@ -4,16 +4,21 @@ Contenders differ in line, marker and lightness, not in colour alone, so figures
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kancl.text import counted
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
 from runners.measure.timing import Comparison
-from runners.report.drawing import Axes, Drawing, Figure, LogLocator, StrMethodFormatter, draw_each, named
-from runners.report.figures.panels import styles
+from runners.report.figures.data import Band
+from runners.results.entry import grouped
+
+if TYPE_CHECKING:
+    from runners.report.drawing import Axes, Figure
 
 SWEEPS = {
     "bench-grid": ((GRID_BACKWARD, GRID_STEP), "grid intervals G", "time against G"),
@@ -21,57 +26,98 @@ SWEEPS = {
 }
 
 
-def draw_sweeps(comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
-    """Draw the sweeps that were measured, with the first number of threads, and yield the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    yield from draw_each(_figures(comparisons), folder)
+@dataclass(frozen=True, eq=False)
+class SweepPanel:
+    """What was timed: by contender, microseconds at each value of G or S (median and quartiles)."""
+
+    title: str
+    lines: dict[str, Band]
+    places: tuple[int, ...]
 
 
-def _figures(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
+@dataclass(frozen=True, eq=False)
+class SweepData:
+    """Times against G or S.
+
+    Args:
+        title: over the figure.
+        along: what the values are.
+        contenders: of all panels: each looks alike in all of them.
+        panels: one for each thing that was timed.
+    """
+
+    title: str
+    along: str
+    contenders: tuple[str, ...]
+    panels: tuple[SweepPanel, ...]
+
+
+def sweeps(comparisons: Sequence[Comparison]) -> dict[str, SweepData]:
+    """Return the sweeps that were measured, with the first number of threads, by the names of their figures."""
     threads = comparisons[0].threads if comparisons else 1
+    points = [comparison for comparison in comparisons if comparison.threads == threads and comparison.place is not None]
+    found = {}
     for name, (groups, along, title) in SWEEPS.items():
-        panels: dict[str, list[Comparison]] = {}
-        for comparison in comparisons:
-            if comparison.threads == threads and comparison.place is not None and comparison.group.startswith(groups):
-                panels.setdefault(comparison.group, []).append(comparison)
+        panels = grouped((point for point in points if point.group.startswith(groups)), lambda point: point.group)
         if panels:
-            yield name, partial(_figure, panels, along, f"{title}, {threads} thread{'s' if threads > 1 else ''}")
+            own = tuple(_panel(group, of_group) for group, of_group in panels.items())
+            names = dict.fromkeys(timing.name for of_group in panels.values() for c in of_group for timing in c.timings)
+            found[name] = SweepData(f"{title}, {counted(threads, 'thread')}", along, tuple(names), own)
+    return found
 
 
-def _figure(panels: dict[str, list[Comparison]], along: str, title: str) -> Figure:
-    columns = min(3, len(panels)) if len(panels) != 4 else 2
-    rows = -(-len(panels) // columns)
+def _panel(group: str, points: list[Comparison]) -> SweepPanel:
+    lines = {}
+    for name in dict.fromkeys(timing.name for point in points for timing in point.timings):
+        own = [(point.place or 0, timing) for point in points if (timing := point.timing(name)) is not None]
+        times = np.array([(timing.low, timing.median, timing.high) for _, timing in own]).T * 1e6
+        lines[name] = Band(np.array([float(place) for place, _ in own]), *times)
+    places = sorted({point.place for point in points if point.place is not None})
+    return SweepPanel(group.replace(": ", "\n"), lines, tuple(places))
+
+
+def draw_sweeps(comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
+    """Draw the sweeps that were measured and yield the paths."""
+    from runners.report.drawing import draw_each
+
+    folder.mkdir(parents=True, exist_ok=True)
+    yield from draw_each(((name, partial(draw_sweep, data)) for name, data in sweeps(comparisons).items()), folder)
+
+
+def draw_sweep(data: SweepData) -> "Figure":
+    """Draw a panel for each thing that was timed, both axes logarithmic."""
+    from runners.report.drawing import Figure
+    from runners.report.figures.panels import panels, styles
+
+    count = len(data.panels)
+    columns = min(3, count) if count != 4 else 2
+    rows = -(-count // columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows + 0.8), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    names = list(dict.fromkeys(t.name for points in panels.values() for c in points for t in c.timings))
-    looks = dict(zip(names, styles(len(names)), strict=True))
-    for (group, points), ax in zip(panels.items(), axes.flat, strict=False):
-        _panel(ax, points, looks)
-        ax.set_title(group.replace(": ", "\n"))
-        ax.set_xlabel(along)
-    for ax in axes.flat[len(panels) :]:
-        ax.remove()
-    for ax in axes[:, 0]:
+    axes = panels(figure, rows, columns, count)
+    looks = dict(zip(data.contenders, styles(len(data.contenders)), strict=True))
+    for panel, ax in zip(data.panels, axes, strict=True):
+        _draw_panel(ax, panel, looks)
+        ax.set_xlabel(data.along)
+    for ax in axes[::columns]:
         ax.set_ylabel("µs, median and quartiles")
-    handles = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 5))
-    figure.suptitle(title)
+    figure.suptitle(data.title)
     return figure
 
 
-def _panel(ax: Axes, points: list[Comparison], looks: dict[str, dict[str, Any]]) -> None:
+def _draw_panel(ax: "Axes", panel: SweepPanel, looks: dict[str, dict[str, Any]]) -> None:
+    from runners.report.drawing import LogLocator, StrMethodFormatter, named
+
     for name, style in looks.items():
-        found = [(point.place or 0, timing) for point in points if (timing := point.timing(name))]
-        if not found:
-            continue
-        x = np.array([place for place, _ in found])
-        low, middle, high = np.array([(t.low, t.median, t.high) for _, t in found]).T * 1e6
-        ax.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
-        ax.plot(x, middle, label=named(name), linewidth=1.4, markersize=4, **style)
+        if name in panel.lines:
+            band = panel.lines[name]
+            ax.fill_between(band.x, band.low, band.high, color=style["color"], alpha=0.2, linewidth=0)
+            ax.plot(band.x, band.middle, label=named(name), linewidth=1.4, markersize=4, **style)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    places = sorted({point.place for point in points if point.place is not None})
-    ax.set_xticks(places, list(map(str, places)))
+    ax.set_xticks(panel.places, list(map(str, panel.places)))
     ax.minorticks_off()
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # a sweep may span less than a power of ten
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.set_title(panel.title)

@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """A score at E moments: median over seeds, and the ends of :data:`BAND`."""
+    """A number at E places: a median, and the ends of a band around it."""
 
     x: Float[np.ndarray, "E"]
     low: Float[np.ndarray, "E"]
@@ -68,7 +68,7 @@ def line(name: str, x: Sequence[float], entries: Sequence[Entry], metric: str) -
 
 
 def band(x: Float[np.ndarray, "E"], values: Float[np.ndarray, "S E"]) -> Band:
-    """Return median and band over the seeds of values at ``x``."""
+    """Return the median over the seeds of values at ``x``, and the quantiles :data:`BAND`."""
     return Band(x, *np.quantile(values, (BAND[0], 0.5, BAND[1]), axis=0))
 
 

@@ -18,6 +18,7 @@ from kancl.errors import InputError, StorageError
 from kancl.models import parameters_per_seed
 from runners.bench import PEER_NAMES, anatomy
 from runners.bench.explain import explanation, parse_shape
+from runners.bench.figures import draw_sweep, sweeps
 from runners.bench.goals import goals, gpu_goals
 from runners.bench.kernel import GRID_BACKWARD, PRODUCT, layer_makers
 from runners.bench.loops import data, kancl_network, plain_loop, runner_loop
@@ -544,3 +545,23 @@ def test_the_markdown_holds_medians_ratios_and_goals() -> None:
     assert any(line.startswith("| training step, kancl auto faster than efficient-kan | [1,1]") for line in lines)
     (row,) = [line for line in lines if "kancl auto faster than efficient-kan | [1,1]" in line]
     assert row.endswith("| at least 3.50x | 3.50x | yes |")
+
+
+def test_a_sweep_is_data_before_it_is_drawn() -> None:
+    def at(place: int | None, threads: int = 1, group: str = GRID_BACKWARD) -> Comparison:
+        own = Timing("kancl", 2e-6 * (place or 1), 1e-6, 9e-6, 3, 5)
+        timings = (own, Timing("mlp", 1e-6, 1e-6, 1e-6, 3, 5)) if place == 10 else (own,)
+        return Comparison(group, f"G={place}", threads, timings, "kancl", place=place)
+
+    found = sweeps([at(5), at(10), at(None), at(20, threads=2), at(7, group="other")])
+    assert list(found) == ["bench-grid"]
+    (panel,) = found["bench-grid"].panels
+    assert panel.places == (5, 10)
+    assert list(panel.lines["kancl"].x) == [5, 10]
+    assert list(panel.lines["kancl"].middle) == pytest.approx([10, 20])
+    assert list(panel.lines["kancl"].high) == pytest.approx([9, 9])
+    assert list(panel.lines["mlp"].x) == [10]
+    assert found["bench-grid"].title == "time against G, 1 thread"
+    (ax,) = draw_sweep(found["bench-grid"]).axes
+    assert [str(line.get_label()) for line in ax.lines] == ["kancl", "mlp"]
+    assert sweeps([]) == {}
