@@ -27,7 +27,7 @@ from runners.bench.peers import PEERS, Peer, build_peer, find_peers
 from runners.bench.plan import FULL, QUICK, Shape
 from runners.bench.report import MARKS, Report, markdown
 from runners.bench.step import FULL_BATCH, SINGLE, STACKED, kancl_makers
-from runners.bench.strategies import FIRST, STRATEGIES, second_task
+from runners.bench.strategies import STRATEGIES
 from runners.bench.whole import WHOLE
 from runners.cli.bench import Bench
 from runners.config.request import Request
@@ -37,6 +37,7 @@ from runners.report.documents import write_between_marks
 from runners.strategies import State, Step, strategies
 from runners.strategies.registry import BUILT_IN
 from runners.stream.stack import stack
+from runners.training.step_time import FIRST, second_phase
 
 Kancl = Callable[..., Any]
 SHAPE = Shape((2, 3, 1), 5, 8)
@@ -132,7 +133,7 @@ def test_steps_of_the_second_task_are_timed_with_the_first_one_past(name: str) -
             seen.append((step.batch, dict(state)))
             super().after_step(state, step)
 
-    second_task(cell, stream, Watched())(2)
+    second_phase(cell, stream, Watched())(2)
     assert len(seen) == FIRST + 2
     (first, _), (last, state) = seen[0], seen[-1]
     own, other = (set(map(tuple, stream.train[task].x[0].tolist())) for task in (1, 0))
