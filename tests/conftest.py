@@ -1,7 +1,9 @@
 """What all tests share."""
 
+import gc
 import importlib.util
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +22,17 @@ def beside(name: str) -> ModuleType:
 
 
 beside("shapes").install()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect with the garbage collector asleep; it would look through thousands of tests again and again, then as well."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
