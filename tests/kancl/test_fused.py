@@ -17,7 +17,6 @@ import jaxtyping
 import pytest
 import torch
 from torch import Tensor
-from torch._dynamo.testing import CompileCounterWithBackend
 from torch._subclasses import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
@@ -405,6 +404,8 @@ def test_a_second_derivative_under_torch_func_is_refused_and_the_way_out_told() 
 @pytest.fixture
 def compiling() -> Iterator[None]:
     """No compiled graph of another test, and no checks of annotations, which a compiler cannot follow."""
+    import torch._dynamo  # on use: slow to import
+
     torch._dynamo.reset()
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
@@ -419,6 +420,8 @@ def make_problem(seeds: int, dtype: torch.dtype = SINGLE) -> Problem:
 
 @pytest.mark.parametrize("grid", ["fixed", "each-task"])
 def test_a_compiled_network_is_the_eager_one_for_every_batch_size(compiling: None, grid: str) -> None:
+    from torch._dynamo.testing import CompileCounterWithBackend
+
     network = kan(make_problem(2, DOUBLE), hidden=(5,), grid=grid, scales="trainable", bias=True)
     graphs = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(network, backend=graphs, fullgraph=True)

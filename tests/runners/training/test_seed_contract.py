@@ -106,17 +106,18 @@ def test_an_epoch_uses_every_sample_once_and_the_last_batch_is_smaller(tools: An
         assert torch.equal(seen, stream.train[1].x.sort(1).values)
 
 
-# Optimisers treat all parameters alike, so each of them meets the two main architectures, and two kinds meet the others.
+MAIN = ("kan", "mlp")
+OTHERS = (("adam", "naive"), ("lbfgs", "naive"), ("adam", "independent"))
+# Optimisers treat all parameters alike, so each of them meets the two main architectures under every strategy; the others meet
+# two kinds of optimisers, and networks that are made anew.
 MEETINGS = [
-    (architecture, policy)
-    for architecture in architectures.names()
-    for policy in (POLICIES if architecture in ("kan", "mlp") else ("adam", "lbfgs"))
+    *((name, policy, strategy) for name in MAIN for policy in POLICIES for strategy in ("independent", "joint", "naive")),
+    *((name, *with_) for name in architectures.names() if name not in MAIN for with_ in OTHERS),
 ]
 
 
-@pytest.mark.parametrize("strategy", ["independent", "joint", "naive"])  # the others: test_strategy_contract.py
-@pytest.mark.parametrize(("architecture", "policy"), MEETINGS)
-def test_a_seed_alone_equals_the_seed_in_a_stack(tools: Any, architecture: str, strategy: str, policy: str) -> None:
+@pytest.mark.parametrize(("architecture", "policy", "strategy"), MEETINGS)  # of other strategies: test_strategy_contract.py
+def test_a_seed_alone_equals_the_seed_in_a_stack(tools: Any, architecture: str, policy: str, strategy: str) -> None:
     scenario, said = POLICIES[policy]
     cell = tools.make_cell(scenario, architecture, strategy, dtype="float64", evaluations=2, **said)
     stacked = tools.train(replace(cell, seeds=STACK))
