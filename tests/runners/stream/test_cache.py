@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from kancl.options import Spec
+from kancl.options import Spec, parse_spec
 from kancl.seeding import generator
 from runners.cli.run import data_files
 from runners.config.cell import Cell, cell_from_json
@@ -27,6 +27,7 @@ from runners.stream.samples import SeedStacker, once, union
 from runners.stream.stack import stack
 from runners.training.networks import build_network
 from scenarios import Scenario, Task, build_scenario, scenarios
+from scenarios.build import complete_scenario
 
 STORED = {
     # Keys of cells as they were before there were streams and folders of data files.
@@ -205,6 +206,24 @@ class Counted:
     def __call__(self, seed: int) -> Scenario:
         self.calls.append(seed)
         return scenario(seed, False)
+
+
+def test_every_part_of_what_was_asked_for_tells_streams_apart() -> None:
+    streams = StreamCache()
+    spec = complete_scenario(parse_spec("gaussian-peaks:tasks=2,noise=0.1"))
+    asked: list[tuple[Spec, tuple[int, ...], str, str]] = [
+        (spec, (0, 1), "float32", "data"),
+        (spec, (0, 2), "float32", "data"),
+        (spec, (1, 0), "float32", "data"),
+        (spec, (0, 1), "float64", "data"),
+        (spec, (0, 1), "float32", "elsewhere"),
+        (complete_scenario(parse_spec("gaussian-peaks:tasks=2,noise=0.2")), (0, 1), "float32", "data"),
+    ]
+    made = [streams.get(*one) for one in asked]
+    assert [stream.seeds for stream in made] == [seeds for _, seeds, _, _ in asked]
+    assert len(set(map(id, made))) == len(asked)
+    assert all(streams.get(*one) is stream for one, stream in zip(asked, made, strict=True))
+    assert [str(stream.train[0].x.dtype) for stream in made].count("torch.float64") == 1
 
 
 def test_one_command_builds_once(spec: Callable[[Any], Spec], kancl: Callable[..., Any], tmp_path: Path) -> None:
