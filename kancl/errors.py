@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
 
@@ -30,10 +29,6 @@ class StorageError(Exception):
 
 class ForeignError(Exception):
     """Stands for what foreign code raised where it would steer Python itself: StopIteration, SystemExit, GeneratorExit."""
-
-
-LIKE = 0.88
-"""How alike two names are, 0 to 1, from which one is taken for a misspelling of the other: a letter or two."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +84,37 @@ def mark_hooks(owner: type, part: str, hooks: Mapping[str, str]) -> None:
 
 
 def _refuse_misspelt(owner: type, part: str, hooks: Mapping[str, str]) -> None:
+    """Refuse a method that is one letter away from a hook, unless the class itself has a use for it."""
     inherited = {name for base in owner.__mro__[1:] for name in vars(base)}
-    for name, own in vars(owner).items():
-        if inspect.isfunction(own) and not name.startswith("_") and name not in inherited and name not in hooks:
-            for near in get_close_matches(name, hooks, 1, LIKE):
+    own = {name: method for name, method in vars(owner).items() if inspect.isfunction(method)}
+    used = {name for method in own.values() for name in method.__code__.co_names}
+    for name in own:
+        if name.startswith("_") or name in inherited or name in hooks or name in used:
+            continue
+        for hook in hooks:
+            if one_letter_apart(name, hook):
                 raise InputError(
-                    f"{part} {owner.__name__} has a method {name}, which nobody calls; did you mean {near}? If it is a method "
+                    f"{part} {owner.__name__} has a method {name}, which nobody calls; did you mean {hook}? If it is a method "
                     f"of its own, another name, e.g. _{name}, says so"
                 )
+
+
+def one_letter_apart(one: str, other: str) -> bool:
+    """Tell whether a letter too many, too few, or another one makes one name of the other, or two that changed places.
+
+    >>> [one_letter_apart("penalty", other) for other in ("penality", "penlty", "penalti", "peanlty", "penalties", "penalty")]
+    [True, True, True, True, False, False]
+    """
+    start = _alike(one, other)
+    one, other = one[start:], other[start:]
+    end = _alike(one[::-1], other[::-1])
+    one, other = one[: len(one) - end], other[: len(other) - end]
+    return {len(one), len(other)} in ({0, 1}, {1}) or (len(one) == 2 and one == other[::-1])
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many letters two texts begin with together."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def is_interrupt(error: BaseException) -> bool:

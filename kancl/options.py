@@ -80,12 +80,20 @@ def resolve(builder: Builder, spec: Spec, reserved: tuple[str, ...] = ()) -> dic
         reserved: the names of the parameters that the caller fills in and that are no options.
 
     Raises:
-        InputError: unknown options (with near misses), or else all values that are missing or not what annotations allow.
+        InputError: all unknown options (with near misses) and values that annotations do not allow, and those that are missing
+            unless an unknown one may be what was meant.
     """
     known = signature_of(builder).options(reserved)
-    check_names(spec, known)
-    resolved, faults = {}, []
+    resolved: dict[str, Any] = {}
+    faults: list[InputError] = []
+    try:
+        check_names(spec, known)
+    except InputError as error:
+        faults.append(error)
+    strangers = bool(faults)
     for key, option in known.items():
+        if strangers and key not in spec.options:
+            continue
         try:
             value = option.plain(spec.name, spec.options[key]) if key in spec.options else option.default(spec.name)
             if not option.left_out(spec.name, value):

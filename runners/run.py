@@ -1,4 +1,5 @@
-"""The runners: who can train a cell. The one place that knows which there are; another one is a folder and a row."""
+"""The runners: who can train a cell. The one place that knows what they are made of: another one is a folder, a
+row here, and a name that can be asked for in :data:`runners.config.cell.Runner`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from runners.avalanche import avalanche_strategies
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.runner import run_avalanche_cell
 from runners.avalanche.strategies import make_strategy as make_avalanche_strategy
+from runners.avalanche.strategies import remarks_on
 from runners.config.cell import Cell, Runner
 from runners.config.request import Request
 from runners.measure.merge import merge
@@ -56,6 +58,7 @@ class RunnerRow:
         check_scenario: refuses a scenario, which is called by a name, that it cannot carry.
         check_cell: refuses an architecture or a policy under a strategy.
         run: trains a cell.
+        remarks_on: what has to be known of every result of a strategy, by its name.
         times_steps: whether a training step can be timed apart, in turns with others; else the runner measures its own.
     """
 
@@ -65,17 +68,18 @@ class RunnerRow:
     check_scenario: Callable[[Stream, str], None]
     check_cell: CheckCell
     run: RunCell
+    remarks_on: Callable[[str], tuple[str, ...]]
     times_steps: bool
 
 
 RUNNERS: dict[Runner, RunnerRow] = {
     "native": RunnerRow(
         strategies, native.make_strategy, native.check_request, native.check_scenario, native.check_cell, run_native_cell,
-        times_steps=True,
+        native.remarks_on, times_steps=True,
     ),
     "avalanche": RunnerRow(
         avalanche_strategies, make_avalanche_strategy, avalanche_checks.check_request, avalanche_checks.check_scenario,
-        avalanche_checks.check_cell, run_avalanche_cell, times_steps=False,
+        avalanche_checks.check_cell, run_avalanche_cell, remarks_on, times_steps=False,
     ),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from runners.report.numbers import count, fixed, span
-from runners.report.sheet import Cell, Column, Sheet, Words
+from runners.report.sheet import Column, Sheet, Value, Words
 from scenarios import Scenario, Task
 from scenarios.objectives import OBJECTIVES, best_constant
 
@@ -63,7 +63,7 @@ def tasks_sheet(scenario: Scenario) -> Sheet:
         *([Column("active outputs")] if heads else []),
         Column(f"null {score}", "four digits", "right"),
     )
-    lines: list[tuple[Cell, ...]] = []
+    lines: list[tuple[Value, ...]] = []
     rows = [("pre", task) for task in scenario.pretrain] + [(str(n), task) for n, task in enumerate(scenario.tasks, 1)]
     left_out = range(FIRST, len(rows) - LAST)
     for place, (number, task) in enumerate(rows):

@@ -69,7 +69,7 @@ def check_cell(network: Network, cell: Cell, stream: Stream, strategy: Avalanche
         cell: the configuration.
         stream: its scenario.
         strategy: its strategy, and
-        text: as it was asked for.
+        text: the strategy as it was asked for.
 
     Raises:
         InputError: L-BFGS, an architecture that grows, weight decay on nothing, or what the strategy itself refuses.

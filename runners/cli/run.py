@@ -37,7 +37,7 @@ class Run(Request):
     (a file unless MLFLOW_TRACKING_URI names a server). Their files go to tracking/<tool> in the results' folder."""
 
     threads: int = 1
-    """Threads of torch. StreamCache of small networks gain little from more, and lose much where the cores are busy."""
+    """Threads of torch. Stacks of small networks gain little from more, and lose much where the cores are busy."""
 
     device: Literal["cpu", "cuda"] = "cpu"
     """Where to train. Data, initial weights and orders are the same on both; results agree up to rounding."""

@@ -163,16 +163,27 @@ def _solve(cell: Cell, reference: Cell, to: str, by: str, stream: Stream) -> Mat
         if by == "time":  # in turns with the reference, so that what slows the machine slows both
             own = scaled(number)
             build_network(own, stream)  # tells what is wrong with it, if anything is
-            one, other = step_seconds([own, replace(reference, strategy=cell.strategy)], stream, TIME_ROUNDS)
-            return one / other * target
+            return _timed(step_seconds([own, replace(reference, strategy=cell.strategy)], stream, TIME_ROUNDS), target)
         return float(getattr(cost_of(build_network(scaled(number), stream), x), by))
 
     if by == "time":
         target = step_seconds([replace(reference, strategy=cell.strategy)], stream, TIME_ROUNDS)[0]
+        _timed([target, target], target)
     else:
         target = float(getattr(cost_of(build_network(reference, stream), x), by))
     number, found = match_width(cost, target, asked, monotone=by != "time")
     return Matched(cell.asked["scenario"], asked, width.option, width.at(number), by, to, target, found)
+
+
+def _timed(seconds: list[float], target: float) -> float:
+    """Return the first of two times that were taken in turns, in units in which the second is ``target``.
+
+    Raises:
+        InputError: one of them is NaN: its steps fail.
+    """
+    if not all(map(math.isfinite, seconds)):
+        raise InputError("--match time: steps of one of the architectures fail; a run without --match tells why")
+    return seconds[0] / seconds[1] * target
 
 
 def _with_width(cell: Cell, matched: Matched | None) -> Cell:

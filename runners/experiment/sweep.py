@@ -48,7 +48,7 @@ def run(
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
     """
-    heard, streams = Heard(listener), streams or StreamCache()
+    heard, streams = Heard(listener), StreamCache() if streams is None else streams
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     with store.opened(cells, tell) as cells:

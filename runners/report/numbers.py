@@ -60,6 +60,7 @@ def with_error(mean: float, half: float | None) -> str:
     """
     if not math.isfinite(mean):
         return MISSING
+    half = half if half is None or math.isfinite(half) else None
     half_shown = half or 0.0
     largest = max(abs(mean), half_shown)
     if largest == 0:
@@ -120,7 +121,7 @@ def count(number: float) -> str:
     >>> count(1234567), count(8.0)
     ('1,234,567', '8')
     """
-    return MISSING if math.isnan(number) else f"{number:,.0f}"
+    return MISSING if math.isnan(number) else f"{number:z,.0f}"
 
 
 def counts(numbers: Sequence[int], thing: str) -> str:
@@ -145,10 +146,10 @@ def listed(numbers: Sequence[int]) -> str:
 def short(value: float) -> str:
     """Write a number with three digits, and large ones whole.
 
-    >>> short(0.01234), short(12.345), short(45678.9)
-    ('0.0123', '12.3', '45,679')
+    >>> short(0.01234), short(12.345), short(45678.9), short(-0.0)
+    ('0.0123', '12.3', '45,679', '0')
     """
-    return MISSING if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+    return MISSING if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:z.3g}"
 
 
 def times(ratio: float) -> str:
@@ -177,7 +178,7 @@ def two_digits(value: float) -> str:
     >>> two_digits(0.03125), two_digits(float("nan"))
     ('0.031', '–')
     """
-    return MISSING if math.isnan(value) else f"{value:.2g}"
+    return MISSING if math.isnan(value) else f"{value:z.2g}"
 
 
 def four_digits(value: float) -> str:
@@ -186,16 +187,16 @@ def four_digits(value: float) -> str:
     >>> four_digits(0.340123)
     '0.3401'
     """
-    return MISSING if math.isnan(value) else f"{value:.4g}"
+    return MISSING if math.isnan(value) else f"{value:z.4g}"
 
 
 def span(low: float, high: float) -> str:
     """Write a range.
 
-    >>> span(-1.0, 0.98765)
-    '-1 to 0.988'
+    >>> span(-1.0, 0.98765), span(-0.994, -0.0)
+    ('-1 to 0.988', '-0.994 to 0')
     """
-    return f"{low:.3g} to {high:.3g}"
+    return f"{low:z.3g} to {high:z.3g}"
 
 
 def in_little_room(value: float) -> str:
@@ -214,6 +215,7 @@ def in_little_room(value: float) -> str:
 KINDS: dict[str, Callable[[float], str]] = {
     "count": count,
     "number": short,
+    "text": short,
     "share": percent,
     "hundredths": fixed,
     "two digits": two_digits,

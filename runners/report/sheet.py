@@ -50,7 +50,7 @@ class Words:
         return Text(self.text, f"{'bold ' * self.strong}{STYLES[self.tone]}".strip())
 
 
-Cell = str | Words | int | float | Estimate | Interval | None
+Value = str | Words | int | float | Estimate | Interval | None
 """What stands in a place of a sheet; None and NaN where there is nothing to tell."""
 Kind = Literal["text", "count", "number", "share", "hundredths", "two digits", "four digits", "estimate", "interval"]
 
@@ -94,7 +94,7 @@ class Sheet:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Value, ...], ...]
     notes: tuple[str | Words, ...] = ()
     keys: int = 1
     first: int | None = None
@@ -113,7 +113,7 @@ class Sheet:
         return replace(self, columns=tuple(self.columns[place] for place in places), rows=rows)
 
 
-def text_of(cell: Cell, column: Column) -> str:
+def text_of(cell: Value, column: Column) -> str:
     """Return a cell as people read it, its numbers written as the column's kind has them."""
     if isinstance(cell, Interval):
         return with_interval(cell)
@@ -203,7 +203,7 @@ def _heads(column: Column) -> list[str]:
     return [f"{column.head}{part}" for part in own.get(column.kind, ("",))]
 
 
-def _values(cell: Cell, column: Column) -> Iterable[object]:
+def _values(cell: Value, column: Column) -> Iterable[object]:
     """Return what a cell holds, as many values as its column has heads."""
     values: list[object] = [str(cell) if isinstance(cell, Words) else cell]
     if isinstance(cell, Estimate):

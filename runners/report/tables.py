@@ -11,7 +11,7 @@ from kancl.metrics import METRICS
 from kancl.statistics import BOOTSTRAP_FROM
 from runners.report.cost_table import COST_NOTES, SHOWN_COSTS, cost_sheet, costs
 from runners.report.numbers import counts, estimate, listed
-from runners.report.sheet import WIDE, Cell, Column, Sheet, Words, as_csv, as_markdown, figures, note_text, tables
+from runners.report.sheet import WIDE, Column, Sheet, Value, Words, as_csv, as_markdown, figures, note_text, tables
 from runners.results.entry import LABELS, Entry
 from runners.results.results import Results
 
@@ -33,7 +33,7 @@ def score_sheet(scenario: str, entries: Sequence[Entry]) -> Sheet:
     score = entries[0].result.score
     heads = [METRICS[key].title.format(score=score) for key in SHOWN]
     columns = (*map(Column, ("architecture", "strategy", "policy")), *(figures(head, "estimate") for head in heads))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Value, ...]] = []
     for entry in entries:
         values = entry.metrics()
         named = (entry.labels["architecture"], entry.strategy, entry.labels["policy"])

@@ -10,7 +10,7 @@ from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
 from kancl.text import counted
 from kancl.verdict import Outcome, Rules, Verdict
 from runners.report.numbers import listed, percent, two_digits, with_interval
-from runners.report.sheet import WIDE, Cell, Column, Sheet, Tone, Words, as_markdown, figures, note_text, tables
+from runners.report.sheet import WIDE, Column, Sheet, Tone, Value, Words, as_markdown, figures, note_text, tables
 from runners.results.entry import grouped
 from runners.results.verdicts import Comparison
 
@@ -68,13 +68,13 @@ def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
 
 def verdicts_as_markdown(comparisons: Sequence[Comparison]) -> str:
     """Return the verdicts as one Markdown table; empty if there are none."""
-    rows: list[dict[str, Cell]] = []
+    rows: list[dict[str, Value]] = []
     for comparison in comparisons:
         verdict, (first, second) = comparison.verdict, (comparison.first.labels, comparison.second.labels)
         policy = first["policy"] if comparison.same_policy else f"different: {_policy(comparison)}"
         if comparison.own_rates:
             policy = f"{' '.join(comparison.first.words)}, {' against '.join(_own_values(comparison))}"
-        row: dict[str, Cell] = {
+        row: dict[str, Value] = {
             "scenario": first["scenario"],
             "strategy": f"{first['strategy']}{_remarks(comparison)}",
             "policy": policy,
@@ -143,11 +143,11 @@ def _names(comparison: Comparison) -> tuple[str, str, str]:
     return f"{first} ({labels[0]['policy']})", f"{second} ({labels[1]['policy']})", "difference"
 
 
-def _lines(comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
+def _lines(comparison: Comparison) -> Iterator[tuple[Value, ...]]:
     """Yield what stands on the lines of the first, of the second, and of their difference, but for the names."""
     verdict = comparison.verdict
     gap = verdict.learning_difference.mean
-    tests: tuple[Cell, Cell] = (
+    tests: tuple[Value, Value] = (
         Words(verdict.outcome.value, TONES.get(verdict.outcome, "plain"), strong=True),
         f"p {two_digits(verdict.p)}, Holm {two_digits(verdict.p_holm)}",
     )

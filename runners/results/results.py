@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from kancl.errors import InputError
-from runners.avalanche.strategies import remarks_on
 from runners.choices.tuned import labels_of_all, tunings_of
 from runners.config.cell import Cell
 from runners.measure.merge import merge
@@ -17,6 +16,7 @@ from runners.measure.result import Result
 from runners.results.entry import Entry, grouped
 from runners.results.frames import curves_frame, records_frame, retention_frame, summary_frame
 from runners.results.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
+from runners.run import RUNNERS
 from runners.store.experiment import Store
 
 
@@ -125,7 +125,7 @@ def load(path: str | Path) -> Results:
 
 def _remarked(cell: Cell, result: Result) -> Result:
     """Return a result with what is remarked on all of its strategy's; a result stored before that was a remark lacks it."""
-    known = remarks_on(cell.strategy.name) if cell.runner == "avalanche" else ()
+    known = RUNNERS[cell.runner].remarks_on(cell.strategy.name)
     return replace(result, remarks=(*known, *(remark for remark in result.remarks if remark not in known)))
 
 

@@ -20,7 +20,7 @@ from runners.training.steps import Lesson, StackedLearner
 Body = Callable[[], None]
 
 
-class Recorder(Protocol):
+class GraphRecorder(Protocol):
     """What records steps; CUDA's graphs, or a stand-in for tests."""
 
     def prepare(self, body: Body) -> None:
@@ -76,7 +76,7 @@ class GraphedLearner(StackedLearner):
         recorder: CUDA's graphs if not given.
     """
 
-    def __init__(self, lesson: Lesson, state: State, recorder: Recorder | None = None) -> None:
+    def __init__(self, lesson: Lesson, state: State, recorder: GraphRecorder | None = None) -> None:
         super().__init__(lesson, state)
         self.recorder = recorder or CudaGraphs()
         self.source: Iterator[Batch] | None = None

@@ -6,6 +6,7 @@ Read :func:`run_native_cell` from top to bottom; everything it calls is one scre
 from collections.abc import Callable
 from functools import partial
 
+from kancl.errors import one_line
 from runners.config.cell import Cell
 from runners.measure.evaluate import evaluation_steps
 from runners.measure.record import Checkpoint, MisfitError, Progress, Record
@@ -15,7 +16,7 @@ from runners.stream.stream import Stream
 from runners.training.logbook import Logbook
 from runners.training.phase import begin_phase, end_phase
 from runners.training.pretraining import pretrain
-from runners.training.training import Training, in_a_line, start, training_of
+from runners.training.training import Training, start, training_of
 
 SLICES = 50
 """Parts of a task after which progress is told."""
@@ -72,7 +73,7 @@ def begin(cell: Cell, stream: Stream, resume: Checkpoint | None) -> Training:
             training.network.make_room(resume.network)
             training.network.load_state_dict(resume.network)
         except Exception as error:
-            raise MisfitError(f"holds other networks than the cell's ({in_a_line(error)})") from error
+            raise MisfitError(f"holds other networks than the cell's ({one_line(error)})") from error
         training.state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
         training.done, training.learned = resume.phases_done, resume.learner
     if cell.locality:

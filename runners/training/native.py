@@ -41,8 +41,8 @@ def check_cell(network: Network, cell: Cell, stream: Stream, strategy: Strategy,
         network: any of the cell's.
         cell: the configuration.
         stream: its scenario.
-        strategy: its strategy, and
-        text: as it was asked for.
+        strategy: its strategy.
+        text: the strategy as it was asked for.
 
     Raises:
         InputError: why it cannot.
@@ -56,3 +56,8 @@ def check_cell(network: Network, cell: Cell, stream: Stream, strategy: Strategy,
             f"--locality looks at one network for all tasks, and strategy {text} answers for each with other parameters; "
             "leave --locality out"
         )
+
+
+def remarks_on(strategy: str) -> tuple[str, ...]:
+    """Return what has to be known of every result of a strategy: nothing."""
+    return ()

@@ -7,7 +7,7 @@ that training takes.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kancl.errors import Foreign, InputError
+from kancl.errors import Foreign, InputError, one_line
 from kancl.global_generators import unmoved
 from runners.measure.record import MisfitError
 from runners.strategies import Strategy
@@ -19,7 +19,7 @@ from runners.training.learner import make_learner
 from runners.training.networks import build_network
 from runners.training.schedule import learning_rates
 from runners.training.steps import Learner, Lesson
-from runners.training.training import Training, checked, in_a_line
+from runners.training.training import Training, checked
 
 BATCHES = Foreign(PART, "its hook batches")
 
@@ -122,7 +122,7 @@ def _learner_of(training: Training) -> Learner:
             try:
                 learner.load_state_dict(training.learned)
             except Exception as error:
-                raise MisfitError(f"holds the state of another optimiser than the cell's ({in_a_line(error)})") from error
+                raise MisfitError(f"holds the state of another optimiser than the cell's ({one_line(error)})") from error
     return learner
 
 

@@ -10,8 +10,8 @@ from runners.config.cell import Cell
 from runners.measure.timing import Contender, Run, race
 from runners.strategies import Strategy
 from runners.stream.stream import Stream
-from runners.training.phase import begin_phase, end_phase
-from runners.training.training import start, training_of
+from runners.training.phase import BegunPhase, begin_phase, end_phase
+from runners.training.training import Training, start, training_of
 
 ROUNDS = 5
 BLOCK = 0.005
@@ -64,15 +64,11 @@ def second_phase(cell: Cell, stream: Stream, strategy: Strategy | None = None) -
     """
     training = training_of(cell, stream, strategy=strategy)
     start(training)
-    phase = 0
+    begun = _begun(training, 0, FIRST if training.tasks > 1 else None)
     if training.tasks > 1:
-        begun = begin_phase(training, 0, FIRST)
         begun.take_steps_until(FIRST)
         end_phase(training, begun)
-        phase = 1
-    begun = begin_phase(training, phase)
-    if begun.learner.rates is not None:  # a schedule ends with its phase, and more steps than that may be timed
-        begun.learner.rates = repeat(cell.policy.lr)
+        begun = _begun(training, 1)
 
     def run(steps: int) -> None:
         begun.learner.take_steps(begun.source, steps)
@@ -80,3 +76,10 @@ def second_phase(cell: Cell, stream: Stream, strategy: Strategy | None = None) -
             torch.cuda.synchronize()
 
     return run
+
+
+def _begun(training: Training, phase: int, steps: int | None = None) -> BegunPhase:
+    begun = begin_phase(training, phase, steps)
+    if begun.learner.rates is not None:  # a schedule ends with its phase, and more steps than that may be taken here
+        begun.learner.rates = repeat(training.policy.lr)
+    return begun

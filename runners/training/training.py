@@ -48,7 +48,7 @@ class Training:
     done: int = 0
     learner: Learner | None = None
     learned: Any = None
-    _union: tuple[tuple[int, ...], Samples] | None = None
+    _union: tuple[tuple[int, ...], Samples] | None = field(default=None, init=False)
 
     @property
     def policy(self) -> Policy:
@@ -139,8 +139,3 @@ def checked(state: State, stream: Stream) -> State:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise InputError(f"strategy state {name!r} must be a tensor with {len(stream.seeds)} seeds first, got {shape}")
     return state
-
-
-def in_a_line(error: Exception) -> str:
-    """Return the beginning of an error's text on one line."""
-    return " ".join(str(error).split())[:200]

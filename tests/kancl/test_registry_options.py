@@ -689,3 +689,16 @@ def test_an_edited_builder_is_read_anew_and_the_old_one_is_forgotten(registry: R
     del old
     gc.collect()
     assert gone() is None
+
+
+def test_strangers_and_wrong_values_are_told_at_once() -> None:
+    def builder(width: int, depth: int = 1) -> None:
+        """Build nothing."""
+
+    with pytest.raises(InputError) as told:
+        resolve(builder, Spec("mine", {"widht": 3, "depth": "x"}))
+    assert "mine has no option 'widht'; did you mean width?" in str(told.value)
+    assert "depth" in str(told.value)
+    assert "missing" not in str(told.value)
+    with pytest.raises(InputError, match="width"):
+        resolve(builder, Spec("mine"))

@@ -317,3 +317,12 @@ def test_a_trial_that_was_made_is_not_made_again(kancl: Kancl, desk: Path) -> No
     entries = json.loads((desk / "out" / "tuning.json").read_text())["entries"]
     trials = [entry["trials"] for entry in entries.values()]
     assert [len(own) for own in trials] == [0, 3]
+
+
+def test_a_match_by_time_of_steps_that_fail_is_refused(kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runners.experiment import matching
+
+    monkeypatch.setattr(matching, "step_seconds", lambda cells, *more: [float("nan")] * len(cells))
+    said = kancl("run", "gaussian-peaks", "--match", "time", "--to", "kan", "--seeds", 2, "--steps", 3, "--optimizer", "adam")
+    assert said.code == 2
+    assert "--match time: steps of one of the architectures fail" in said.err

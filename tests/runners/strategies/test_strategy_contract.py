@@ -180,6 +180,15 @@ def test_a_misspelt_hook_is_refused(name: str, near: str) -> None:
 
 
 def test_methods_of_a_strategys_own_are_its_own() -> None:
-    own = dict.fromkeys(("penalties", "batch", "restart", "expected", "_penalty"), lambda self: None)
+    own = dict.fromkeys(("penalties", "batch", "restart", "parameters_of", "_penalty"), lambda self: None)
     one = type("One", (Strategy,), own)
     assert issubclass(type("Two", (one,), own), one)
+
+    class Uses(Strategy):
+        def starts(self) -> int:
+            return 1
+
+        def starts_anew(self, phase: int) -> bool:
+            return phase > self.starts()
+
+    assert Uses().starts_anew(2)

@@ -69,8 +69,10 @@ def test_of_one_task_its_own_steps_are_timed(tools: Any) -> None:
     assert [what for what, _ in strategy.called] == ["begin", "expect", "step"]
 
 
-def test_a_schedule_does_not_end_the_timing(tools: Any) -> None:
-    cell = tools.make_cell("gaussian-peaks", "mlp", optimizer="adam", steps=5, schedule="linear")
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("over", ["task", "sequence"])
+def test_a_schedule_does_not_end_the_timing(tools: Any, steps: int, over: str) -> None:
+    cell = tools.make_cell("gaussian-peaks", "mlp", optimizer="adam", steps=steps, schedule="linear", schedule_over=over)
     assert step_seconds([cell], stack(cell.scenario, cell.seeds))[0] > 0
 
 
