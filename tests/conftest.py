@@ -24,6 +24,10 @@ def beside(name: str) -> ModuleType:
 beside("shapes").install()
 
 
+RARELY = 50_000
+"""Objects made, and not gone, from which the garbage collector looks for circles; Python's own number is 700."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect with the garbage collector asleep; it would look through thousands of tests again and again, then as well."""
@@ -32,6 +36,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(RARELY)  # and seldom while they run: hardly anything here is garbage that only it could find
         gc.enable()
 
 

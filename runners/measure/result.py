@@ -31,8 +31,8 @@ class Result:
         parameters: trained numbers per network.
         active, flops, step_flops: trained numbers that bear on one sample, and operations per network and sample of a forward
             pass and of a training step (see :mod:`kancl.models.cost`); None in results of older versions.
-        step_seconds: measured time of a training step of the second phase per network (:mod:`runners.training.step_time`); NaN
-            if it was not measured.
+        step_seconds: measured time of a training step of the second phase per network (:mod:`runners.training.step_time`; by
+            the avalanche runner: of all phases but the first); NaN if it was not measured.
         seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
         locality: the locality record, if the cell asked for one.
         input_offset: what was subtracted from the inputs of each seed before they were converted to the cell's number format
