@@ -12,16 +12,13 @@ import torch
 
 
 def beside(name: str) -> ModuleType:
-    """Return a module that lies beside this file; it is no package. From then on it can be imported."""
+    """Return a module that lies beside this file; it is no package."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-beside("shapes").install()
 
 
 RARELY = 50_000

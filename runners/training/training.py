@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from torch import Tensor
@@ -75,7 +75,7 @@ class Training:
         """Whether the optimiser's state is carried from phase to phase."""
         return self.policy.state == "keep" or not self.boundaries
 
-    @property
+    @cached_property
     def step_counts(self) -> list[int]:
         """The steps of every phase."""
         return [self.policy.steps_per_task(samples.x.shape[1]) for samples in self.stream.train]
