@@ -14,6 +14,7 @@ from pathlib import Path
 from kancl.errors import InputError
 from runners.config.cell import Cell
 from runners.store.cell import CellStore
+from runners.store.claims import Claim, claim
 from runners.store.files import Tell, is_temporary, once, read_or_tell, remove_temporaries
 from runners.store.listing import Compared, Listing, compare
 from runners.store.seals import read_sealed, write_sealed
@@ -39,6 +40,10 @@ class Store:
     def cell(self, key: str) -> CellStore:
         """Return the store of one cell."""
         return CellStore(self.out / "cells" / key, self.out, self.tell)
+
+    def claim(self, key: str) -> Claim | None:
+        """Claim a cell for this process; None if one that lives holds it."""
+        return claim(self.out / "cells" / key, self.out)
 
     def keys(self) -> list[str]:
         """Return the cells' keys in the order in which they were asked for."""
