@@ -23,7 +23,7 @@ ROOMS = {
     ),
     "runners": (
         "config", "stream", "strategies", "measure", "training", "store", "avalanche", "run", "choices", "results", "trackers",
-        "report", "experiment", "authoring", "bench", "cli",
+        "upkeep", "report", "experiment", "authoring", "bench", "cli",
     ),
 }  # fmt: skip
 """From the bottom: a room, a folder or a file of a package, may import itself and those before it; the package's own

@@ -8,18 +8,20 @@ from runners.cli.bench import Bench
 from runners.cli.compare import Compare
 from runners.cli.list import List
 from runners.cli.run import Run
+from runners.cli.runs import Runs
 from runners.cli.scenario import Scenario
 
 Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Runs, tyro.conf.subcommand("runs")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 
-def read(arguments: list[str] | None) -> List | Run | Compare | Scenario | Bench:
+def read(arguments: list[str] | None) -> List | Run | Compare | Runs | Scenario | Bench:
     """Return the command that these arguments (the process's own if None) ask for; leaves where they ask for help."""
     return tyro.cli(
         Command,

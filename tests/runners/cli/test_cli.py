@@ -34,7 +34,9 @@ QUICK = ("--seeds", "2", "--steps", "2")
 HELP = """
 import sys
 from runners.cli.main import main
-for command in ([], ["run"], ["compare"], ["list"], ["scenario"], *(["scenario", part] for part in ("new", "check", "show"))):
+parts = {"scenario": ("new", "check", "show"), "runs": ("status", "verify")}
+below = [[verb, part] for verb, own in parts.items() for part in own]
+for command in ([], ["run"], ["compare"], ["list"], ["scenario"], ["runs"], *below):
     try:
         main([*command, "--help"])
     except SystemExit as end:
