@@ -137,7 +137,7 @@ def test_of_many_that_ask_at_once_one_gets_it(tmp_path: Path) -> None:
 def test_a_lock_that_is_kept_is_waited_for_and_then_told(tmp_path: Path) -> None:
     with (
         locks.locked(tmp_path),
-        pytest.raises(InputError, match="locked for 0.05 seconds"),
+        pytest.raises(InputError, match=r"locked for 0\.05 seconds"),
         locks.locked(tmp_path, 0.05),
     ):
         pass
