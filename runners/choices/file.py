@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.store.files import DamageError, Tell, read_or_tell
+from runners.store.formats import refuse_newer
 from runners.store.seals import read_sealed, write_sealed
 
 FORMAT = 1
@@ -15,10 +16,14 @@ class Choices:
     Args:
         path: the file. One that cannot be read, or is not what was written, counts as absent: what was chosen is chosen again.
         tell: hears what is wrong with it.
+
+    Raises:
+        InputError: it is of a newer version, which would be written over.
     """
 
     def __init__(self, path: Path, tell: Tell = lambda line: None) -> None:
         self.path, self.tell = path, tell
+        refuse_newer(path)
         read = read_or_tell(path, self._read, tell)
         self.entries: dict[str, Any] = read or {}
         self.changed = self.taken_over = False

@@ -18,6 +18,7 @@ from runners.measure.result import Result
 from runners.store.checkpoints import read_checkpoint, write_checkpoint
 from runners.store.environment import environment
 from runners.store.files import DamageError, Tell, read_or_tell, reason_of, write_atomically
+from runners.store.formats import refuse_newer
 from runners.store.history import History
 from runners.store.seals import read_sealed, seal, write_sealed
 from runners.store.stored import checked_cell, checked_result, read_arrays, write_arrays
@@ -40,8 +41,9 @@ class CellStore:
         self.history = History(folder / "history.bin", self.root)
 
     def begin(self, cell: Cell) -> None:
-        """Make the folder and write down the configuration."""
+        """Make the folder and write down the configuration; refused where a newer version has written files."""
         self._make_folder()
+        refuse_newer(*self.folder.iterdir())
         self._write("config.json", cell.to_json())
 
     def _make_folder(self) -> None:

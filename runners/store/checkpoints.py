@@ -11,6 +11,7 @@ import torch
 from runners.config.cell import FORMAT
 from runners.measure.record import Checkpoint, Record
 from runners.store.files import DamageError, open_stored
+from runners.store.formats import check_format
 from runners.store.history import History, ends
 from runners.store.seals import check_seal
 
@@ -61,8 +62,7 @@ def read_checkpoint(path: Path, root: Path, name: str, history: History) -> tupl
                 raise DamageError("is not as it was written (its checksums do not match)")
         file.seek(0)
         content = torch.load(file, weights_only=True, map_location="cpu")
-    if content["format"] != FORMAT:
-        raise DamageError(f"has format {content['format']}, and this version reads {FORMAT}")
+    check_format("checkpoint.pt", content["format"])
     record = Record(diverged_at=content["diverged_at"].numpy(), seconds=content["seconds"], steps=content["steps"])
     if sealed:
         history.read(content["history"], record)

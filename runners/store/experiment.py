@@ -16,6 +16,7 @@ from runners.config.cell import Cell
 from runners.store.cell import CellStore
 from runners.store.claims import Claim, claim
 from runners.store.files import Tell, is_temporary, once, read_or_tell, remove_temporaries
+from runners.store.formats import refuse_newer
 from runners.store.listing import Compared, Listing, compare
 from runners.store.seals import read_sealed, write_sealed
 
@@ -61,6 +62,7 @@ class Store:
 
     def _listed(self) -> Listing | None:
         path = self.out / "experiment.json"
+        refuse_newer(path)
         return read_or_tell(path, lambda: Listing.from_json(read_sealed(path, self.out, path.name)[0]), self.tell)
 
     def _found(self) -> Listing:

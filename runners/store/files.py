@@ -22,6 +22,10 @@ class DamageError(Exception):
     """A stored file is not what was written; the message says how, without the file's name."""
 
 
+class FormatError(DamageError):
+    """A stored file is of a version that this one does not read."""
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file whole or not at all: temporary file, sync, rename, sync of the folder.
 
@@ -164,6 +168,10 @@ def open_stored(path: Path, root: Path, most: int | None = None) -> IO[bytes]:
     return file
 
 
+ABSENT = "; it counts as absent"
+"""What is said of a file that is damaged."""
+
+
 def read_or_tell(path: Path, read: Callable[[], T], tell: Tell) -> T | None:
     """Read a stored file; if it is absent or damaged return None, and if damaged say so in a line.
 
@@ -180,7 +188,7 @@ def read_or_tell(path: Path, read: Callable[[], T], tell: Tell) -> T | None:
         return None
     except Exception as error:
         what = str(error) if isinstance(error, DamageError) else f"cannot be read ({reason_of(error)})"
-        tell(f"{path} {what}; it counts as absent")
+        tell(f"{path} {what}{'' if isinstance(error, FormatError) else ABSENT}")
         return None
 
 

@@ -1,9 +1,10 @@
 """Seals: a stored file says which file it is, with a checksum over all of it, so that nothing else passes for it.
 
-A JSON file begins with ``sha256``, over everything after that line, and ``of``, the file's own name. An archive (npz, or
-torch's) ends in a comment, ``kancl <name> sha256 <checksum>``, over everything before the checksum, headers included. Both
-stay what they are for other programs. Files of versions before there were seals have none; :func:`read_sealed` and
-:func:`check_seal` tell them from files whose seal is damaged.
+A JSON file begins with ``sha256``, over everything after that line, ``of``, the file's own name, and ``format``, the number of
+its format (:mod:`runners.store.formats`). An archive (npz, or torch's) ends in a comment, ``kancl <name> format <number>
+sha256 <checksum>``, over everything before the checksum, headers included. Both stay what they are for other programs. Files of
+versions before there were seals have none; :func:`read_sealed` and :func:`check_seal` tell them from files whose seal is
+damaged.
 """
 
 import hashlib
@@ -14,14 +15,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from runners.store.files import DamageError, open_stored, write_atomically
+from runners.store.formats import check_format, format_of
 
 HEAD = b'{\n "sha256": "'
 HEX = 64
 """Digits of a checksum."""
 REST = len(HEAD) + HEX + len(b'",\n')
 
-SEAL = re.compile(rb"kancl ([^\x00]{1,600}) sha256 ([0-9a-f]{64})\Z", re.DOTALL)
-LONGEST = 700
+SEAL = re.compile(rb"kancl ([^\x00]{1,600}?)(?: format (\d{1,9}))? sha256 ([0-9a-f]{64})\Z", re.DOTALL)
+LONGEST = 720
 END_OF_ARCHIVE, END_SIZE = b"PK\x05\x06", 22
 """How the last record of a zip archive begins, and its size without a comment."""
 
@@ -42,7 +44,9 @@ def write_sealed(path: Path, name: str, content: dict[str, Any]) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    text = json.dumps({"of": name, **content}, indent=1) + "\n"
+    number = format_of(_last(name))
+    said = {"of": name} if number is None else {"of": name, "format": number}
+    text = json.dumps({**said, **content}, indent=1) + "\n"
     rest = text.encode()[len(b"{\n") :]
     data = HEAD + hashlib.sha256(rest).hexdigest().encode() + b'",\n' + rest
     write_atomically(path, lambda file: file.write(data))
@@ -76,6 +80,8 @@ def unsealed(data: bytes, name: str) -> tuple[dict[str, Any], bool]:
         raise DamageError(f"is another file ({content.get('of')})")
     if not sealed and ("of" in content or "sha256" in content):  # not one of before there were seals
         raise DamageError(DIFFERS)
+    if "format" in content:
+        check_format(_last(name), content["format"])
     return {key: value for key, value in content.items() if key not in ("of", "sha256")}, sealed
 
 
@@ -85,7 +91,8 @@ def seal(file: IO[bytes], name: str) -> None:
     file.seek(size - END_SIZE)
     end = file.read()
     assert end.startswith(END_OF_ARCHIVE), "no archive without a comment"
-    said = f"kancl {name} sha256 ".encode()
+    number = format_of(_last(name))
+    said = f"kancl {name}{'' if number is None else f' format {number}'} sha256 ".encode()
     file.seek(size - 2)
     file.write((len(said) + HEX).to_bytes(2, "little") + said)  # the length of the comment, and the comment
     file.flush()
@@ -103,14 +110,21 @@ def check_seal(file: IO[bytes], name: str) -> bool:
     tail = file.read()
     found = SEAL.search(tail)
     if found is not None:
-        if _digest(file, size - HEX) != found[2]:
+        if _digest(file, size - HEX) != found[3]:
             raise DamageError(DIFFERS)
         if found[1] != name.encode():
             raise DamageError(f"is another file ({found[1].decode(errors='replace')})")
+        if found[2] is not None:
+            check_format(_last(name), int(found[2]))
     elif not tail[-END_SIZE:].startswith(END_OF_ARCHIVE) or tail[-2:] != b"\0\0":
         raise DamageError("is not as it was written (no whole archive)")
     file.seek(0)
     return found is not None
+
+
+def _last(name: str) -> str:
+    """Return the name of a file without that of its folder."""
+    return name.rpartition("/")[2]
 
 
 def _digest(file: IO[bytes], size: int) -> bytes:

@@ -233,7 +233,8 @@ class Told:
 
     def _read(self) -> dict[str, dict[str, Any]]:
         def read() -> dict[str, dict[str, Any]]:
-            cells, _ = read_sealed(self.path, self.folder.parent.parent, self._name)
+            content, _ = read_sealed(self.path, self.folder.parent.parent, self._name)
+            cells = {key: told for key, told in content.items() if key != "format"}
             for told in cells.values():
                 if (
                     not isinstance(told, dict)

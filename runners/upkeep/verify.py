@@ -13,7 +13,7 @@ from runners.choices.file import Choices
 from runners.store import claims, locks
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
-from runners.store.files import DamageError, is_temporary, once, open_stored
+from runners.store.files import ABSENT, DamageError, is_temporary, once, open_stored
 from runners.store.seals import HEAD, LONGEST, SEAL
 from runners.store.stored import RATIO, ROOM
 from runners.trackers.tracking import Told
@@ -24,8 +24,6 @@ OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "histor
 ARCHIVES = (".npz", ".pt")
 UNCHECKED = ("figures", "tracking")
 """Folders whose files can be made again, or are other tools' own: nothing tells whether they are whole."""
-ABSENT = "; it counts as absent"
-"""How the reading of a damaged file ends what it says of it."""
 
 
 @dataclass(frozen=True)
