@@ -1,4 +1,4 @@
-"""Numbers of formats: every file says which it has, and a file of a version that is too new or too old is told from a damaged one.
+"""Numbers of formats: every file says which it has, so that one of a newer or older version is told from one that is damaged.
 
 JSON files have ``format`` behind their seal, archives have it in the comment that seals them. A file without a number is of a
 version that wrote none, and has the oldest.

@@ -57,15 +57,7 @@ def test_every_file_has_the_number_of_its_format_or_is_part_of_one_that_has(out:
     matching.save()
     Told(out).note("a--b--c--0", complete=True)
     found = {path.name: number_of(path) for path in out.rglob("*.*") if path.suffix in (".json", ".npz", ".pt")}
-    assert {
-        "experiment.json",
-        "config.json",
-        "status.json",
-        "arrays.npz",
-        "checkpoint.pt",
-        "matching.json",
-        "cells.json",
-    } == set(found)
+    assert found.keys() == formats.FORMATS.keys() - {"tuning.json", "within.pt"}
     assert found == {name: formats.FORMATS[name][1] for name in found}
 
 
@@ -97,7 +89,8 @@ def test_a_newer_file_of_a_cell_is_told_and_not_written_over(
     before, (_, newest) = (folder / name).read_bytes(), formats.FORMATS[name]
     said = kancl(*COMMAND, "--out", out)
     assert said.code == 1
-    assert f"{folder / name} has format 4, this version reads up to {newest}: use a newer kancl" in said.out.replace("\n", "")
+    told = f"{folder / name} has format 4, this version reads up to {newest}: use a newer kancl"
+    assert "".join(told.split()) in "".join(said.out.split())
     if name != "status.json":  # which then tells that it failed
         assert (folder / name).read_bytes() == before
     results = load(out)
