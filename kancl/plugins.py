@@ -74,6 +74,11 @@ def digests(path: Path) -> dict[str, str]:
     return {file.relative_to(path.parent).as_posix(): digest for file, digest in files.items()}
 
 
+def loaded_files() -> list[Path]:
+    """Return the files that :func:`load_file` imported and that are in use, in that order."""
+    return [path for folder in list(sys.modules.values()) if isinstance(folder, _Folder) for path in folder.closures]
+
+
 def package_of(point: "EntryPoint") -> dict[str, str]:
     """Return the version of an entry point's package, with a digest of its code, which may be edited in place."""
     top = sys.modules.get(point.module.partition(".")[0])

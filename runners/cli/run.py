@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from runners.cli.execution import Execution
 from runners.config.cell import Cell
 from runners.config.request import Request, Said
 
@@ -17,7 +18,7 @@ LISTED = 20
 
 
 @dataclass(frozen=True)
-class Run(Request):
+class Run(Execution, Request):
     """Train every combination of scenarios, architectures and strategies, all seeds at once.
 
     The same command continues a run that was stopped and skips what is done. Options not given come from --file, then from
@@ -64,7 +65,7 @@ class Run(Request):
         """Run and return the exit code."""
         import torch
 
-        from runners.cli.screen import Screen
+        from runners.cli.progress import Screen
         from runners.experiment.prepare import prepare
         from runners.experiment.sweep import run
         from runners.report.tables import summary_tables
@@ -75,18 +76,19 @@ class Run(Request):
         from runners.trackers import Tracking, make_trackers
         from scenarios.data.files import at_home
 
+        terms = self.terms(self.threads)
         check_threads(self.threads)
         check_device(self.device)
         torch.set_num_threads(self.threads)
         trackers = make_trackers(self.track)
-        screen = Screen()
+        screen = Screen(self.quiet)
         with screen:
             streams = StreamCache()
             cells, out = prepare(self.requests(), self.out and at_home(self.out), screen, screen.say, self.device, streams)
             for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)
-            outcome = run(cells, Store(out, screen.say), screen, self.device, streams, tracking, screen.say)
+            outcome = run(cells, Store(out, screen.say), screen, self.device, streams, tracking, screen.say, terms)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):

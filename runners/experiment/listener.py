@@ -20,18 +20,19 @@ class Listener(Protocol):
             count: how many cells the sweep has.
         """
 
-    def progress(self, progress: Progress) -> None:
-        """The cell got further.
+    def progress(self, cell: Cell, progress: Progress) -> None:
+        """A cell got further.
 
         Args:
-            progress: of the cell that began last.
+            cell: one that runs; several may.
+            progress: how far it is.
         """
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
         """A cell ended.
 
         Args:
-            cell: the one that began last.
+            cell: one that ran.
             outcome: in a line: done, stored (it had been done before), or what went wrong.
         """
 
@@ -49,9 +50,9 @@ class Heard:
         """See :class:`Listener`."""
         self._tell(lambda listener: listener.begin_cell(cell, number, count))
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, cell: Cell, progress: Progress) -> None:
         """See :class:`Listener`."""
-        self._tell(lambda listener: listener.progress(progress))
+        self._tell(lambda listener: listener.progress(cell, progress))
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
         """See :class:`Listener`."""

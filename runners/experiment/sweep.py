@@ -1,25 +1,51 @@
-"""A sweep: stored cells are skipped, started ones continued, and the others run, one after another."""
+"""A sweep: stored cells are skipped, started ones continued, and the others run, by an executor."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 from runners.config.cell import Cell
+from runners.experiment.executors.executor import Ears, Terms
+from runners.experiment.executors.job import Desk, Job, Receipt, receipt_for
+from runners.experiment.executors.registry import make_executor
+from runners.experiment.executors.schedule import carry_out
 from runners.experiment.listener import Heard, Listener
-from runners.experiment.work import work
+from runners.experiment.step_times import StepTimes
+from runners.experiment.work import work_stored
+from runners.measure.record import Progress
 from runners.measure.result import Result
-from runners.run import RUNNERS
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
-from runners.stream.stream import Stream
 from runners.trackers import Tracking
-from runners.training.step_time import step_seconds
+
+SERIAL = Terms()
+
+
+@dataclass(frozen=True)
+class StoredResults(Mapping[str, Result]):
+    """Results by key, each read when it is asked for: hundreds of them need not be in memory at once."""
+
+    store: Store
+    keys_done: tuple[str, ...]
+
+    def __getitem__(self, key: str) -> Result:
+        result = self.store.cell(key).load_result() if key in self.keys_done else None
+        if result is None:
+            raise KeyError(key)
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys_done)
+
+    def __len__(self) -> int:
+        return len(self.keys_done)
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """What became of the cells: results, and for those that failed why, by key."""
 
-    results: dict[str, Result]
+    results: Mapping[str, Result]
     failures: dict[str, str]
     cells: Sequence[Cell] = ()
     """All of them, by the keys under which they are stored."""
@@ -33,6 +59,7 @@ def run(
     streams: StreamCache | None = None,
     tracking: Tracking | None = None,
     tell: Callable[[object], None] = lambda line: None,
+    terms: Terms = SERIAL,
 ) -> Outcomes:
     """Run the cells that the store does not hold yet; one that fails does not stop the others.
 
@@ -43,50 +70,59 @@ def run(
         device: where to train.
         streams: the scenarios that were built before.
         tracking: the tools that are told what is measured.
-        tell: hears which contents changed since they were stored, and what is not known of older cells.
+        tell: hears which contents changed since they were stored, what is not known of older cells, and what is odd meanwhile.
+        terms: how the cells are spread over processes or machines; no number depends on it.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
     """
-    heard, streams = Heard(listener), StreamCache() if streams is None else streams
-    results: dict[str, Result] = {}
-    failures: dict[str, str] = {}
+    streams, tracking = StreamCache() if streams is None else streams, tracking or Tracking(out=store.out)
     with store.opened(cells, tell) as cells:
         times = StepTimes(cells, store)
-        for number, cell in enumerate(cells, 1):
-            heard.begin_cell(cell, number, len(cells))
-            outcome = work(cell, store, device, streams, heard.progress, tracking, times.of)
-            if outcome.result is None:
-                failures[cell.key] = outcome.said
-            else:
-                results[cell.key] = outcome.result
-            heard.end_cell(cell, outcome.said)
-    return Outcomes(results, failures, cells)
+        desk = Desk(streams, tracking, times.of)
+        heard = Numbered(Heard(listener), cells)
+        with make_executor(terms, Ears(heard.progress, tell), desk) as executor:
+            seconds = {} if executor.here else times.beforehand(partial(streams.on, device))
+            job = Job(cells[0], store.out, device, terms.threads, tuple(tracking.trackers)) if cells else None
+            jobs = [replace(job, cell=cell, step_seconds=seconds.get(cell.key, float("nan"))) for cell in cells if job]
+            begin = partial(_begin, store=store, tracking=tracking, heard=heard)
+            done, failures = list[str](), dict[str, str]()
+            for receipt in carry_out(jobs, executor, begin):
+                heard.end(receipt)
+                if receipt.state == "failed":
+                    failures[receipt.job.cell.key] = receipt.said
+                elif receipt.state != "held":
+                    done.append(receipt.job.cell.key)
+    order = {cell.key: number for number, cell in enumerate(cells)}
+    return Outcomes(StoredResults(store, tuple(sorted(done, key=order.__getitem__))), failures, cells)
 
 
-@dataclass
-class StepTimes:
-    """The times of training steps: those cells of a sweep that train on the same data take turns.
+def _begin(job: Job, store: Store, tracking: Tracking, heard: "Numbered") -> Receipt | None:
+    """Tell that a cell's turn has come; a receipt if it is stored."""
+    heard.begin(job)
+    outcome = work_stored(job.cell, store, tracking)
+    return None if outcome is None else receipt_for(job, outcome)
 
-    Args:
-        cells: of the sweep.
-        store: tells which of them are done and need no time.
-    """
 
+@dataclass(frozen=True)
+class Numbered:
+    """Tells a listener of jobs by their cells' places in the sweep."""
+
+    listener: Listener
     cells: Sequence[Cell]
-    store: Store
-    known: dict[str, float] = field(default_factory=dict)
 
-    def of(self, cell: Cell, stream: Stream) -> float:
-        """Return the seconds per step and network of a cell; at the first of its kind the others are measured with it."""
-        if cell.key not in self.known:
-            others = [c for c in self.cells if c.key != cell.key and data_of(c) == data_of(cell)]
-            waiting = [c for c in others if RUNNERS[c.runner].times_steps and self.store.cell(c.key).load_result() is None]
-            alike = [cell, *waiting]
-            self.known |= dict(zip([c.key for c in alike], step_seconds(alike, stream), strict=True))
-        return self.known[cell.key]
+    def begin(self, job: Job) -> None:
+        """Tell that a job's turn has come."""
+        self.listener.begin_cell(job.cell, self._numbers[job.cell.key], len(self.cells))
 
+    def progress(self, job: Job, progress: Progress) -> None:
+        """Tell how far a job is."""
+        self.listener.progress(job.cell, progress)
 
-def data_of(cell: Cell) -> tuple[object, ...]:
-    """Return what the cell's data depend on."""
-    return cell.scenario, cell.seeds, cell.dtype, cell.data_root
+    def end(self, receipt: Receipt) -> None:
+        """Tell what became of a job."""
+        self.listener.end_cell(receipt.job.cell, receipt.said)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {cell.key: number for number, cell in enumerate(self.cells, 1)}

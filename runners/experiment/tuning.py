@@ -1,6 +1,7 @@
 """``--tune``: the same number of trials for every scenario, architecture and strategy, on seeds that are not reported."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,7 @@ def _run_trial(
     for seeds in streams.parts(cell, plan.seeds):
         tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS, content={})
         listener.begin_cell(tried, number, plan.trials)
-        done = work(tried, None, device, streams, listener.progress)
+        done = work(tried, None, device, streams, partial(listener.progress, tried))
         outcome = {"error": done.said, "said": done.said} if done.result is None else _measured(done.result, plan.by)
         listener.end_cell(tried, outcome.pop("said"))
         for name in ("per_seed", "retained"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from kancl.errors import InputError, StorageError, is_interrupt, places_of
 from runners.config.cell import Cell
@@ -21,15 +22,21 @@ StepSeconds = Callable[[Cell, Stream], float]
 """Gives the time of a cell's training steps, measured on its stream."""
 
 
+State = Literal["done", "stored", "failed", "held"]
+"""Of a cell: trained now, found in the store, failed, or worked on by another process at this moment."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a cell.
 
     Args:
-        said: in a line: done, stored (it had been done before), or what went wrong.
-        result: what was measured; None if the cell failed.
+        state: whether there is a result now.
+        said: the same in a line, with the reason where there is none.
+        result: what was measured, where there is something.
     """
 
+    state: State
     said: str
     result: Result | None = None
 
@@ -61,21 +68,40 @@ def work(
     streams = StreamCache() if streams is None else streams
     try:
         if store is None:
-            return Outcome("done", run_cell(cell, streams.on(device, cell), tell=tell))
-        files, tracking = store.cell(cell.key), tracking or Tracking()
-        stored = files.load_result()
-        if stored is None:
-            return Outcome("done", _trained(cell, files, device, streams, tell, tracking, step_seconds))
-        files.mend(cell, stored)
-        tracking.stored(cell, stored)
-        return Outcome("stored", stored)
+            return Outcome("done", "done", run_cell(cell, streams.on(device, cell), tell=tell))
+        tracking = tracking or Tracking()
+        known = work_stored(cell, store, tracking)
+        if known is not None:
+            return known
+        files = store.cell(cell.key)
+        return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds))
     except BaseException as error:
         if is_interrupt(error) or (isinstance(error, StorageError) and not places_of(error)):
             raise
         said = told(error, cell)
         if store is not None:
             store.cell(cell.key).save_failure(error, said)
-        return Outcome(said)
+        return Outcome("failed", said)
+
+
+def work_stored(cell: Cell, store: Store, tracking: Tracking) -> Outcome | None:
+    """Return what is stored of a cell that was done before, with what it lacks beside its result; None if it is to be done.
+
+    Args:
+        cell: which.
+        store: where its result would be.
+        tracking: tools that do not have all of it are told.
+
+    Raises:
+        StorageError: the disk did not take what was lacking.
+    """
+    files = store.cell(cell.key)
+    stored = files.load_result()
+    if stored is None:
+        return None
+    files.mend(cell, stored)
+    tracking.stored(cell, stored)
+    return Outcome("stored", "stored", stored)
 
 
 def _trained(

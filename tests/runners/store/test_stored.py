@@ -56,7 +56,7 @@ class Heard:
         self.cell = cell.key
         self.tasks[cell.key] = []
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, cell: Cell, progress: Progress) -> None:
         self.tasks[self.cell].append(progress.task)
 
     def end_cell(self, cell: Cell, outcome: str) -> None:

@@ -274,7 +274,7 @@ class StopsIn:
 
     def begin_cell(self, cell: Cell, number: int, count: int) -> None: ...
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, cell: Cell, progress: Progress) -> None:
         if progress.task == self.task:
             raise KeyboardInterrupt
 

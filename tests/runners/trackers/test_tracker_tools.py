@@ -51,7 +51,7 @@ class Interrupts:
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
         pass
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, cell: Cell, progress: Progress) -> None:
         if progress.task == self.task:
             self.task = 0
             raise KeyboardInterrupt

@@ -99,7 +99,7 @@ class Silence:
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
         pass
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, cell: Cell, progress: Progress) -> None:
         pass
 
     def end_cell(self, cell: Cell, outcome: str) -> None:

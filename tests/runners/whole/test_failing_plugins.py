@@ -198,7 +198,7 @@ class Silence:
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
         """Say nothing."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, cell: Cell, progress: Progress) -> None:
         """Say nothing."""
 
     def end_cell(self, cell: Cell, outcome: str) -> None:

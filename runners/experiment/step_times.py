@@ -1,0 +1,59 @@
+"""The times of training steps, measured while nothing else of the same run works: cells on the same data take turns."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kancl.errors import is_interrupt
+from runners.config.cell import Cell
+from runners.run import RUNNERS
+from runners.store.experiment import Store
+from runners.stream.stream import Stream
+from runners.training.step_time import step_seconds
+
+
+@dataclass
+class StepTimes:
+    """The times of the cells of a sweep.
+
+    Args:
+        cells: of the sweep.
+        store: tells which of them are done and need no time.
+    """
+
+    cells: Sequence[Cell]
+    store: Store
+    known: dict[str, float] = field(default_factory=dict)
+
+    def of(self, cell: Cell, stream: Stream) -> float:
+        """Return the seconds per step and network of a cell; at the first of its kind the others are measured with it."""
+        if cell.key not in self.known:
+            others = [c for c in self.cells if c.key != cell.key and data_of(c) == data_of(cell)]
+            alike = [cell, *filter(self._is_timed, others)]
+            self.known |= dict(zip([c.key for c in alike], step_seconds(alike, stream), strict=True))
+        return self.known[cell.key]
+
+    def beforehand(self, stream_of: Callable[[Cell], Stream]) -> dict[str, float]:
+        """Return the times of all cells that are to be done, by key; measured here, before others work beside it.
+
+        Args:
+            stream_of: gives the stream of a cell on the device to train on; a cell for which it fails has no time.
+        """
+        for cell in self.cells:
+            if cell.key in self.known or not self._is_timed(cell):
+                continue
+            try:
+                stream = stream_of(cell)
+            except BaseException as error:  # the cell itself fails with it, and says so
+                if is_interrupt(error):
+                    raise
+                continue
+            self.of(cell, stream)
+        return self.known
+
+    def _is_timed(self, cell: Cell) -> bool:
+        return RUNNERS[cell.runner].times_steps and self.store.cell(cell.key).load_result() is None
+
+
+def data_of(cell: Cell) -> tuple[object, ...]:
+    """Return what the cell's data depend on."""
+    return cell.scenario, cell.seeds, cell.dtype, cell.data_root

@@ -1,0 +1,212 @@
+"""Cells in processes of their own: the same numbers as one after another, whatever becomes of a process."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kancl.errors import InputError
+from runners.config.cell import Cell
+from runners.config.request import Request
+from runners.experiment.executors import schedule
+from runners.experiment.executors.executor import Terms
+from runners.experiment.executors.job import Job, Receipt
+from runners.experiment.executors.schedule import carry_out
+from runners.experiment.expand import expand
+from runners.experiment.sweep import Outcomes, run
+from runners.measure.record import Progress
+from runners.store.experiment import Store
+
+PLUGIN = """
+import os, signal, time
+from multiprocessing import parent_process
+from pathlib import Path
+
+from runners.strategies import Strategy, strategies
+
+class Odd(Strategy):
+    # Well-behaved where it is checked, and odd where it is trained: in a process of its own.
+    def after_step(self, state, step):
+        if parent_process() is not None:
+            self.act()
+        return state
+
+    def first(self):
+        marker = Path(os.environ["MARKERS"]) / type(self).__name__
+        known = marker.exists()
+        marker.touch()
+        return not known
+
+@strategies.register("killed-once")
+class KilledOnce(Odd):
+    def act(self):
+        if self.first():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+class KilledAlways(Odd):
+    def act(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class HangsOnce(Odd):
+    def act(self):
+        if self.first():
+            print("hanging")
+            time.sleep(600)
+
+class Raises(Odd):
+    def act(self):
+        raise ValueError("boom")
+"""
+
+
+@dataclass
+class Heard:
+    """What a sweep said."""
+
+    lines: list[str] = field(default_factory=list)
+    ended: dict[str, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+
+    def begin_cell(self, cell: Cell, number: int, count: int) -> None:
+        pass
+
+    def progress(self, cell: Cell, progress: Progress) -> None:
+        self.moved.add(cell.strategy.name)
+
+    def end_cell(self, cell: Cell, outcome: str) -> None:
+        self.ended[cell.strategy.name.rpartition(":")[2]] = outcome
+
+
+def swept(cells: list[Cell], out: Path, **terms: Any) -> tuple[Outcomes, Heard]:
+    """Run cells in processes."""
+    heard = Heard()
+    outcomes = run(cells, Store(out), heard, tell=lambda line: heard.lines.append(str(line)), terms=Terms(**terms))
+    return outcomes, heard
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "odd.py").write_text(PLUGIN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MARKERS", str(folder))
+        yield folder
+
+
+def cells_of(*strategies: str, steps: int = 6) -> list[Cell]:
+    asked = [
+        Request(("gaussian-peaks:tasks=2",), ("mlp:hidden=3",), (name,), seeds=2, optimizer="adam", steps=steps, evaluations=2)
+        for name in strategies
+    ]
+    return expand(asked)
+
+
+@pytest.fixture(scope="module")
+def disturbed(desk: Path) -> tuple[Outcomes, Heard]:
+    """Cells whose processes are killed, hang and fail, among others."""
+    odd = [f"odd.py:{name}" for name in ("KilledAlways", "HangsOnce", "Raises")]
+    cells = cells_of(*odd, "naive", "killed-once", "ewc")
+    return swept(cells, desk / "disturbed", executor="processes", jobs=3, hang_after=8.0)
+
+
+def test_cells_in_processes_have_the_numbers_of_a_serial_run(disturbed: tuple[Outcomes, Heard], desk: Path) -> None:
+    outcomes, heard = disturbed
+    serial, _ = swept(cells_of("naive", "killed-once", "ewc", "odd.py:HangsOnce"), desk / "serial")
+    assert set(outcomes.results) == set(serial.results), "and those that were killed or hung once are among them"
+    for key, result in serial.results.items():
+        there, here = outcomes.results[key].to_arrays(), result.to_arrays()
+        for name in set(here) - {"seconds", "step_seconds"}:
+            np.testing.assert_array_equal(there[name], here[name])
+        assert outcomes.results[key].step_seconds > 0, "timed before the workers began"
+    assert {"naive", "ewc"} <= heard.moved
+
+
+def test_what_becomes_of_a_process_is_told_and_hurts_no_other(disturbed: tuple[Outcomes, Heard], desk: Path) -> None:
+    outcomes, heard = disturbed
+    lost = "its process was killed (SIGKILL; out of memory?), as often as it was tried (3 times)"
+    boom = "strategy odd.py:Raises failed in its hook after_step: ValueError: boom"
+    assert heard.ended == {
+        "KilledAlways": lost, "HangsOnce": "done", "Raises": boom, "naive": "done", "killed-once": "done", "ewc": "done",
+    }  # fmt: skip
+    assert set(outcomes.failures.values()) == {lost, boom}
+    for key, said in outcomes.failures.items():
+        status = json.loads((desk / "disturbed" / "cells" / key / "status.json").read_text())
+        assert (status["state"], status["error"]) == ("failed", said)
+    again = [line for line in heard.lines if "trying again" in line]
+    assert sum("KilledAlways" in line for line in again) == 2
+    assert sum("KilledOnce" in line or "killed-once" in line for line in again) == 1
+    assert any("HangsOnce" in line and "gave no sign of progress for 8 s" in line for line in again)
+    assert "hanging" in heard.lines, "what a plug-in prints comes by the screen"
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"), [({"jobs": 0}, "--jobs must be at least 1"), ({"hang_after": 0.0}, "--hang-after")]
+)
+def test_terms_that_are_none_are_refused(terms: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Terms(**terms)
+
+
+@dataclass
+class Slots:
+    """An executor of two slots whose cells another process holds until they were asked for often enough."""
+
+    held: dict[str, int]
+    running: list[Job] = field(default_factory=list)
+    most: int = 0
+    here = False
+
+    @property
+    def room(self) -> bool:
+        return len(self.running) < 2
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.running)
+
+    def begin(self, job: Job) -> None:
+        self.running.append(job)
+        self.most = max(self.most, len(self.running))
+
+    def ended(self, patience: float) -> list[Receipt]:
+        if not self.running:
+            return []
+        job = self.running.pop(0)
+        self.held[job.cell.strategy.name] = left = self.held.get(job.cell.strategy.name, 0) - 1
+        return [Receipt(job, "held", "elsewhere") if left >= 0 else Receipt(job, "done", "done")]
+
+    def __enter__(self) -> "Slots":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_cells_that_another_process_holds_are_come_back_to(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "POLL", 0.0)
+    jobs = [Job(tools.make_cell("gaussian-peaks:tasks=2", "mlp", name), None) for name in ("naive", "joint", "ewc", "replay")]
+    executor, asked = Slots({"naive": 2}), list[str]()
+
+    def is_free(job: Job) -> bool:
+        asked.append(job.cell.strategy.name)
+        return len(asked) % 3 == 0
+
+    begun: list[str] = []
+    stored = Receipt(jobs[3], "stored", "stored")
+    receipts = list(
+        carry_out(
+            jobs, executor, lambda job: begun.append(job.cell.strategy.name) or (stored if job is jobs[3] else None), is_free
+        )
+    )
+    ended = [(receipt.job.cell.strategy.name, receipt.state) for receipt in receipts]
+    assert ended[-1] == ("naive", "done")
+    assert [state for name, state in ended if name == "naive"] == ["held", "held", "done"]
+    assert sorted(name for name, state in ended if state != "held") == ["ewc", "joint", "naive", "replay"]
+    assert begun.count("naive") == 3
+    assert len(asked) == 6
+    assert executor.most == 2
