@@ -27,6 +27,10 @@ class StorageError(Exception):
     """The disk did not take a file; what was stored before is untouched."""
 
 
+class Stopped(KeyboardInterrupt):
+    """Work was asked to stop, and did so at a place from which it can go on; what counted until then is saved."""
+
+
 class ForeignError(Exception):
     """Stands for what foreign code raised where it would steer Python itself: StopIteration, SystemExit, GeneratorExit."""
 
@@ -118,8 +122,8 @@ def _alike(one: str, other: str) -> int:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Tell whether an error is a Ctrl-C; exceptions that only look like it are errors like any other."""
-    return type(error) is KeyboardInterrupt
+    """Tell whether an error is a Ctrl-C or a stop; exceptions that only look like it are errors like any other."""
+    return type(error) in (KeyboardInterrupt, Stopped)
 
 
 def places_of(error: BaseException) -> tuple[Foreign, ...]:

@@ -17,7 +17,7 @@ from runners.avalanche.strategies import remarks_on
 from runners.config.cell import Cell, Runner
 from runners.config.request import Request
 from runners.measure.merge import merge
-from runners.measure.record import Checkpoint, Progress, Record
+from runners.measure.record import NEVER, Pauses, Progress, Record, Saved
 from runners.measure.result import Result
 from runners.strategies import strategies
 from runners.stream.stream import Stream
@@ -39,10 +39,11 @@ class RunCell(Protocol):
         self,
         cell: Cell,
         stream: Stream,
-        resume: Checkpoint | None = None,
-        save: Callable[[Checkpoint], None] = ...,
+        resume: Saved | None = None,
+        save: Callable[[Saved], None] = ...,
         tell: Callable[[Progress], None] = ...,
         measured: Callable[[Record], None] = ...,
+        pauses: Pauses = ...,
     ) -> Result:
         """Return what was measured."""
 
@@ -87,10 +88,11 @@ RUNNERS: dict[Runner, RunnerRow] = {
 def run_cell(
     cell: Cell,
     stream: Stream,
-    resume: Checkpoint | None = None,
-    save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    resume: Saved | None = None,
+    save: Callable[[Saved], None] = lambda saved: None,
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
+    pauses: Pauses = NEVER,
 ) -> Result:
     """Train one cell on its stream of tasks, by the runner that it names, and return what was measured.
 
@@ -101,18 +103,22 @@ def run_cell(
         cell: the configuration.
         stream: the cell's scenario, stacked over the cell's seeds, on the device to train on.
         resume: where to go on from, as given to ``save`` by an earlier run of the same cell.
-        save: called at the end of pretraining, if there is one, and of every task; by the avalanche runner of every seed.
+        save: called at the end of pretraining, if there is one, and of every task; by the avalanche runner of every seed; and
+            inside them, with a :class:`runners.measure.record.Within`, when ``pauses`` says so. What it is given is changed by
+            the next step.
         tell: called with the progress.
         measured: called with the record after every evaluation of all seeds; its time does not count as the cell's. The
             avalanche runner has none before the end.
+        pauses: when to save inside a task, and whether to stop.
 
     Raises:
         MisfitError: ``resume`` is of other networks, or of another optimiser; nothing was done yet.
+        Stopped: ``pauses`` asked for it; where to go on was given to ``save``.
     """
     if stream.groups:
-        parts = [run_cell(own, group, tell=own_tell) for own, group, own_tell in groups_of(cell, stream, tell)]
+        parts = [run_cell(own, group, tell=own_tell, pauses=pauses) for own, group, own_tell in groups_of(cell, stream, tell)]
         return merge(parts, cell.seeds)
-    return RUNNERS[cell.runner].run(cell, stream, resume, save, tell, measured)
+    return RUNNERS[cell.runner].run(cell, stream, resume, save, tell, measured, pauses)
 
 
 def groups_of(

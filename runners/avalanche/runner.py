@@ -17,7 +17,7 @@ from runners.avalanche.seed_run import SeedRun
 from runners.avalanche.strategies import remarks_on
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
-from runners.measure.record import Checkpoint, Progress, Record, result_of
+from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Within, result_of
 from runners.measure.result import Result
 from runners.stream.stream import Stream
 from runners.training.networks import build_network
@@ -31,16 +31,19 @@ EQUALS_NAIVE = "equals naive"
 def run_avalanche_cell(
     cell: Cell,
     stream: Stream,
-    resume: Checkpoint | None = None,
-    save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    resume: Saved | None = None,
+    save: Callable[[Saved], None] = lambda saved: None,
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
+    pauses: Pauses = NEVER,
 ) -> Result:
     """Train a cell seed by seed; see :func:`runners.run.run_cell`. Nothing is measured of all seeds before the end.
 
     What is saved at the end of every seed is the record and the networks of the seeds so far, and ``phases_done`` is 0: a run
     that was stopped goes on with the next seed.
     """
+    if isinstance(resume, Within):
+        resume = resume.before
     adapter: AvalancheStrategy = options.build(avalanche_strategies.get(cell.strategy.name), cell.strategy)
     record = None if resume is None else resume.record
     state, weights = ({}, {}) if resume is None else (dict(resume.state), dict(resume.network))
@@ -55,7 +58,9 @@ def run_avalanche_cell(
                 tell(Progress(phase + 1, len(stream.train), s * total + steps, len(stream.seeds) * total))
 
             began = time.perf_counter()
-            run = SeedRun(cell, stream_of_seed(stream, s), take_seed(networks, s), adapter, watched=s == 0, tell=told)
+            run = SeedRun(
+                cell, stream_of_seed(stream, s), take_seed(networks, s), adapter, watched=s == 0, tell=told, pauses=pauses
+            )
             with own_randomness(stream.seeds[s], "avalanche-strategy"):
                 network = run.train()
             run.record.seconds = time.perf_counter() - began

@@ -20,12 +20,12 @@ from runners.avalanche.shadow import Shadow, trained
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
 from runners.config.cell import Cell
 from runners.measure.evaluate import Evaluator, evaluation_steps
-from runners.measure.record import Record
+from runners.measure.record import Pauses, Record, Stopped
 from runners.strategies.strategy import PART
 from runners.stream.batches import batches
 from runners.stream.samples import union
 from runners.stream.stream import Stream
-from runners.training.loop import SLICES
+from runners.training.logbook import SLICES
 from runners.training.optimizers import set_rate, torch_optimizer
 from runners.training.schedule import learning_rates
 from runners.training.updates import LazyUpdates, TakesSteps, clip_by_seed
@@ -80,6 +80,7 @@ class SeedRun:
         adapter: the strategy and its options.
         watched: whether to train a shadow beside it.
         tell: called with the number of steps taken.
+        pauses: tells whether to stop.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class SeedRun:
         adapter: AvalancheStrategy,
         watched: bool,
         tell: Callable[[int, int], None],
+        pauses: Pauses,
     ) -> None:
         self.cell, self.policy, self.stream, self.adapter, self.tell = cell, cell.policy, stream, adapter, tell
         self.seed, self.tasks, self.masks = stream.seeds[0], len(stream.train), masks_of(stream)
@@ -102,6 +104,7 @@ class SeedRun:
         self.watched = watched and adapter.boundaries and not adapter.may_equal_naive and self.tasks > 1
         self.updates: TakesSteps
         self.phase, self.done, self.mark = 0, 0, 0.0
+        self.pauses = pauses
         self.rates: Iterator[float] | None = None
         self.rate: float | None = None
 
@@ -225,6 +228,8 @@ class SeedRun:
             self.tell(self.phase, self.record.steps)
         if self.done == steps and self.phase < self.phases[-1]:
             self._begin_phase(self.phase + 1)
+        if self.pauses.asked():
+            raise Stopped
         self.mark = time.perf_counter()
 
     @staticmethod

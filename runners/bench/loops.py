@@ -104,4 +104,8 @@ def runner_loop(network: Network, x: Tensor, y: Tensor, size: int) -> Run:
     policy = Policy(lr=RATE, steps=1, batch_size=size)
     cell = Cell(Spec("only"), Spec(type(network).__name__), Spec("naive"), policy, stream.seeds)
     begun = begin_phase(training_of(cell, stream, network), 0)
-    return lambda steps: begun.learner.take_steps(begun.source, steps)
+
+    def run(steps: int) -> None:
+        begun.learner.take_steps(begun.source, steps)
+
+    return run

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from runners.config.cell import Cell
 from runners.measure.merge import merge
-from runners.measure.record import Checkpoint, MisfitError, Progress, Record
+from runners.measure.record import NEVER, MisfitError, Pauses, Progress, Record, Saved
 from runners.measure.result import Result
 from runners.run import groups_of, run_cell
 from runners.store.cell import CellStore
@@ -14,7 +14,9 @@ FOLDER = "blocks"
 """Below a cell's folder: a folder for each block, with the files of a cell."""
 
 
-def run_blocks(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None]) -> Result:
+def run_blocks(
+    cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Progress], None], pauses: Pauses = NEVER
+) -> Result:
     """Train a cell whose seeds have tasks of different sizes and return what was measured.
 
     Blocks that are done are not trained again, and the one that was stopped goes on from its last checkpoint.
@@ -24,6 +26,7 @@ def run_blocks(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Pro
         stream: the cell's scenario on the device to train on; the seeds of each of its groups are a block.
         files: of the cell.
         tell: called with the progress.
+        pauses: when to save inside a task, and whether to stop.
     """
     results = []
     for own, group, own_tell in groups_of(cell, stream, tell):
@@ -32,7 +35,7 @@ def run_blocks(cell: Cell, stream: Stream, files: CellStore, tell: Callable[[Pro
         if result is None:
             resume = block.load_checkpoint()
             block.begin(own)
-            result = run_in(block, own, group, resume, own_tell)
+            result = run_in(block, own, group, resume, own_tell, pauses=pauses)
             block.save_result(result)
         results.append(result)
     return merge(results, cell.seeds)
@@ -42,18 +45,19 @@ def run_in(
     files: CellStore,
     cell: Cell,
     stream: Stream,
-    resume: Checkpoint | None,
+    resume: Saved | None,
     tell: Callable[[Progress], None],
     measured: Callable[[Record], None] = lambda record: None,
+    pauses: Pauses = NEVER,
 ) -> Result:
-    """Train a cell with its checkpoints in its folder: from one of them, or from the beginning if it does not fit.
+    """Train a cell with its checkpoints in its folder: from one of them, or from one before, or anew, if it does not fit.
 
     Args:
         files: where checkpoints are kept.
-        cell, stream, resume, tell, measured: as of :func:`runners.run.run_cell`.
+        cell, stream, resume, tell, measured, pauses: as of :func:`runners.run.run_cell`.
     """
     try:
-        return run_cell(cell, stream, resume, files.save_checkpoint, tell, measured)
+        return run_cell(cell, stream, resume, files.save_checkpoint, tell, measured, pauses)
     except MisfitError as error:
-        files.discard_checkpoint(str(error))
-        return run_cell(cell, stream, None, files.save_checkpoint, tell, measured)
+        before = files.discard_checkpoint(resume, str(error))
+        return run_in(files, cell, stream, before, tell, measured, pauses)

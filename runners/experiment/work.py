@@ -8,7 +8,7 @@ from kancl.errors import InputError, StorageError, is_interrupt, places_of
 from runners.config.cell import Cell
 from runners.experiment.blame import told
 from runners.experiment.blocks import run_blocks, run_in
-from runners.measure.record import Progress
+from runners.measure.record import NEVER, Checkpoint, Pauses, Progress
 from runners.measure.result import Result
 from runners.run import RUNNERS, run_cell
 from runners.store.cell import CellStore
@@ -49,6 +49,7 @@ def work(
     tell: Callable[[Progress], None] = lambda progress: None,
     tracking: Tracking | None = None,
     step_seconds: StepSeconds = lambda cell, stream: float("nan"),
+    pauses: Pauses = NEVER,
 ) -> Outcome:
     """Do a cell: what is stored is taken, what was begun goes on, everything else is trained; a failure is an outcome.
 
@@ -60,21 +61,22 @@ def work(
         tell: called with the progress.
         tracking: the tools that are told what is measured.
         step_seconds: times the cell's steps, for runners whose steps can be timed apart.
+        pauses: when to save inside a task, and whether to stop.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; other cells would fare no better.
-        KeyboardInterrupt: somebody stopped it.
+        KeyboardInterrupt: somebody stopped it; a Stopped, if ``pauses`` asked for it.
     """
     streams = StreamCache() if streams is None else streams
     try:
         if store is None:
-            return Outcome("done", "done", run_cell(cell, streams.on(device, cell), tell=tell))
+            return Outcome("done", "done", run_cell(cell, streams.on(device, cell), tell=tell, pauses=pauses))
         tracking = tracking or Tracking()
         known = work_stored(cell, store, tracking)
         if known is not None:
             return known
         files = store.cell(cell.key)
-        return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds))
+        return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds, pauses))
     except BaseException as error:
         if is_interrupt(error) or (isinstance(error, StorageError) and not places_of(error)):
             raise
@@ -112,10 +114,11 @@ def _trained(
     tell: Callable[[Progress], None],
     tracking: Tracking,
     step_seconds: StepSeconds,
+    pauses: Pauses,
 ) -> Result:
     """Train a cell, with everything in its folder."""
     resume = files.load_checkpoint()
-    if resume is not None:
+    if isinstance(resume, Checkpoint):
         files.save_checkpoint(resume)  # one of a version without seals gets its own
     files.begin(cell)
     stream = streams.on(device, cell)
@@ -126,9 +129,9 @@ def _trained(
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
     with tracking.cell(cell, stream.names) as tracked:
         if stream.groups:
-            result = run_blocks(cell, stream, files, tell)
+            result = run_blocks(cell, stream, files, tell, pauses)
         else:
-            result = run_in(files, cell, stream, resume, tell, tracked.measured)
+            result = run_in(files, cell, stream, resume, tell, tracked.measured, pauses)
         if seconds is not None:
             result = replace(result, step_seconds=seconds)
         files.save_result(result)

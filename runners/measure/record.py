@@ -1,11 +1,14 @@
 """What has been measured so far, told and saved while a cell is in training, and made into its result at the end."""
 
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from kancl.errors import Stopped as Stopped
 from kancl.metrics import METRICS
 from kancl.models import Cost, Network
 from runners.measure.evaluate import Answers, Evaluator
@@ -22,6 +25,28 @@ class Progress:
     tasks: int
     steps: int
     total_steps: int
+
+
+CHECKPOINT_EVERY = 300.0
+"""Seconds of training after which a run saves inside a task."""
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """When a run saves inside a task, and whether it is to stop. No number depends on it.
+
+    Args:
+        every: seconds of training between two checkpoints inside a task; infinity for none.
+        asked: tells whether the run is to stop. It is asked after every step, so it must be quick; once true, the run saves
+            where it is and raises :class:`kancl.errors.Stopped`.
+    """
+
+    every: float = CHECKPOINT_EVERY
+    asked: Callable[[], bool] = lambda: False
+
+
+NEVER = Pauses(math.inf)
+"""For runs of which nothing is kept."""
 
 
 @dataclass
@@ -53,6 +78,22 @@ class Record:
             if function is not None:
                 self.functions.append(function)
 
+    def since(self, rows: int, evaluations: int) -> "Record":
+        """Return what came after the first rows and evaluations; whether seeds diverged, seconds and steps are as they are."""
+        rest = replace(self, rows=self.rows[rows:], functions=self.functions[rows:])
+        rest.curve, rest.place = self.curve[evaluations:], self.place[evaluations:]
+        return rest
+
+    def followed_by(self, later: "Record") -> "Record":
+        """Return this record with what :meth:`since` took off."""
+        return replace(
+            later,
+            rows=self.rows + later.rows,
+            curve=self.curve + later.curve,
+            place=self.place + later.place,
+            functions=self.functions + later.functions,
+        )
+
 
 @dataclass
 class Checkpoint:
@@ -64,6 +105,39 @@ class Checkpoint:
     state: dict[str, Tensor]
     record: Record
     watch: dict[str, Any] | None = None
+
+
+@dataclass
+class Within:
+    """A place inside a phase: what its steps changed, to be put over a phase that was begun anew at the end of the last one.
+
+    Args:
+        phase: its number, from 0, or :data:`PRETRAINING`; by the avalanche runner that of the seed in training.
+        step: steps of it that were taken; all that was to be measured until then is in the record.
+        network, learner, state: as of a :class:`Checkpoint`.
+        record: what was measured since the end of the last phase; its seconds and steps are those of everything until now.
+        before: the end of the last phase; None where there is none, and everything is begun anew. It has files of its own.
+    """
+
+    phase: int
+    step: int
+    network: dict[str, Tensor]
+    learner: Any
+    state: dict[str, Tensor]
+    record: Record
+    before: Checkpoint | None = None
+
+    @property
+    def phases_done(self) -> int:
+        """The phases that are over, pretraining not counted."""
+        return max(self.phase, 0)
+
+
+PRETRAINING = -1
+"""The phase before the first, as :class:`Within` counts."""
+
+Saved = Checkpoint | Within
+"""What a run gives to be kept, and can go on from."""
 
 
 class MisfitError(Exception):

@@ -1,27 +1,31 @@
 """The files of one cell: read with care, and each whole or absent.
 
 ``config.json``, ``status.json``, ``checkpoint.pt`` and ``history.bin`` (the end of the last finished task, and what was
-measured until then) and ``arrays.npz`` (the result). Every file says whose it is and has a checksum over all of it
-(:mod:`runners.store.seals`). One that cannot be read, or is not what was written, counts as absent, and that is said in a line.
+measured until then), ``within.pt`` (a place inside the task after it) and ``arrays.npz`` (the result). Every file says whose it
+is and has a checksum over all of it (:mod:`runners.store.seals`). One that cannot be read, or is not what was written, counts
+as absent, and that is said in a line.
 Nothing here is ever unpickled.
 """
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from kancl.errors import StorageError
 from runners.config.cell import Cell
-from runners.measure.record import Checkpoint
+from runners.measure.record import Checkpoint, Saved, Within
 from runners.measure.result import Result
-from runners.store.checkpoints import read_checkpoint, write_checkpoint
+from runners.store.checkpoints import read_checkpoint, read_tensors, write_checkpoint
 from runners.store.environment import environment
 from runners.store.files import DamageError, Tell, read_or_tell, reason_of, write_atomically
 from runners.store.formats import refuse_newer
 from runners.store.history import History
 from runners.store.seals import read_sealed, seal, write_sealed
 from runners.store.stored import checked_cell, checked_result, read_arrays, write_arrays
+from runners.store.within import WITHIN, within_of, write_within
 
 NO_SEAL = "holds no checksum, and config.json beside it does: it is not of the same run"
 NOBODY = "holds no checksum, and no config.json says whose it is"
@@ -76,12 +80,31 @@ class CellStore:
         """Return the status, or None if there is none that can be read."""
         return read_or_tell(self.folder / "status.json", lambda: self._read("status.json")[0], self.tell)
 
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the state at the end of a task; what was measured until then is appended to the history first."""
-        mark = self.history.append(checkpoint.record)
-        self._write_archive("checkpoint.pt", lambda file: write_checkpoint(file, checkpoint, mark))
+    def save_checkpoint(self, saved: Saved) -> None:
+        """Write where to go on: the end of a task, or a place inside one, which is a file beside that of the last end."""
+        if isinstance(saved, Within):
+            self._write_archive(WITHIN, lambda file: write_within(file, saved, self.history.digest))
+            return
+        mark = self.history.append(saved.record)  # what was measured until then comes first
+        self._write_archive("checkpoint.pt", lambda file: write_checkpoint(file, saved, mark))
+        self._drop_within()
 
-    def load_checkpoint(self) -> Checkpoint | None:
+    def load_checkpoint(self) -> Saved | None:
+        """Return the last place that was saved and can be read, or None if there is none."""
+        ended = self._load_ended()
+        path = self.folder / WITHIN
+
+        def read() -> Within | None:
+            content, sealed = read_tensors(path, self.root, self._name(WITHIN))
+            if not sealed:
+                raise DamageError(NO_SEAL)
+            # Another end than the one that is there: a later one was written, and what is inside the task before it is over.
+            return within_of(content) if content["after"] == self.history.digest else None
+
+        within = read_or_tell(path, read, self.tell)
+        return ended if within is None else replace(within, before=ended)
+
+    def _load_ended(self) -> Checkpoint | None:
         """Return the state at the end of the last finished task, or None if there is none that can be read."""
         config, path = self._load_config(), self.folder / "checkpoint.pt"
 
@@ -102,12 +125,21 @@ class CellStore:
             self._forget()
         return checkpoint
 
-    def discard_checkpoint(self, why: str) -> None:
-        """Let go of a checkpoint that was read and does not fit, and say so."""
-        path = self.folder / "checkpoint.pt"
+    def discard_checkpoint(self, saved: Saved | None, why: str) -> Saved | None:
+        """Let go of what was read and does not fit, say so, and return what was saved before it."""
+        within = isinstance(saved, Within)
+        path = self.folder / (WITHIN if within else "checkpoint.pt")
         self.tell(f"{path} {why}; it counts as absent")
         path.unlink(missing_ok=True)
+        if isinstance(saved, Within):
+            return saved.before
         self._forget()
+        return None
+
+    def _drop_within(self) -> None:
+        """Remove the place inside a task that is over; left behind, it would not be taken for one of another."""
+        with suppress(OSError):
+            (self.folder / WITHIN).unlink()
 
     def _forget(self) -> None:
         """Begin the history anew with the next checkpoint, whatever was read."""

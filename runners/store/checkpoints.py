@@ -53,15 +53,7 @@ def read_checkpoint(path: Path, root: Path, name: str, history: History) -> tupl
     Raises:
         DamageError: it is not what was written. What is no file of torch raises as torch does.
     """
-    with open_stored(path, root) as file:
-        sealed = check_seal(file, name)
-        with zipfile.ZipFile(file) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise DamageError("is packed, which none of kancl's is")
-            if not sealed and archive.testzip() is not None:  # torch does not look at the checksums that it writes
-                raise DamageError("is not as it was written (its checksums do not match)")
-        file.seek(0)
-        content = torch.load(file, weights_only=True, map_location="cpu")
+    content, sealed = read_tensors(path, root, name)
     check_format("checkpoint.pt", content["format"])
     record = Record(diverged_at=content["diverged_at"].numpy(), seconds=content["seconds"], steps=content["steps"])
     if sealed:
@@ -71,6 +63,28 @@ def read_checkpoint(path: Path, root: Path, name: str, history: History) -> tupl
     _check(content, record)
     network, learner, state, watch = (content[part] for part in ("network", "learner", "state", "watch"))
     return Checkpoint(content["phases_done"], network, learner, state, record, watch), sealed
+
+
+def read_tensors(path: Path, root: Path, name: str) -> tuple[dict[str, Any], bool]:
+    """Return what torch wrote, and whether it has a seal.
+
+    Args:
+        path: the file.
+        root: the experiment's folder.
+        name: what the file says it is.
+
+    Raises:
+        DamageError: it is not what was written. What is no file of torch raises as torch does.
+    """
+    with open_stored(path, root) as file:
+        sealed = check_seal(file, name)
+        with zipfile.ZipFile(file) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise DamageError("is packed, which none of kancl's is")
+            if not sealed and archive.testzip() is not None:  # torch does not look at the checksums that it writes
+                raise DamageError("is not as it was written (its checksums do not match)")
+        file.seek(0)
+        return torch.load(file, weights_only=True, map_location="cpu"), sealed
 
 
 def _read_old(content: Mapping[str, Any], record: Record) -> None:

@@ -51,6 +51,11 @@ class History:
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self.root, self.written = path, root, Written()
 
+    @property
+    def digest(self) -> str:
+        """What tells the end of a task that was written or read last from all others; empty where there is none."""
+        return "" if self.written.digest is None else self.written.digest.hexdigest()
+
     def append(self, record: Record) -> dict[str, Any]:
         """Write what a record holds and the file does not, and return the mark for the checkpoint.
 

@@ -158,6 +158,11 @@ class Strategy:
         What is drawn must follow from a seed and the phase alone (:func:`kancl.seeding.generator`): then a resumed run and
         any stack see the same.
 
+        A run that goes on inside a phase calls this again, with the state as the phase began, takes the batches of the steps
+        that are over once more and throws them away; only then are the state's tensors filled, in place, with what they held.
+        So what an iterator counts or draws for itself is where it was, and what it reads from the state's tensors when a batch
+        is asked for is what it would have been; what it drew by numbers that changed during the phase is not.
+
         Args:
             state: as the phase began.
             source: batches of the phase's samples without end, x (S, B, I); to be taken from as they are needed.

@@ -49,7 +49,7 @@ class Batch:
         return Batch(self.x[own], self.y[own], None if self.mask is None else self.mask[own], extra)
 
 
-def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase: Phase) -> Iterator[Batch]:
+def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase: Phase, first: int = 0) -> Iterator[Batch]:
     """Yield batches without end, epoch after epoch; the last batch of an epoch may be smaller, so all samples are used.
 
     Args:
@@ -57,6 +57,7 @@ def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase
         samples: of one task or more, x (S, N, I).
         size: B, samples of each seed in a batch; ``full``, or N and more, for all of them at every step.
         phase: names the random streams; the same phase gives the same orders again.
+        first: batches that are passed over; orders are drawn for them, and no samples gathered.
     """
     count = samples.x.shape[1]
     if size == "full" or size >= count:
@@ -69,10 +70,15 @@ def batches(stream: Stream, samples: Samples, size: int | Literal["full"], phase
     piece = size * max(1, PIECE // (len(stream.seeds) * size * stream.inputs))
     for drawn in epoch_orders(stream.seeds, count, phase):
         for order in drawn.to(stream.device).split(piece, 1):
+            here = -(-order.shape[1] // size)
+            if first >= here:
+                first -= here
+                continue
             x, y, mask = samples.x[rows, order], samples.y[rows, order], stream.mask(samples.task[order])
-            for start in range(0, order.shape[1], size):
+            for start in range(first * size, order.shape[1], size):
                 part = slice(start, start + size)
                 yield Batch(x[:, part], y[:, part], None if mask is None else mask[:, part])
+            first = 0
 
 
 def epoch_orders(seeds: tuple[int, ...], count: int, phase: Phase) -> Iterator[Int[Tensor, "S N"]]:

@@ -26,7 +26,7 @@ def seen_in(phase: int, stream: Stream) -> range:
     return range(max(0, phase - 1), min(len(stream.train), phase + 2))
 
 
-def mixtures(stream: Stream, size: int | Literal["full"], phase: int, steps: int) -> Iterator[Batch]:
+def mixtures(stream: Stream, size: int | Literal["full"], phase: int, steps: int, first: int = 0) -> Iterator[Batch]:
     """Yield the batches of a phase: step k, from 0, at the position phase + (k + 1/2) / steps.
 
     Each sample is drawn on its own, with replacement: first its task, by the shares at that moment, then one of that task's
@@ -37,11 +37,14 @@ def mixtures(stream: Stream, size: int | Literal["full"], phase: int, steps: int
         size: of a batch; like in a phase of the task alone, no more than that task has samples.
         phase: from 0.
         steps: of the phase; after them the mixture stays what it is at its end.
+        first: the step that the first batch is for.
     """
     samples = [part.x.shape[1] for part in stream.train]
     batch = samples[phase] if size == "full" else min(size, samples[phase])
     draws = _draws(stream.seeds, batch, phase)
-    for step in count():
+    for _ in range(first):
+        next(draws)
+    for step in count(first):
         position = phase + min(1.0, (step + 0.5) / steps)
         border = min(max(1, round(position)), len(samples) - 1)  # the nearest; ramps do not overlap
         share = share_of_later(position, border, stream.blur) if border else 0.0

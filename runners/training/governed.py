@@ -10,7 +10,7 @@ from kancl.errors import is_interrupt
 from kancl.global_generators import REASON, REMEDY, UngovernedError
 from kancl.options import Spec
 from runners.config.cell import Cell
-from runners.measure.record import Checkpoint
+from runners.measure.record import Saved
 from runners.strategies import Strategy
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream
@@ -59,7 +59,7 @@ def check_strategy_governed(strategy: Strategy, spec: Spec, cell: Cell, stream: 
 
 def _ends(cell: Cell, stream: Stream) -> Mapping[str, Tensor]:
     """Return parameters, buffers and state at the end of the last task."""
-    kept: list[Checkpoint] = []
+    kept: list[Saved] = []
     run_native_cell(cell, stream, save=kept.append)
     return {**kept[-1].network, **kept[-1].state}
 

@@ -15,7 +15,7 @@ import torch
 from kancl.models import draws_numbers
 from runners.strategies import State
 from runners.stream.batches import Batch
-from runners.training.steps import Lesson, StackedLearner
+from runners.training.steps import Ask, Lesson, StackedLearner, never
 
 Body = Callable[[], None]
 
@@ -84,25 +84,31 @@ class GraphedLearner(StackedLearner):
         self.replay: Body | None = None
         self.warm = 0
 
-    def take_steps(self, source: Iterator[Batch], count: int) -> None:
+    def take_steps(self, source: Iterator[Batch], count: int, pause: Ask = never) -> int:
         """Take steps for all seeds at once."""
         if source is not self.source:
             self.source, self.batch, self.replay, self.warm = source, None, None, 0
-        for _ in range(count):
-            batch = next(source)
-            if self.batch is None:
-                self.batch = Batch(batch.x.clone(), batch.y.clone(), None if batch.mask is None else batch.mask.clone())
-            if batch.x.shape != self.batch.x.shape:  # the last batch of an epoch
-                self.step(batch)
-                continue
-            _copy(batch, self.batch)
-            body = partial(self.step, self.batch)
-            if self.warm < WARM_UP:
-                self.warm += 1
-                self.recorder.prepare(body)
-                continue
-            self.replay = self.replay or self.recorder.record(body)
-            self.replay()
+        for taken in range(1, count + 1):
+            self._take(next(source))
+            if pause():
+                return taken
+        return count
+
+    def _take(self, batch: Batch) -> None:
+        """Take a step: record it, replay it, or, where the batch has another shape, do it."""
+        if self.batch is None:
+            self.batch = Batch(batch.x.clone(), batch.y.clone(), None if batch.mask is None else batch.mask.clone())
+        if batch.x.shape != self.batch.x.shape:  # the last batch of an epoch
+            self.step(batch)
+            return
+        _copy(batch, self.batch)
+        body = partial(self.step, self.batch)
+        if self.warm < WARM_UP:
+            self.warm += 1
+            self.recorder.prepare(body)
+            return
+        self.replay = self.replay or self.recorder.record(body)
+        self.replay()
 
 
 def _copy(source: Batch, target: Batch) -> None:

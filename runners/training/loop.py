@@ -4,56 +4,73 @@ Read :func:`run_native_cell` from top to bottom; everything it calls is one scre
 """
 
 from collections.abc import Callable
-from functools import partial
 
-from kancl.errors import one_line
 from runners.config.cell import Cell
 from runners.measure.evaluate import evaluation_steps
-from runners.measure.record import Checkpoint, MisfitError, Progress, Record
+from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Within
 from runners.measure.recorder import LocalityRecorder
 from runners.measure.result import Result
 from runners.stream.stream import Stream
-from runners.training.logbook import Logbook
+from runners.training.logbook import Logbook, slices_of
 from runners.training.phase import begin_phase, end_phase
 from runners.training.pretraining import pretrain
+from runners.training.resume import go_on, restore_network
 from runners.training.training import Training, start, training_of
-
-SLICES = 50
-"""Parts of a task after which progress is told."""
 
 
 def run_native_cell(
     cell: Cell,
     stream: Stream,
-    resume: Checkpoint | None = None,
-    save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    resume: Saved | None = None,
+    save: Callable[[Saved], None] = lambda saved: None,
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
+    pauses: Pauses = NEVER,
 ) -> Result:
     """Train one cell, whose seeds all have tasks of the same sizes.
 
     Args:
-        cell, stream, resume, save, tell, measured: as for :func:`runners.run.run_cell`.
+        cell, stream, resume, save, tell, measured, pauses: as for :func:`runners.run.run_cell`.
 
     Raises:
         MisfitError: ``resume`` is of other networks, or of another optimiser.
+        Stopped: ``pauses`` asked for it; ``save`` was given where to go on.
     """
-    training = begin(cell, stream, resume)
-    log = Logbook(training, Record() if resume is None else resume.record, save, tell, measured)
-    if resume is None:
-        begin_sequence(training, log)
+    within, ended = (resume, resume.before) if isinstance(resume, Within) else (None, resume)
+    training = begin(cell, stream, ended)
+    record = Record() if ended is None else ended.record
+    log = Logbook(training, record, within, save, tell, measured, pauses)
+    if ended is None:
+        begin_sequence(training, log, within)
     for phase in range(training.done, training.tasks):
-        begun = begin_phase(training, phase)
-        evaluations = set(evaluation_steps(begun.steps, cell.evaluations))
-        slices = set(range(0, begun.steps, max(1, begun.steps // SLICES))) - {0}
-        for stop in sorted(evaluations | slices):
-            steps = begun.take_steps_until(stop)
-            if stop in evaluations:
+        log.stop_if_asked()
+        train_phase(training, log, phase, within if within is not None and within.phase == phase else None)
+    return log.result()
+
+
+def train_phase(training: Training, log: Logbook, phase: int, within: Within | None) -> None:
+    """Train on the tasks of a phase, and save at its end.
+
+    Args:
+        training: with the networks as the last phase left them.
+        log: measures, tells and saves.
+        phase: from 0.
+        within: where to go on, if it was begun before.
+    """
+    begun = begin_phase(training, phase, taken=0 if within is None else within.step)
+    if within is not None:
+        go_on(training, begun, within)
+    evaluations = set(evaluation_steps(begun.steps, training.cell.evaluations))
+    for stop in sorted(evaluations | slices_of(begun.steps)):
+        while begun.done < stop:
+            steps = begun.take_steps_until(stop, log.is_due)
+            if begun.done in evaluations:
                 log.measure(phase + 1, stop, end=stop == begun.steps)
             log.taken(steps, phase + 1)
-        end_phase(training, begun)
-        log.save()
-    return log.result()
+            if begun.done < begun.steps:
+                log.pause(begun)
+    end_phase(training, begun)
+    log.save()
 
 
 def begin(cell: Cell, stream: Stream, resume: Checkpoint | None) -> Training:
@@ -69,11 +86,7 @@ def begin(cell: Cell, stream: Stream, resume: Checkpoint | None) -> Training:
     """
     training = training_of(cell, stream)
     if resume is not None:
-        try:
-            training.network.make_room(resume.network)
-            training.network.load_state_dict(resume.network)
-        except Exception as error:
-            raise MisfitError(f"holds other networks than the cell's ({one_line(error)})") from error
+        restore_network(training.network, resume.network)
         training.state = {name: tensor.to(stream.device) for name, tensor in resume.state.items()}
         training.done, training.learned = resume.phases_done, resume.learner
     if cell.locality:
@@ -81,13 +94,20 @@ def begin(cell: Cell, stream: Stream, resume: Checkpoint | None) -> Training:
     return training
 
 
-def begin_sequence(training: Training, log: Logbook) -> None:
-    """Do what comes before the first task: pretraining, the strategy's start, the first row of R."""
+def begin_sequence(training: Training, log: Logbook, within: Within | None) -> None:
+    """Do what comes before the first task: pretraining, the strategy's start, the first row of R.
+
+    Args:
+        training: with fresh networks.
+        log: measures, tells and saves.
+        within: a place that an earlier run came to, in pretraining or in the first task; then the row is there already.
+    """
     pretrained = training.stream.pretrain is not None
     if pretrained:
-        pretrain(training, SLICES, partial(log.taken, task=0))
+        pretrain(training, log, within)
     start(training)
-    log.measure(0, 0, end=True)
+    if not log.record.rows:
+        log.measure(0, 0, end=True)
     if training.recorder is not None:
         training.recorder.start(training.network)
     if pretrained:

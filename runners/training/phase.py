@@ -9,16 +9,18 @@ from dataclasses import dataclass
 
 from kancl.errors import Foreign, InputError, one_line
 from kancl.global_generators import unmoved
+from runners.config.policy import Policy
 from runners.measure.record import MisfitError
 from runners.strategies import Strategy
 from runners.strategies.strategy import PART
 from runners.stream.batches import PRETRAIN, Batch, Phase, batches
 from runners.stream.mixtures import mixtures
 from runners.stream.samples import Samples
+from runners.stream.stream import Stream
 from runners.training.learner import make_learner
 from runners.training.networks import build_network
 from runners.training.schedule import learning_rates
-from runners.training.steps import Learner, Lesson
+from runners.training.steps import Ask, Learner, Lesson, never
 from runners.training.training import Training, checked
 
 BATCHES = Foreign(PART, "its hook batches")
@@ -43,22 +45,24 @@ class BegunPhase:
     source: Iterator[Batch]
     done: int = 0
 
-    def take_steps_until(self, stop: int) -> int:
-        """Take steps until ``stop`` are taken; return how many that were."""
-        count = stop - self.done
+    def take_steps_until(self, stop: int, pause: Ask = never) -> int:
+        """Take steps until ``stop`` are taken, or ``pause`` asks after one to take no more; return how many that were."""
         with unmoved("pretraining" if self.phase == PRETRAIN else f"training on task {self.phase + 1}"):
-            self.learner.take_steps(self.source, count)  # what only begins to draw after many steps is met here
-        self.done = stop
+            # What only begins to draw after many steps is met here.
+            count = self.learner.take_steps(self.source, stop - self.done, pause)
+        self.done += count
         return count
 
 
-def begin_phase(training: Training, phase: int, steps: int | None = None) -> BegunPhase:
+def begin_phase(training: Training, phase: int, steps: int | None = None, taken: int = 0) -> BegunPhase:
     """Begin a phase: fresh networks where the strategy asks for them, everybody is told, learner, rates and batches are made.
 
     Args:
         training: is changed: networks, state and learner are those of the phase from now on.
         phase: from 0.
         steps: that it will have; as many as the policy says if not given.
+        taken: steps of it that were taken in an earlier run: batches and rates go on after them, and
+            :func:`runners.training.resume.go_on` does the rest.
 
     Raises:
         MisfitError: the state of the optimiser that training was to go on with is another one's.
@@ -80,24 +84,33 @@ def begin_phase(training: Training, phase: int, steps: int | None = None) -> Beg
         training.state = checked(strategy.expect(state, steps), stream)
     learner = _learner_of(training)
     learner.state = training.state
-    learner.rates = learning_rates(training.policy, counts, phase, training.boundaries)
-    return BegunPhase(phase, samples, steps, learner, _source(training, samples, phase, steps))
+    learner.rates = learning_rates(training.policy, counts, phase, training.boundaries, taken)
+    return BegunPhase(phase, samples, steps, learner, _source(training, samples, phase, steps, taken), taken)
 
 
-def begin_pretraining(training: Training, steps: int) -> BegunPhase:
+def pretraining_steps(policy: Policy, stream: Stream) -> int:
+    """Return the steps of pretraining: the sum of what the policy gives each of its tasks."""
+    if stream.pretrain is None:
+        return 0
+    counts = stream.pretrain.task.unique(return_counts=True)[1].tolist()
+    return sum(map(policy.steps_per_task, counts))
+
+
+def begin_pretraining(training: Training, steps: int, taken: int = 0) -> BegunPhase:
     """Begin the phase before the first, in which the strategy has no part.
 
     Args:
         training: of a stream with pretraining.
         steps: how many it will have; a schedule of the rate runs over them alone.
+        taken: how many were taken in an earlier run, as for :func:`begin_phase`.
     """
     stream, policy = training.stream, training.policy
     assert stream.pretrain is not None
     training.network.begin_task(stream.pretrain.x)
     learner = make_learner(Lesson(training.network, policy, stream.objective, Strategy(), stream.operator), {})
-    learner.rates = learning_rates(policy, [steps], 0)
-    source = batches(stream, stream.pretrain, policy.batch_size, PRETRAIN)
-    return BegunPhase(PRETRAIN, stream.pretrain, steps, learner, source)
+    learner.rates = learning_rates(policy, [steps], 0, taken=taken)
+    source = batches(stream, stream.pretrain, policy.batch_size, PRETRAIN, taken)
+    return BegunPhase(PRETRAIN, stream.pretrain, steps, learner, source, taken)
 
 
 def end_phase(training: Training, begun: BegunPhase) -> None:
@@ -126,12 +139,21 @@ def _learner_of(training: Training) -> Learner:
     return learner
 
 
-def _source(training: Training, samples: Samples, phase: int, steps: int) -> Iterator[Batch]:
-    """Return the batches of a phase: mixtures, or batches of its samples; what a strategy makes of them must not end."""
-    stream, size = training.stream, training.policy.batch_size
-    made = mixtures(stream, size, phase, steps) if training.mixed else batches(stream, samples, size, phase)
+def _source(training: Training, samples: Samples, phase: int, steps: int, taken: int) -> Iterator[Batch]:
+    """Return the batches of a phase after the first ones: mixtures, or batches of its samples.
+
+    What a strategy makes of them is drawn from the beginning, and must not end.
+    """
+    stream, size, acts = training.stream, training.policy.batch_size, training.strategy.acts_in("batches")
+    first = 0 if acts else taken
+    made = mixtures(stream, size, phase, steps, first) if training.mixed else batches(stream, samples, size, phase, first)
     source = training.strategy.batches(training.state, made, stream, phase)
-    return _endless(source) if training.strategy.acts_in("batches") else source
+    if not acts:
+        return source
+    source = _endless(source)
+    for _ in range(taken):
+        next(source)
+    return source
 
 
 def _endless(source: Iterator[Batch]) -> Iterator[Batch]:

@@ -4,23 +4,16 @@ It is a phase of its own with a known end: the strategy begins after it, row 0 o
 state is carried out of it only where the policy keeps it from task to task. A schedule of the rate runs over it alone.
 """
 
-from collections.abc import Callable
-
 from kancl.errors import InputError
 from kancl.models import Network
 from runners.config.policy import Policy
+from runners.measure.record import PRETRAINING, Within
 from runners.strategies import Strategy
 from runners.stream.stream import Stream
-from runners.training.phase import begin_pretraining
+from runners.training.logbook import Logbook, slices_of
+from runners.training.phase import begin_pretraining, pretraining_steps
+from runners.training.resume import go_on
 from runners.training.training import Training
-
-
-def pretraining_steps(policy: Policy, stream: Stream) -> int:
-    """Return the steps of pretraining: the sum of what the policy gives each of its tasks."""
-    if stream.pretrain is None:
-        return 0
-    counts = stream.pretrain.task.unique(return_counts=True)[1].tolist()
-    return sum(map(policy.steps_per_task, counts))
 
 
 def check_pretraining(strategy: Strategy, network: Network, stream: Stream, policy: Policy, name: str) -> None:
@@ -49,17 +42,24 @@ def check_pretraining(strategy: Strategy, network: Network, stream: Stream, poli
         )
 
 
-def pretrain(training: Training, slices: int, tell: Callable[[int], None]) -> None:
+def pretrain(training: Training, log: Logbook, within: Within | None = None) -> None:
     """Train the networks on all samples of pretraining; the optimiser's state goes on only if the policy keeps it.
 
     Args:
         training: of a stream with pretraining.
-        slices: parts after which progress is told.
-        tell: hears how many steps were taken since it last heard.
+        log: tells how far it is, and saves.
+        within: a place that an earlier run came to.
     """
     steps = pretraining_steps(training.policy, training.stream)
-    begun, size = begin_pretraining(training, steps), max(1, steps // slices)
-    for done in range(0, steps, size):
-        tell(begun.take_steps_until(min(done + size, steps)))
+    if within is None or within.phase != PRETRAINING:
+        begun = begin_pretraining(training, steps)
+    else:
+        begun = begin_pretraining(training, steps, within.step)
+        go_on(training, begun, within)
+    for stop in sorted(slices_of(steps) | {steps}):
+        while begun.done < stop:
+            log.taken(begun.take_steps_until(stop, log.is_due), task=0)
+            if begun.done < steps:
+                log.pause(begun)
     if training.policy.state == "keep":
         training.learned = begun.learner.state_dict()

@@ -28,7 +28,9 @@ def factor(schedule: str, step: int, steps: int) -> float:
     return FACTORS[schedule](step / steps)
 
 
-def learning_rates(policy: Policy, step_counts: Sequence[int], phase: int, boundaries: bool = True) -> Iterator[float] | None:
+def learning_rates(
+    policy: Policy, step_counts: Sequence[int], phase: int, boundaries: bool = True, taken: int = 0
+) -> Iterator[float] | None:
     """Return the learning rates of a phase's steps, or None where the rate never changes.
 
     Args:
@@ -36,6 +38,7 @@ def learning_rates(policy: Policy, step_counts: Sequence[int], phase: int, bound
         step_counts: the steps of every phase.
         phase: from 0.
         boundaries: whether phases are tasks; where they are not, nothing starts again.
+        taken: steps of the phase that are over.
     """
     if policy.schedule == "constant":
         return None
@@ -43,4 +46,4 @@ def learning_rates(policy: Policy, step_counts: Sequence[int], phase: int, bound
         first, total = 0, step_counts[phase]
     else:
         first, total = sum(step_counts[:phase]), sum(step_counts)
-    return (policy.lr * factor(policy.schedule, step, total) for step in range(first, first + step_counts[phase]))
+    return (policy.lr * factor(policy.schedule, step, total) for step in range(first + taken, first + step_counts[phase]))

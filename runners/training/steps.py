@@ -30,6 +30,14 @@ at a time would have no line search at all: the step would stay at 0 for good as
 
 OPERATOR = Foreign("scenario", "its operator")
 
+Ask = Callable[[], bool]
+"""Tells, after a step, whether to take no more for now."""
+
+
+def never() -> bool:
+    """Ask for no pause."""
+    return False
+
 
 class Learner(Protocol):
     """Takes steps, and can be saved between them.
@@ -41,8 +49,8 @@ class Learner(Protocol):
     state: State
     rates: Iterator[float] | None
 
-    def take_steps(self, source: Iterator[Batch], count: int) -> None:
-        """Take ``count`` optimiser steps on the next batches."""
+    def take_steps(self, source: Iterator[Batch], count: int, pause: Ask = never) -> int:
+        """Take ``count`` optimiser steps on the next batches, or fewer if ``pause`` asks for it, and return how many."""
 
     def state_dict(self) -> Any:
         """Return the optimiser's state, as tensors and plain values."""
@@ -83,10 +91,13 @@ class StackedLearner:
         named = lesson.network.named_parameters()
         self.optimizer = make_optimizer([(name, p) for name, p in named if p.requires_grad], lesson.policy)
 
-    def take_steps(self, source: Iterator[Batch], count: int) -> None:
+    def take_steps(self, source: Iterator[Batch], count: int, pause: Ask = never) -> int:
         """Take steps for all seeds at once."""
-        for _ in range(count):
+        for taken in range(1, count + 1):
             self.step(next(source))
+            if pause():
+                return taken
+        return count
 
     def step(self, batch: Batch) -> None:
         """Take one step."""
@@ -129,21 +140,26 @@ class SeedwiseLearner:
             for single in self.singles
         ]  # fmt: skip
 
-    def take_steps(self, source: Iterator[Batch], count: int) -> None:
-        """Take all steps of one seed, then those of the next, and write the networks back into the stack."""
-        drawn = [next(source) for _ in range(count)]
+    def take_steps(self, source: Iterator[Batch], count: int, pause: Ask = never) -> int:
+        """Take each step seed by seed, and write the networks back into the stack."""
+        for taken in range(1, count + 1):
+            self.step(next(source))
+            if pause():
+                return taken
+        return count
+
+    def step(self, batch: Batch) -> None:
+        """Take one step."""
         lesson = self.lesson
         acts = lesson.strategy.acts_in("after_step")
         for s, (single, optimizer) in enumerate(zip(self.singles, self.optimizers, strict=True)):
-            # The networks may have been changed from outside since the last call, by a grid update for example.
+            # The networks may have been changed from outside since the last step, by a grid update for example.
             copy_seed(lesson.network, s, single, 0)
-            own_state = {name: tensor[s : s + 1] for name, tensor in self.state.items()}
-            for batch in drawn:
-                own = batch.of_seed(s)
-                optimizer.step(self._closure(single, optimizer, own, own_state))
-                if acts:
-                    step = Step(single, own, _trained(single, own, lesson.operator), lesson.objective)
-                    lesson.strategy.after_step(own_state, step)
+            own_state, own = {name: tensor[s : s + 1] for name, tensor in self.state.items()}, batch.of_seed(s)
+            optimizer.step(self._closure(single, optimizer, own, own_state))
+            if acts:
+                step = Step(single, own, _trained(single, own, lesson.operator), lesson.objective)
+                lesson.strategy.after_step(own_state, step)
             copy_seed(single, 0, lesson.network, s)
 
     def _closure(self, single: Network, optimizer: Optimizer, batch: Batch, state: State) -> Callable[[], Tensor]:

@@ -193,7 +193,7 @@ def test_a_run_goes_on_in_the_block_where_it_stopped(
     trained: list[tuple[tuple[int, ...], int]] = []
     stop = True
 
-    def watched(cell: Cell, stream: Any, resume: Any, save: Any, tell: Callable[[Progress], None], measured: Any) -> Result:
+    def watched(cell: Cell, stream: Any, resume: Any, save: Any, tell: Callable[[Progress], None], *more: Any) -> Result:
         trained.append((cell.seeds, resume.phases_done if resume else 0))
 
         def saving(checkpoint: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_run_goes_on_in_the_block_where_it_stopped(
             if stop and cell.seeds == GROUPS[1]:
                 raise Stopped
 
-        return run_cell(cell, stream, resume, saving, tell, measured)
+        return run_cell(cell, stream, resume, saving, tell, *more)
 
     monkeypatch.setattr(blocks, "run_cell", watched)
     assert kancl("run", *asked, "--out", tmp_path / "stopped").code == 1
