@@ -1,7 +1,6 @@
 """Data for avalanche: one seed's part of a stream, as a benchmark, and batches from tensors."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +10,6 @@ from torch.utils.data import DataLoader
 
 from runners.avalanche.strategy import Minibatch
 from runners.stream.batches import Batch
-from runners.stream.samples import Samples
 from runners.stream.stream import Stream
 from scenarios.objectives import OBJECTIVES
 from scenarios.task import Scenario, Setting, Task
@@ -19,21 +17,7 @@ from scenarios.task import Scenario, Setting, Task
 
 def stream_of_seed(stream: Stream, s: int) -> Stream:
     """Return the stream of one seed of a stack."""
-    own = slice(s, s + 1)
-
-    def cut(samples: Samples) -> Samples:
-        return Samples(samples.x[own], samples.y[own], samples.task)
-
-    return replace(
-        stream,
-        seeds=stream.seeds[own],
-        low=stream.low[own],
-        high=stream.high[own],
-        train=tuple(map(cut, stream.train)),
-        test=tuple(map(cut, stream.test)),
-        null={name: values[own] for name, values in stream.null.items()},
-        offset=None if stream.offset is None else stream.offset[own],
-    )
+    return stream.of_places(slice(s, s + 1))
 
 
 def scenario_of(stream: Stream) -> Scenario:

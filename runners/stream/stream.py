@@ -105,6 +105,25 @@ class Stream:
             groups=tuple(group.to(device) for group in self.groups),
         )
 
+    def of_places(self, own: slice) -> "Stream":
+        """Return the stream of some of the seeds, those at ``own`` on the seed axis; seeds in groups have no such places."""
+        assert not self.groups
+
+        def cut(samples: Samples) -> Samples:
+            return Samples(samples.x[own], samples.y[own], samples.task)
+
+        return replace(
+            self,
+            seeds=self.seeds[own],
+            low=self.low[own],
+            high=self.high[own],
+            train=tuple(map(cut, self.train)),
+            test=tuple(map(cut, self.test)),
+            null={name: values[own] for name, values in self.null.items()},
+            pretrain=None if self.pretrain is None else cut(self.pretrain),
+            offset=None if self.offset is None else self.offset[own],
+        )
+
     def mask(self, task: Int[Tensor, "... N"]) -> Bool[Tensor, "... N O"] | None:
         """Return the active output units of samples of these tasks; None where all units always are.
 
