@@ -4,6 +4,7 @@ What they give follows from everything that was drawn before, so it is another t
 repeated and in one that is resumed.
 """
 
+import ctypes
 import random
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from kancl.errors import InputError
 ELSEWHERE = 7919
 """Seed of the state that nobody else puts these generators into."""
 
+WORDS = 624
+"""Numbers of 32 bits that a Mersenne twister's state consists of, beside the place of the next one."""
+
 CHECKERS = {"random": "beartype"}
 """Generators that a checker of types, once imported, draws from: which items of a list it looks at bears on no result."""
 
@@ -28,12 +32,48 @@ class UngovernedError(InputError):
     """Something random that does not follow from the seed."""
 
 
+class _Numpy:
+    """The state of numpy's generator, which takes numpy as long to tell as a small network to take a step.
+
+    It is asked for again only where it may be another one. What the bits come from can be seen in memory at once; a second
+    normal number, kept from a pair, cannot, and is taken without moving that. But none comes to be there without moving it,
+    so that a state without one stays what it is for as long as its memory does.
+    """
+
+    def __init__(self) -> None:
+        self.memory: bytes | None = None
+        self.state: tuple[object, ...] = ()
+
+    def look(self) -> tuple[object, ...]:
+        """Return the state, as something that can be compared."""
+        memory = self._memory()
+        if memory is None or memory != self.memory:
+            kind, keys, place, kept, number = np.random.get_state(legacy=True)
+            bits = np.asarray(keys).tobytes()
+            self.state = (kind, bits, place, kept, number)
+            self.memory = memory if not kept and memory == bits + bytes(ctypes.c_int(int(place))) else None
+        return self.state
+
+    def forget(self) -> None:
+        """Ask numpy the next time: the state was set, not moved."""
+        self.memory = None
+
+    @staticmethod
+    def _memory() -> bytes | None:
+        source = np.random.mtrand.get_bit_generator()
+        if type(source).__name__ != "MT19937":
+            return None
+        return ctypes.string_at(source.ctypes.state_address, WORDS * 4 + ctypes.sizeof(ctypes.c_int))
+
+
+_NUMPY = _Numpy()
+
+
 def states() -> dict[str, object]:
     """Return the state of each generator, by its module, as something that can be compared."""
-    kind, keys, *place = np.random.get_state(legacy=True)
     found: dict[str, object] = {
         "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy.random": (kind, np.asarray(keys).tobytes(), *place),
+        "numpy.random": _NUMPY.look(),
         "random": random.getstate(),
     }
     if torch.cuda.is_initialized():
@@ -44,7 +84,7 @@ def states() -> dict[str, object]:
 def moved(before: dict[str, object]) -> list[str]:
     """Return the modules whose generators are in another state than before, but for those that a checker of types moves."""
     idle = {name for name, user in CHECKERS.items() if user in sys.modules}
-    return [name for name, state in states().items() if name in before and state != before[name] and name not in idle]
+    return [name for name, state in states().items() if name in before and name not in idle and state != before[name]]
 
 
 @contextmanager
@@ -79,4 +119,5 @@ def restored() -> Iterator[None]:
     finally:
         torch.set_rng_state(torch_state)
         np.random.set_state(numpy_state)
+        _NUMPY.forget()
         random.setstate(random_state)

@@ -16,6 +16,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
@@ -30,6 +31,9 @@ PREFIX = "_kancl_file_"
 CODE = (".py", *EXTENSION_SUFFIXES)
 NEVER_BESIDE = frozenset({"kancl", "scenarios", "runners", *sys.builtin_module_names})
 """What a folder beside cannot replace, whatever lies in it."""
+
+SETTLED = 3_000_000_000
+"""Nanoseconds since a file's last change after which a later one is sure to have another time, whatever a clock's tick is."""
 
 
 def load_file(path: Path) -> ModuleType:
@@ -104,8 +108,8 @@ def file_of(builder: Callable[..., Any]) -> dict[str, str]:
 
 def forget_edited() -> None:
     """Let go of every folder of which a file is no longer what was imported, so that it is imported anew when asked for."""
-    for name, folder in list(sys.modules.items()):
-        if isinstance(folder, _Folder) and any(_sha256(file) != digest for file, digest in folder.files.items()):
+    for name, folder in [(name, module) for name, module in sys.modules.items() if type(module) is _Folder]:
+        if any(folder.was_edited(file) for file in folder.files):
             _forget(folder, {other for other in sys.modules if other == name or other.startswith(f"{name}.")})
 
 
@@ -126,7 +130,8 @@ def closure(path: Path) -> dict[Path, str]:
 class _Folder(ModuleType):
     """A folder as a package without a name of its own.
 
-    ``files`` are those that may be imported, with their SHA-256; ``closures`` has those that each loaded file needs.
+    ``files`` are those that may be imported, with their SHA-256; ``closures`` has those that each loaded file needs, and
+    ``stamps`` how files looked from outside when they were last seen to be unchanged.
     """
 
     def __init__(self, name: str, path: Path) -> None:
@@ -135,6 +140,18 @@ class _Folder(ModuleType):
         self.path = path
         self.files: dict[Path, str] = {}
         self.closures: dict[Path, dict[Path, str]] = {}
+        self.stamps: dict[Path, tuple[int, ...]] = {}
+
+    def was_edited(self, file: Path) -> bool:
+        """Tell whether a file is no longer what was imported; it is read again only if its stamp is another one."""
+        stamp = _stamp(file)
+        if stamp is not None and self.stamps.get(file) == stamp:
+            return False
+        if _sha256(file) != self.files[file]:
+            return True
+        if stamp is not None and max(stamp[:2]) < time.time_ns() - SETTLED:
+            self.stamps[file] = stamp
+        return False
 
 
 def _folder(path: Path) -> _Folder:
@@ -277,6 +294,15 @@ def _files_of(base: Path, parts: list[str], top: bool) -> Iterator[Path]:
         if (file is not None and file != beginning) or (file is None and not (base / part).is_dir()):
             return
         base = base / part
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """Return what tells a file from a later one in its place without reading it: the times of its changes, and what it is."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_dev, found.st_ino
 
 
 def _sha256(file: Path) -> str | None:

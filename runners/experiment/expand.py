@@ -39,6 +39,7 @@ def expand(
     requests: Sequence[Request],
     adjust: Adjust = lambda request, cells, stream: cells,
     streams: StreamCache | None = None,
+    checked: set[str] | None = None,
 ) -> list[Cell]:
     """Return the cells of all requests, each once, with every option spelled out.
 
@@ -46,6 +47,7 @@ def expand(
         requests: what was asked for.
         adjust: changes the cells.
         streams: keeps the scenarios that were built for the check.
+        checked: the networks that kept the contract before, and are what they were; these are added.
 
     An architecture whose networks raise when they are tried stays, if there are others: its cells will fail, and tell why.
 
@@ -55,7 +57,7 @@ def expand(
     cells: dict[str, Cell] = {}
     streams = StreamCache() if streams is None else streams
     broken: dict[str, InputError] = {}
-    checked: set[str] = set()
+    checked = set() if checked is None else checked
     forget_edited()
     parts = ("scenarios", "architectures", "strategies")
     asked = sum(math.prod(len(getattr(request.over(DEFAULTS), part) or ()) for part in parts) for request in requests)

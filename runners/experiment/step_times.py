@@ -29,7 +29,7 @@ class StepTimes:
         if cell.key not in self.known:
             others = [c for c in self.cells if c.key != cell.key and data_of(c) == data_of(cell)]
             alike = [cell, *filter(self._is_timed, others)]
-            self.known |= dict(zip([c.key for c in alike], step_seconds(alike, stream), strict=True))
+            self.known |= dict(zip([c.key for c in alike], step_seconds(alike, stream, as_trained=True), strict=True))
         return self.known[cell.key]
 
     def beforehand(self, stream_of: Callable[[Cell], Stream]) -> dict[str, float]:

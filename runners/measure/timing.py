@@ -25,6 +25,7 @@ class Contender:
         run: takes a number of steps.
         networks: how many networks a step trains; times are given per network.
         steps: per block; None to choose as many as fill a block.
+        most: steps per block where they are chosen.
         note: what else a reader has to know of this figure.
     """
 
@@ -33,6 +34,7 @@ class Contender:
     networks: int = 1
     steps: int | None = None
     note: str = ""
+    most: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def race(
             lost(contenders[place], error)
 
     def calibrate(place: int) -> None:
-        steps[place] = contenders[place].steps or _calibrate(contenders[place].run, block, clock)
+        steps[place] = contenders[place].steps or _calibrate(contenders[place], block, clock)
 
     def take_turn(place: int) -> None:
         seconds[place].append(_time(contenders[place].run, steps[place], clock))
@@ -189,12 +191,13 @@ def threads_set_to(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _calibrate(run: Run, block: float, clock: Callable[[], float]) -> int:
+def _calibrate(contender: Contender, block: float, clock: Callable[[], float]) -> int:
     """Return how many steps take about ``block`` seconds."""
     steps = 1
-    while (elapsed := _time(run, steps, clock)) < block / 2:
+    while (elapsed := _time(contender.run, steps, clock)) < block / 2 and steps < contender.most:
         steps *= min(10, math.ceil(block / max(elapsed, block / 10)))
-    return max(1, round(steps * block / elapsed))
+        steps = int(min(steps, contender.most))
+    return max(1, round(min(steps * block / elapsed, contender.most)))
 
 
 def _time(run: Run, steps: int, clock: Callable[[], float]) -> float:

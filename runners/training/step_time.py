@@ -1,5 +1,6 @@
 """Seconds per training step, measured: the cells take turns in short blocks, so that a busy moment hits all of them alike."""
 
+import math
 from collections.abc import Sequence
 from itertools import repeat
 
@@ -23,7 +24,12 @@ FIRST = 3
 
 
 def step_seconds(
-    cells: Sequence[Cell], stream: Stream, rounds: int = ROUNDS, block: float = BLOCK, total: float = TOTAL
+    cells: Sequence[Cell],
+    stream: Stream,
+    rounds: int = ROUNDS,
+    block: float = BLOCK,
+    total: float = TOTAL,
+    as_trained: bool = False,
 ) -> list[float]:
     """Return the median seconds that one training step of each cell takes per network: a step of the stack divided by S.
 
@@ -36,6 +42,8 @@ def step_seconds(
         stream: theirs, on the device to train on.
         rounds, block: how often each has its turn, and for how many seconds.
         total: seconds of all turns together; more cells than fit get shorter turns, of one step at the least.
+        as_trained: whether a cell's steps are timed no longer than they are trained; a short training then says less exactly
+            what a step takes.
     """
     contenders = []
     for number, cell in enumerate(cells):
@@ -46,7 +54,9 @@ def step_seconds(
             if is_interrupt(error):
                 raise
             continue
-        contenders.append(Contender(str(number), run, networks=len(cell.seeds)))
+        trained = sum(cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train)
+        most = max(1, trained // rounds) if as_trained else math.inf
+        contenders.append(Contender(str(number), run, networks=len(cell.seeds), most=most))
     turn = min(block, total / (rounds * max(1, len(contenders))))
     medians = {timing.name: timing.median for timing in race(contenders, rounds, turn)}
     return [medians.get(str(number), float("nan")) for number in range(len(cells))]

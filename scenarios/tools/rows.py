@@ -18,9 +18,9 @@ def rows_of(x: Shaped[Tensor, "N I"]) -> Iterator[bytes]:
     Equal numbers are equal whatever their format, and -0.0 is 0.0.
 
     Args:
-        x: samples.
+        x: samples of at least one input.
     """
+    inputs = x.shape[1]
     for part in x.detach().split(ROWS_AT_ONCE):
-        for row in (part.to(torch.float64) + 0.0).numpy():
-            numbers = row.tobytes()
-            yield numbers if len(row) <= FEW else hashlib.blake2b(numbers, digest_size=16).digest()
+        rows = (part.to(torch.float64) + 0.0).contiguous().numpy().view(f"V{8 * inputs}").ravel().tolist()
+        yield from rows if inputs <= FEW else (hashlib.blake2b(row, digest_size=16).digest() for row in rows)

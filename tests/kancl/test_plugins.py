@@ -3,11 +3,13 @@
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from kancl import plugins
 from kancl.errors import InputError
 from kancl.plugins import closure, digests, forget_edited, load_file
 from kancl.registry import Registry
@@ -107,11 +109,14 @@ def test_a_folder_beside_replaces_neither_kancl_nor_what_has_no_file_of_its_own(
     assert not hasattr(sys.modules["random"], "D")
 
 
-def test_an_edited_folder_is_imported_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settled", [plugins.SETTLED, -(10**9)], ids=["at once", "later"])
+def test_an_edited_folder_is_imported_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: int) -> None:
+    monkeypatch.setattr(plugins, "SETTLED", settled)
     mine = written(tmp_path)
     before = load_file(mine)
     forget_edited()
     assert load_file(mine) is before
+    time.sleep(0.02)  # longer than the tick by which a file system tells times
     helper = tmp_path / "helper.py"
     stat = helper.stat()
     helper.write_text(helper.read_text().replace("helper of", "HELPER OF"))
@@ -120,6 +125,27 @@ def test_an_edited_folder_is_imported_anew(tmp_path: Path) -> None:
     forget_edited()
     assert load_file(mine).what()[0].startswith("HELPER OF")
     assert digests(mine)["helper.py"] == hashlib.sha256(helper.read_bytes()).hexdigest()
+
+
+def test_an_edit_in_the_same_tick_of_the_clock_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tick, stamp = 2 * 10**9, plugins._stamp
+    monkeypatch.setattr(plugins, "_stamp", lambda file: (*(t // tick * tick for t in stamp(file)[:2]), *stamp(file)[2:]))
+    mine = written(tmp_path)
+    for number in range(10, 40):  # always of the same size
+        (tmp_path / "helper.py").write_text(f"from deeper import DEEPER\nWHERE = {number}")
+        forget_edited()
+        assert load_file(mine).what()[0] == number
+        forget_edited()
+
+
+def test_files_that_are_what_they_were_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "SETTLED", -(10**9))
+    load_file(written(tmp_path))
+    forget_edited()
+    read: list[Path] = []
+    monkeypatch.setattr(Path, "read_bytes", read.append)
+    forget_edited()
+    assert not [file for file in read if file.parent == tmp_path]
 
 
 def test_a_file_that_changes_while_it_is_in_use_is_not_imported_late(tmp_path: Path) -> None:

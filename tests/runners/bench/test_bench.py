@@ -322,6 +322,13 @@ def test_a_block_is_about_as_long_as_asked_for(seconds: float) -> None:
     assert timing.median == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize("most", [1, 3, 70, 10_000])
+def test_a_block_has_no_more_steps_than_it_may_have(most: int) -> None:
+    clock = Clock()
+    (timing,) = race([clock.contender("a", 1e-5, most=most)], rounds=1, block=0.05, clock=clock)
+    assert max(steps for _, steps in clock.calls) == timing.steps == min(most, 5000)
+
+
 def test_threads_are_set_and_restored() -> None:
     def fail() -> None:
         with threads_set_to(2):

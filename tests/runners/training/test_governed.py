@@ -123,6 +123,40 @@ def test_a_network_that_draws_elsewhere_is_refused(enrol: Callable[..., None], n
     assert before[1] == np.random.get_state()[2]
 
 
+DRAWS: dict[str, Callable[[], object]] = {
+    "nothing": lambda: None,
+    "the second of a pair": lambda: np.random.standard_normal(1),  # which moves nothing but itself where it is kept
+    "a pair": lambda: np.random.standard_normal(2),
+    "as many as take the place back to its number": lambda: np.random.bytes(4 * global_generators.WORDS),
+}
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["looked at before", "not"])
+@pytest.mark.parametrize("kept", [True, False], ids=["a number is kept", "none"])
+@pytest.mark.parametrize("name", DRAWS)
+def test_any_draw_from_numpy_is_seen(looked: bool, kept: bool, name: str) -> None:
+    with global_generators.restored():
+        np.random.seed(0)
+        np.random.standard_normal(1 if kept else 2)
+        if looked:
+            global_generators.states()
+        before = global_generators.states()
+        DRAWS[name]()
+        assert global_generators.moved(before) == ([] if name == "nothing" else ["numpy.random"])
+        assert global_generators.moved(global_generators.states()) == []
+
+
+def test_a_state_that_is_put_back_is_looked_at_anew() -> None:
+    with global_generators.restored():
+        np.random.standard_normal(1)  # another one is kept
+        with global_generators.restored():
+            np.random.standard_normal(1)
+            global_generators.states()
+        before = global_generators.states()
+        np.random.standard_normal(1)
+        assert global_generators.moved(before) == ["numpy.random"]
+
+
 def test_what_a_network_draws_under_a_seed_of_its_own_and_puts_back_is_no_fault(enrol: Callable[..., None]) -> None:
     def act(hidden: Tensor) -> Tensor:
         with torch.random.fork_rng(devices=[]):

@@ -32,6 +32,17 @@ def test_the_turns_of_all_cells_together_are_bounded(count: int, tools: Any, mon
     assert turns[0] == BLOCK or count > 1
 
 
+@pytest.mark.parametrize("steps", [1, 20])
+def test_no_more_steps_are_timed_than_are_trained(tools: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    taken: list[int] = []
+    cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp", steps=steps)
+    monkeypatch.setattr(step_time, "second_phase", lambda cell, stream: taken.append)
+    assert step_seconds([cell], stack(cell.scenario, cell.seeds), as_trained=True)[0] > 0
+    assert taken[-ROUNDS:] == [max(1, 2 * steps // ROUNDS)] * ROUNDS
+    step_seconds([cell], stack(cell.scenario, cell.seeds))
+    assert taken[-1] > 8
+
+
 class Notes(Strategy):
     """Writes down in which phase, and after what, its hooks are called."""
 
