@@ -97,7 +97,7 @@ def _files(folder: Path) -> Iterator[Path]:
     except OSError:
         return
     for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
+        if entry.is_dir() and not entry.is_symlink() and not is_temporary(entry):
             yield from _files(entry)
         else:
             yield entry

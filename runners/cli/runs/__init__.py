@@ -5,6 +5,8 @@ from typing import Annotated
 
 import tyro
 
+from runners.cli.runs.gc import Gc
+from runners.cli.runs.rm import Rm
 from runners.cli.runs.status import Status
 from runners.cli.runs.verify import Verify
 
@@ -14,7 +16,10 @@ class Runs:
     """Look after folders of results: what is done, what is damaged, what can go."""
 
     action: tyro.conf.OmitSubcommandPrefixes[
-        Annotated[Status, tyro.conf.subcommand("status")] | Annotated[Verify, tyro.conf.subcommand("verify")]
+        Annotated[Status, tyro.conf.subcommand("status")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Rm, tyro.conf.subcommand("rm")]
+        | Annotated[Gc, tyro.conf.subcommand("gc")]
     ]
 
     def execute(self) -> int:

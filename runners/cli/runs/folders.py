@@ -10,6 +10,9 @@ import tyro
 Folders = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="OUT ...", help_behavior_hint="")]
 """Folders that ``kancl run`` wrote, at least one."""
 
+Flag = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")]
+"""What is not so unless it is said."""
+
 
 def at_least_one(folders: Sequence[Path]) -> list[Path]:
     """Return the folders, ``~`` spelled out.

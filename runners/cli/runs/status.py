@@ -25,7 +25,7 @@ class Status:
         from runners.cli.runs.folders import at_least_one, print_json
         from runners.cli.screen import make_console
         from runners.report.sheet import tables
-        from runners.report.upkeep_tables import states_sheet
+        from runners.report.upkeep_tables import standings_sheet
         from runners.upkeep.survey import survey
 
         surveys = [survey(folder) for folder in at_least_one(self.out)]
@@ -35,7 +35,7 @@ class Status:
         console, notes = make_console(), make_console(stderr=True)
         for found in surveys:
             console.print(Text(str(found.path), style="bold"), soft_wrap=True)
-            for table in tables(states_sheet(found), console.width):
+            for table in tables(standings_sheet(found.cells), console.width):
                 console.print(table)
             console.print(str(found), soft_wrap=True)
             for line in found.damaged:
