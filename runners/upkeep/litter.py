@@ -10,10 +10,11 @@ from kancl.errors import StorageError
 from kancl.text import counted
 from runners.store.claims import holder
 from runners.store.files import is_temporary, reason_of
+from runners.store.within import WITHIN
 from runners.upkeep.remove import refuse_elsewhere, size_of
 from runners.upkeep.survey import folders, opened
 
-RESUMED = ("checkpoint.pt", "history.bin", "within.pt")
+RESUMED = ("checkpoint.pt", "history.bin", WITHIN)
 """What an unfinished cell goes on from."""
 OLD = 600.0
 """Seconds without a write after which nobody is writing a temporary file any more."""

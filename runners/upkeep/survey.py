@@ -9,11 +9,13 @@ from typing import Any, Literal, get_args
 
 from kancl.errors import InputError
 from kancl.text import counted
+from runners.measure.record import Within
 from runners.store.cell import CellStore
 from runners.store.claims import Holder, holder
 from runners.store.experiment import Store
 from runners.store.files import DamageError, open_stored
 from runners.store.seals import check_seal
+from runners.store.within import WITHIN
 
 State = Literal["done", "running", "begun", "failed", "damaged", "absent"]
 STATES: tuple[State, ...] = get_args(State)
@@ -131,9 +133,12 @@ def _standing(files: CellStore, key: str, words: str) -> Standing:
 
 def _began(files: CellStore) -> tuple[str, int]:
     """Return how far a cell is that has no result, in words and as the number of finished tasks."""
-    checkpoint = files.load_checkpoint() if (files.folder / "checkpoint.pt").exists() else None
-    done = 0 if checkpoint is None else checkpoint.phases_done
-    return (f"{counted(done, 'task')} done; " if done else ""), done
+    there = any((files.folder / name).exists() for name in ("checkpoint.pt", WITHIN))
+    saved = files.load_checkpoint() if there else None
+    done = 0 if saved is None else saved.phases_done
+    words = [f"{counted(done, 'task')} done"] if done else []
+    words += [f"{counted(saved.step, 'step')} of the next"] if isinstance(saved, Within) and saved.phase >= 0 else []
+    return (f"{', '.join(words)}; " if words else ""), done
 
 
 def _where(owner: Holder) -> str:

@@ -16,11 +16,12 @@ from runners.store.experiment import Store
 from runners.store.files import ABSENT, DamageError, is_temporary, once, open_stored
 from runners.store.seals import HEAD, LONGEST, SEAL
 from runners.store.stored import RATIO, ROOM
+from runners.store.within import WITHIN
 from runners.trackers.tracking import Told
 from runners.upkeep.survey import opened
 
 OWN = ("experiment.json", "matching.json", "tuning.json")
-OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin")
+OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin", WITHIN)
 ARCHIVES = (".npz", ".pt")
 UNCHECKED = ("figures", "tracking")
 """Folders whose files can be made again, or are other tools' own: nothing tells whether they are whole."""
@@ -145,7 +146,7 @@ def _of_cell(folder: Path, out: Path) -> Iterator[Finding]:
     files = CellStore(folder, out, once(said.append))
     status, cell = files.load_status(), files.load_cell()
     files.load_result()
-    if (folder / "checkpoint.pt").exists():
+    if (folder / "checkpoint.pt").exists() or (folder / WITHIN).exists():
         files.load_checkpoint()
     yield from _damages(said, [folder / name for name in OF_CELLS], out)
     name = f"{folder.relative_to(out)}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kancl.errors import InputError
+from runners.measure.record import Checkpoint, Within
 from runners.store.cell import CellStore
 from runners.store.claims import claim
 from runners.store.experiment import Store
@@ -38,6 +39,14 @@ def test_finished_and_begun_cells_are_told_apart(out: Path) -> None:
     found = survey(out)
     assert {cell.key: cell.said for cell in found.cells}["two--mlp--ewc--a1a6d1a3e4"] == "1 task done"
     assert str(found) == "4 cells: 3 done, 1 begun"
+
+
+def test_a_place_inside_a_task_is_told(out: Path) -> None:
+    files = CellStore(out / "cells" / "two--mlp--ewc--a1a6d1a3e4", out)
+    ended = files.load_checkpoint()
+    assert isinstance(ended, Checkpoint)
+    files.save_checkpoint(Within(1, 3, ended.network, ended.learner, ended.state, ended.record.since(99, 99), ended))
+    assert [cell.said for cell in survey(out).cells if cell.state == "begun"] == ["1 task done, 3 steps of the next"]
 
 
 def test_a_cell_that_a_living_process_holds_runs(out: Path) -> None:

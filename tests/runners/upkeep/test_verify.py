@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runners.choices.file import Choices
+from runners.measure.record import Checkpoint, Within
 from runners.store.cell import CellStore
 from runners.trackers.tracking import Told
 from runners.upkeep.verify import OF_CELLS, verify
@@ -32,10 +33,19 @@ def out(tmp_path: Path) -> Path:
     block.mkdir(parents=True)
     for name in ("config.json", "arrays.npz"):
         shutil.copy(STORED / "finished" / "cells" / CELL / name, block)
+    files = CellStore(out / "cells" / CELL, out)
+    ended = files.load_checkpoint()
+    assert isinstance(ended, Checkpoint)
+    files.save_checkpoint(within(ended))
     tool = out / "tracking" / "a tool"
     tool.mkdir(parents=True)
     Told(tool).note(CELL, complete=True)
     return out
+
+
+def within(ended: Checkpoint) -> Within:
+    """A place inside the task after the end of one."""
+    return Within(ended.phases_done, 3, ended.network, ended.learner, ended.state, ended.record.since(99, 99), ended)
 
 
 def kinds() -> list[str]:
@@ -56,8 +66,8 @@ def test_a_whole_folder_is_whole_and_nothing_is_written(out: Path) -> None:
     before = contents(out)
     found = verify(out)
     assert found.findings == ()
-    assert found.files == 4 + 5 + 2
-    assert str(found) == f"11 files, {sum(map(len, before.values())):,} bytes: all as they were written"
+    assert found.files == 4 + 6 + 2
+    assert str(found) == f"12 files, {sum(map(len, before.values())):,} bytes: all as they were written"
     assert contents(out) == before
 
 
