@@ -1,12 +1,11 @@
 """``kancl``: reads the command line, hands over to one command, and turns errors into messages and exit codes."""
 
 import os
-import signal
+import shlex
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import nullcontext
+
+from runners.cli.signals import Signals
 
 KEEPING = ("Run", "Bench")
 """Commands that write down what they print; for the others, what cannot be printed is lost."""
@@ -15,47 +14,51 @@ KEEPING = ("Run", "Bench")
 def main(arguments: list[str] | None = None) -> int:
     """Run ``kancl`` with these arguments (the process's own if None) and return the exit code.
 
-    0: all went well. 1: a cell failed. 2: the input or the disk cannot be used. 130: interrupted. Whether all could be printed
-    does not matter to what is stored; a reader that closes its pipe had enough.
+    0: all went well. 1: a cell failed. 2: the input or the disk cannot be used. 130: interrupted; 143: terminated. Whether all
+    could be printed does not matter to what is stored; a reader that closes its pipe had enough.
     """
     from runners.cli.output import outputs
 
-    with outputs() as (out, _), interrupts() as pressed:
+    signals, words = Signals(), sys.argv[1:] if arguments is None else arguments
+    with outputs() as (out, _), signals.heard():
         try:
-            code, name = _executed(arguments)
-        except KeyboardInterrupt:
-            return _interrupted()
+            code, name = _executed(words, signals)
+        except KeyboardInterrupt as error:
+            return _interrupted(signals, words, str(error))
         except Exception:
-            if pressed:  # some libraries make another error of it, while they are imported for example
-                return _interrupted()
+            if signals.asked():  # some libraries make another error of it, while they are imported for example
+                return _interrupted(signals, words)
             raise
         out.flush()
         if out.failed is not None:
             print(f"kancl: standard output cannot be written: {out.failed}", file=sys.stderr)
             code = code if name in KEEPING else code or 2
-        return _interrupted() if pressed else code
+        return _interrupted(signals, words) if signals.asked() else code
 
 
-def _executed(arguments: list[str] | None) -> tuple[int, str]:
+def _executed(words: list[str], signals: Signals) -> tuple[int, str]:
     """Return a command's exit code, and its name."""
     from kancl.errors import InputError, StorageError
     from runners.cli.commands import read
+    from runners.cli.run import Run
 
-    if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
+    if any("\0" in word for word in words):
         return _refused("an argument holds the character NUL, which no name can hold"), ""
     try:
         os.getcwd()
     except OSError as error:
         said = f"the folder you are in cannot be used ({error.strerror}): it was removed, perhaps; change to another"
         return _refused(said), ""
-    command = read(arguments)
+    command = read(words)
+    name = type(command).__name__
     try:
-        code = command.execute()
+        with signals.heard_in_training() if name in KEEPING else nullcontext():
+            code = command.execute(signals) if isinstance(command, Run) else command.execute()
     except InputError as error:
         code = _refused(str(error))
     except StorageError as error:
         code = _refused(f"{error}; what was finished is kept, and the same command goes on from there")
-    return code, type(command).__name__
+    return code, name
 
 
 LONGEST = 5000
@@ -71,29 +74,18 @@ def _refused(message: str) -> int:
     return 2
 
 
-def _interrupted() -> int:
-    print("kancl: interrupted; the same command continues after the last finished task", file=sys.stderr)
-    return 130
+def _interrupted(signals: Signals, words: list[str], why: str = "") -> int:
+    """Say that the command was stopped, and how to go on, and return the exit code.
 
-
-@contextmanager
-def interrupts() -> Iterator[list[int]]:
-    """Note the Ctrl-C that come; they raise KeyboardInterrupt as ever."""
-    pressed: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        pressed.append(number)
-        signal.default_int_handler(number, frame)
-
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
+    Args:
+        signals: that came.
+        words: of the command line, without ``kancl``.
+        why: what has to be known of the place where it stopped.
+    """
+    print(f"kancl: {'interrupted' if signals.code == 130 else 'terminated'}{why and f'; {why}'}", file=sys.stderr)
+    if words[:1] == ["run"]:
+        print(f"What was done is kept. To go on:\n  {shlex.join(['kancl', *words])}", file=sys.stderr)
+    return signals.code
 
 
 def entry() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from runners.cli.execution import Execution
+from runners.cli.signals import Signals
 from runners.config.cell import Cell
 from runners.config.request import Request, Said
 
@@ -61,8 +62,12 @@ class Run(Execution, Request):
                 print(f"kancl: the file {self.file} names code to run: {name}", file=sys.stderr, flush=True)
         return requests
 
-    def execute(self) -> int:
-        """Run and return the exit code."""
+    def execute(self, signals: Signals | None = None) -> int:
+        """Run and return the exit code.
+
+        Args:
+            signals: that the process hears; the first one that comes while cells are trained is waited for to be asked.
+        """
         import torch
 
         from runners.cli.progress import Screen
@@ -88,7 +93,11 @@ class Run(Execution, Request):
             for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)
-            outcome = run(cells, Store(out, screen.say), screen, self.device, streams, tracking, screen.say, terms)
+            signals = signals or Signals()
+            pauses = self.pauses(signals.asked)
+            with signals.patiently():
+                store = Store(out, screen.say)
+                outcome = run(cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):

@@ -12,7 +12,7 @@ from runners.experiment.executors.schedule import carry_out
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.step_times import StepTimes
 from runners.experiment.work import work_stored
-from runners.measure.record import Progress
+from runners.measure.record import Pauses, Progress
 from runners.measure.result import Result
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
@@ -60,6 +60,7 @@ def run(
     tracking: Tracking | None = None,
     tell: Callable[[object], None] = lambda line: None,
     terms: Terms = SERIAL,
+    pauses: Pauses = Pauses(),  # noqa: B008, it is frozen
 ) -> Outcomes:
     """Run the cells that the store does not hold yet; one that fails does not stop the others.
 
@@ -72,22 +73,26 @@ def run(
         tracking: the tools that are told what is measured.
         tell: hears which contents changed since they were stored, what is not known of older cells, and what is odd meanwhile.
         terms: how the cells are spread over processes or machines; no number depends on it.
+        pauses: when to save inside a task, and whether to stop.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
+        Stopped: ``pauses`` asked for it; what was done is kept.
     """
     streams, tracking = StreamCache() if streams is None else streams, tracking or Tracking(out=store.out)
     with store.opened(cells, tell) as cells:
         times = StepTimes(cells, store)
-        desk = Desk(streams, tracking, times.of)
+        desk = Desk(streams, tracking, times.of, pauses.asked)
         heard = Numbered(Heard(listener), cells)
         with make_executor(terms, Ears(heard.progress, tell), desk) as executor:
             seconds = {} if executor.here else times.beforehand(partial(streams.on, device))
-            job = Job(cells[0], store.out, device, terms.threads, tuple(tracking.trackers)) if cells else None
+            job = (
+                Job(cells[0], store.out, device, terms.threads, tuple(tracking.trackers), every=pauses.every) if cells else None
+            )
             jobs = [replace(job, cell=cell, step_seconds=seconds.get(cell.key, float("nan"))) for cell in cells if job]
             begin = partial(_begin, store=store, tracking=tracking, heard=heard)
             done, failures = list[str](), dict[str, str]()
-            for receipt in carry_out(jobs, executor, begin):
+            for receipt in carry_out(jobs, executor, begin, asked=pauses.asked):
                 heard.end(receipt)
                 if receipt.state == "failed":
                     failures[receipt.job.cell.key] = receipt.said

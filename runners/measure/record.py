@@ -27,6 +27,11 @@ class Progress:
     total_steps: int
 
 
+def never() -> bool:
+    """Ask for no stop."""
+    return False
+
+
 CHECKPOINT_EVERY = 300.0
 """Seconds of training after which a run saves inside a task."""
 
@@ -42,7 +47,7 @@ class Pauses:
     """
 
     every: float = CHECKPOINT_EVERY
-    asked: Callable[[], bool] = lambda: False
+    asked: Callable[[], bool] = never
 
 
 NEVER = Pauses(math.inf)

@@ -13,9 +13,10 @@ from typing import Protocol
 import torch
 
 from kancl.models import draws_numbers
+from runners.measure.record import never
 from runners.strategies import State
 from runners.stream.batches import Batch
-from runners.training.steps import Ask, Lesson, StackedLearner, never
+from runners.training.steps import Ask, Lesson, StackedLearner
 
 Body = Callable[[], None]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kancl.errors import Foreign, InputError, one_line
 from kancl.global_generators import unmoved
 from runners.config.policy import Policy
-from runners.measure.record import MisfitError
+from runners.measure.record import MisfitError, never
 from runners.strategies import Strategy
 from runners.strategies.strategy import PART
 from runners.stream.batches import PRETRAIN, Batch, Phase, batches
@@ -20,7 +20,7 @@ from runners.stream.stream import Stream
 from runners.training.learner import make_learner
 from runners.training.networks import build_network
 from runners.training.schedule import learning_rates
-from runners.training.steps import Ask, Learner, Lesson, never
+from runners.training.steps import Ask, Learner, Lesson
 from runners.training.training import Training, checked
 
 BATCHES = Foreign(PART, "its hook batches")

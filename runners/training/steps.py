@@ -16,6 +16,7 @@ from kancl.errors import Foreign
 from kancl.models import Network, copy_seed, take_seed
 from kancl.models.architecture import BACKWARD
 from runners.config.policy import Policy
+from runners.measure.record import never
 from runners.strategies import State, Step, Strategy
 from runners.stream.batches import Batch
 from runners.training.optimizers import make_optimizer, set_rate
@@ -32,11 +33,6 @@ OPERATOR = Foreign("scenario", "its operator")
 
 Ask = Callable[[], bool]
 """Tells, after a step, whether to take no more for now."""
-
-
-def never() -> bool:
-    """Ask for no pause."""
-    return False
 
 
 class Learner(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 from runners.config.cell import Cell
 from runners.experiment.work import Outcome, State, StepSeconds, work
-from runners.measure.record import Progress
+from runners.measure.record import CHECKPOINT_EVERY, Pauses, Progress, never
 from runners.measure.result import Result
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
@@ -25,6 +25,7 @@ class Job:
         threads: of torch.
         trackers: the names of the tools that are told what is measured.
         step_seconds: how long a training step takes, measured before; NaN if it was not.
+        every: seconds of training after which it is saved inside a task.
         keep: makes of the result what the receipt brings back: plain values, and a function that can be pickled.
     """
 
@@ -34,6 +35,7 @@ class Job:
     threads: int = 1
     trackers: tuple[str, ...] = ()
     step_seconds: float = float("nan")
+    every: float = CHECKPOINT_EVERY
     keep: Callable[[Result], Any] | None = None
 
 
@@ -62,22 +64,25 @@ class Desk:
         streams: the scenarios that were built before.
         tracking: the tools that are told what is measured.
         step_seconds: times the steps of a cell when it begins; None where every job brings its time.
+        asked: tells whether jobs are to stop.
     """
 
     streams: StreamCache
     tracking: Tracking
     step_seconds: StepSeconds | None = None
+    asked: Callable[[], bool] = never
 
 
-def desk_for(job: Job, say: Callable[[object], None]) -> Desk:
+def desk_for(job: Job, say: Callable[[object], None], asked: Callable[[], bool]) -> Desk:
     """Return what a process needs that does a job and nothing else.
 
     Args:
         job: which.
         say: hears warnings.
+        asked: tells whether the job is to stop.
     """
     trackers = make_trackers(job.trackers)
-    return Desk(StreamCache(), Tracking(trackers, job.out or Path(), say))
+    return Desk(StreamCache(), Tracking(trackers, job.out or Path(), say), asked=asked)
 
 
 def do(job: Job, desk: Desk, tell: Callable[[Progress], None], say: Callable[[object], None]) -> Receipt:
@@ -94,8 +99,9 @@ def do(job: Job, desk: Desk, tell: Callable[[Progress], None], say: Callable[[ob
         KeyboardInterrupt: somebody stopped it; what was done is kept.
     """
     store = None if job.out is None else Store(job.out, say)
+    pauses = Pauses(job.every, desk.asked)
     timed = desk.step_seconds or (lambda cell, stream: job.step_seconds)
-    return receipt_for(job, work(job.cell, store, job.device, desk.streams, tell, desk.tracking, timed))
+    return receipt_for(job, work(job.cell, store, job.device, desk.streams, tell, desk.tracking, timed, pauses))
 
 
 def receipt_for(job: Job, outcome: Outcome) -> Receipt:

@@ -95,7 +95,8 @@ def main(job: Job, setting: Setting, connection: Connection) -> None:
         connection: to the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and asks
-    signal.signal(signal.SIGTERM, _stop)
+    stops = Stops()
+    signal.signal(signal.SIGTERM, stops.note)
     line = Line(connection)
     sys.stdout = sys.stderr = Relayed(line)
     threading.Thread(target=_watch, name="parent", daemon=True).start()
@@ -105,7 +106,7 @@ def main(job: Job, setting: Setting, connection: Connection) -> None:
         torch.set_num_threads(job.threads)
         for file in setting.files:
             load_file(file)
-        line.send("receipt", do(job, desk_for(job, line.say), line.progress, line.say))
+        line.send("receipt", do(job, desk_for(job, line.say, stops.asked), line.progress, line.say))
     except StorageError as error:
         line.send("disk", str(error))
     except BaseException as error:
@@ -115,8 +116,21 @@ def main(job: Job, setting: Setting, connection: Connection) -> None:
             line.send("receipt", Receipt(job, "failed", one_line(error)))
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@dataclass
+class Stops:
+    """How often the parent asked for a stop: once, and the job saves first; twice, and it stops at once."""
+
+    count: int = 0
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Hear it."""
+        self.count += 1
+        if self.count > 1:
+            raise KeyboardInterrupt
+
+    def asked(self) -> bool:
+        """Tell whether to stop."""
+        return self.count > 0
 
 
 def _watch() -> None:
