@@ -1,14 +1,18 @@
 """The options of ``kancl run`` that say how its cells are spread; no number depends on them."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runners.config.request import Said
+from runners.config.request import Request, Said
 
 if TYPE_CHECKING:
     from runners.experiment.executors.executor import Terms
     from runners.measure.record import Pauses
+
+LONG = 3000
+"""Steps of training, all combinations together, from which processes are started before it is known whether they are needed."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,8 @@ class Execution:
     """How the cells of a run are spread."""
 
     jobs: Said[int] = None
-    """Cells at a time, each in a process of its own; 1: one after another, in this process."""
+    """Cells at a time, each in a process of its own; 1: one after another, in this process. Not given: as many as there are
+    physical cores for --threads each, and 1 where all cells together take a few seconds."""
     hang_after: float = 3600.0
     """Seconds without any sign of progress after which a cell's process is stopped and the cell tried again, like one whose
     process was killed; after two more tries it has failed."""
@@ -36,8 +41,7 @@ class Execution:
         """
         from runners.experiment.executors.executor import Terms
 
-        jobs = 1 if self.jobs is None else self.jobs
-        return Terms("serial" if jobs == 1 else "processes", jobs, threads, self.hang_after)
+        return Terms("serial" if self.jobs == 1 else "processes", self.jobs, threads, self.hang_after)
 
     def pauses(self, asked: "Callable[[], bool]") -> "Pauses":
         """Return when cells are saved inside a task.
@@ -54,3 +58,23 @@ class Execution:
         if not self.checkpoint_every > 0:
             raise InputError(f"--checkpoint-every must be more than 0 seconds, got {self.checkpoint_every:g}")
         return Pauses(self.checkpoint_every, asked)
+
+    def warm_up(self, requests: Sequence[Request]) -> None:
+        """Start what processes need, where it is likely that they will be used, while this one reads, checks and builds.
+
+        Args:
+            requests: what is asked for.
+        """
+        if self.jobs == 1:
+            return
+        parts = ("scenarios", "architectures", "strategies")
+        cells = [math.prod(len(getattr(request, part) or (None,)) for part in parts) for request in requests]
+        steps = sum(
+            count * (LONG if request.steps is None else request.steps) for count, request in zip(cells, requests, strict=True)
+        )
+        if sum(cells) > 1 and (self.jobs is not None or steps > LONG):
+            from runners.experiment.executors.choose import cores
+            from runners.experiment.executors.server import start_server
+
+            if self.jobs is not None or cores() > 1:
+                start_server()

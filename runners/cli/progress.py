@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -19,6 +18,8 @@ GAP = 5.0
 """Seconds between two such reports, whichever cells they are of."""
 SOON = 0.2
 """Seconds of work before which no speed is told."""
+SHORTEST = 20
+"""Columns that a cell's title has at the least."""
 
 
 @dataclass
@@ -102,13 +103,13 @@ class Screen:
         seconds, steps = now - shown.first[0], progress.steps - shown.first[1]
         speed = steps / seconds if seconds > SOON else 0.0
         place = f"task {progress.task}/{progress.tasks}" if progress.task else "pretraining"
-        left = short((progress.total_steps - progress.steps) / speed) if speed else ""
+        left = left_of((progress.total_steps - progress.steps) / speed) if speed else ""
         self.bars.update(shown.bar, completed=progress.steps, total=progress.total_steps, state=place, left=left)
         self._move_whole()
         quiet = self.quiet or self.console.is_terminal or not speed
         if not quiet and now - shown.spoke > SILENCE and now - self.spoke > GAP:
             self.spoke = shown.spoke = now
-            self.console.print(f"{shown.title}: {place}, {speed:,.0f} steps/s, about {left} left{self._of_all()}")
+            self.console.print(f"{shown.title}: {place}, {speed:,.0f} steps/s, about {left}{self._of_all()}")
 
     def end_cell(self, cell: Cell, outcome: str) -> None:
         """Replace the line with the bar by what became of the cell."""
@@ -119,8 +120,16 @@ class Screen:
         self._move_whole()
         took = f" in {time.perf_counter() - shown.began:.1f} s" if outcome == "done" else ""
         well = outcome.startswith(("done", "stored"))
-        if not well or not self.quiet:
-            self.console.print(f"{shown.title}: {outcome}{took}", style="" if well else "red")
+        if not well:
+            self.console.print(f"{shown.title}: {outcome}", style="red")
+        elif not self.quiet:
+            self._print_end(shown.title, f": {outcome}{took}")
+
+    def _print_end(self, title: str, outcome: str) -> None:
+        """Print a title and what became of it on one line of a terminal, if need be without the title's end."""
+        room = self.console.width - len(outcome)
+        whole = not self.console.is_terminal or len(title) <= room or room < SHORTEST
+        self.console.print(f"{title}{outcome}" if whole else f"{title[: room - 1]}…{outcome}")
 
     def say(self, message: object) -> None:
         """Print a line above the bars."""
@@ -141,19 +150,23 @@ class Screen:
         worked = self.worked + running
         if not worked or now - began < SOON:
             return ""
-        return short((self.count - self.over - running) / worked * (now - began))
+        return left_of((self.count - self.over - running) / worked * (now - began))
 
     def _of_all(self) -> str:
         left = self._left()
-        return f"; {self.over} of {self.count} cells done, about {left} left" if self.count > 1 and left else ""
+        return f"; {self.over} of {self.count} cells done, about {left}" if self.count > 1 and left else ""
 
 
-def short(seconds: float) -> str:
-    """Return a time as hours, minutes and seconds, or days where it is long.
+def left_of(seconds: float) -> str:
+    """Return how long something will take still, in the two largest units.
 
-    >>> short(65.4), short(3 * 86400 + 4 * 3600)
-    ('0:01:05', '3 d 4 h')
+    >>> [left_of(seconds) for seconds in (4.2, 125.0, 3 * 3600 + 240, 3 * 86400 + 4 * 3600)]
+    ['4 s left', '2 min left', '3 h 4 min left', '3 d 4 h left']
     """
-    if seconds >= 86400:
-        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
-    return str(timedelta(seconds=round(seconds)))
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s left"
+    if minutes < 60:
+        return f"{minutes} min left"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min left" if hours < 24 else f"{hours // 24} d {hours % 24} h left"

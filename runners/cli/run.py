@@ -68,6 +68,8 @@ class Run(Execution, Request):
         Args:
             signals: that the process hears; the first one that comes while cells are trained is waited for to be asked.
         """
+        requests = self.requests()
+        self.warm_up(requests)
         import torch
 
         from runners.cli.progress import Screen
@@ -89,7 +91,7 @@ class Run(Execution, Request):
         screen = Screen(self.quiet)
         with screen:
             streams = StreamCache()
-            cells, out = prepare(self.requests(), self.out and at_home(self.out), screen, screen.say, self.device, streams)
+            cells, out = prepare(requests, self.out and at_home(self.out), screen, screen.say, self.device, streams)
             for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)

@@ -1,7 +1,9 @@
 """The times of training steps, measured while nothing else of the same run works: cells on the same data take turns."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kancl.errors import is_interrupt
 from runners.config.cell import Cell
@@ -23,12 +25,19 @@ class StepTimes:
     cells: Sequence[Cell]
     store: Store
     known: dict[str, float] = field(default_factory=dict)
+    expected: float = 0.0
+    """About how many seconds training will take, all cells together whose steps were timed beforehand."""
+
+    @cached_property
+    def waiting(self) -> dict[str, Cell]:
+        """The cells that are to be done, by key."""
+        return {cell.key: cell for cell in self.cells if self.store.cell(cell.key).load_result() is None}
 
     def of(self, cell: Cell, stream: Stream) -> float:
         """Return the seconds per step and network of a cell; at the first of its kind the others are measured with it."""
         if cell.key not in self.known:
-            others = [c for c in self.cells if c.key != cell.key and data_of(c) == data_of(cell)]
-            alike = [cell, *filter(self._is_timed, others)]
+            others = [c for c in self.waiting.values() if c.key != cell.key and data_of(c) == data_of(cell)]
+            alike = [cell, *(other for other in others if RUNNERS[other.runner].times_steps)]
             self.known |= dict(zip([c.key for c in alike], step_seconds(alike, stream, as_trained=True), strict=True))
         return self.known[cell.key]
 
@@ -38,8 +47,9 @@ class StepTimes:
         Args:
             stream_of: gives the stream of a cell on the device to train on; a cell for which it fails has no time.
         """
-        for cell in self.cells:
-            if cell.key in self.known or not self._is_timed(cell):
+        for cell in () if self.known else self.waiting.values():
+            if not RUNNERS[cell.runner].times_steps:
+                self.expected = math.inf  # nobody knows
                 continue
             try:
                 stream = stream_of(cell)
@@ -47,11 +57,19 @@ class StepTimes:
                 if is_interrupt(error):
                     raise
                 continue
-            self.of(cell, stream)
+            steps = sum(cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train)
+            seconds = steps * self.of(cell, stream) * len(cell.seeds)
+            self.expected += 0.0 if math.isnan(seconds) else seconds
         return self.known
 
-    def _is_timed(self, cell: Cell) -> bool:
-        return RUNNERS[cell.runner].times_steps and self.store.cell(cell.key).load_result() is None
+    def seconds(self, stream_of: Callable[[Cell], Stream]) -> float:
+        """Return about how many seconds all cells will take that are to be done, one after another; infinity if nobody knows.
+
+        Args:
+            stream_of: as of :meth:`beforehand`, which this is known by.
+        """
+        self.beforehand(stream_of)
+        return self.expected
 
 
 def data_of(cell: Cell) -> tuple[object, ...]:

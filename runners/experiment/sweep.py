@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from runners.config.cell import Cell
+from runners.experiment.executors.choose import settled
 from runners.experiment.executors.executor import Ears, Terms
 from runners.experiment.executors.job import Desk, Job, Receipt, receipt_for
 from runners.experiment.executors.registry import make_executor
@@ -84,8 +85,10 @@ def run(
         times = StepTimes(cells, store)
         desk = Desk(streams, tracking, times.of, pauses.asked)
         heard = Numbered(Heard(listener), cells)
+        stream_of = partial(streams.on, device)
+        terms = settled(terms, len(times.waiting), device, partial(times.seconds, stream_of))
+        seconds = {} if terms.executor == "serial" else times.beforehand(stream_of)
         with make_executor(terms, Ears(heard.progress, tell), desk) as executor:
-            seconds = {} if executor.here else times.beforehand(partial(streams.on, device))
             job = (
                 Job(cells[0], store.out, device, terms.threads, tuple(tracking.trackers), every=pauses.every) if cells else None
             )

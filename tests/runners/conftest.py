@@ -36,6 +36,12 @@ def _shapes(request: pytest.FixtureRequest) -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(autouse=True)
+def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands do cells in this process unless a test asks for more."""
+    monkeypatch.setattr("runners.experiment.executors.choose.cores", lambda: 1)
+
+
 STREAMS = StreamCache()
 BUILT_IN = frozenset(scenarios.names())
 NETWORKS = frozenset(architectures.names())

@@ -21,7 +21,7 @@ class Terms:
 
     Args:
         executor: its name in :data:`runners.experiment.executors.registry.EXECUTORS`.
-        jobs: how many are done at a time, from 1.
+        jobs: how many are done at a time, from 1; None to choose (:mod:`runners.experiment.executors.choose`).
         threads: of torch, for each job.
         hang_after: seconds without any sign of progress after which a job is stopped and tried again.
         retries: how often a job is tried again whose process was lost.
@@ -29,14 +29,14 @@ class Terms:
     """
 
     executor: str = "serial"
-    jobs: int = 1
+    jobs: int | None = 1
     threads: int = 1
     hang_after: float = HANG_AFTER
     retries: int = RETRIES
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
+        if self.jobs is not None and self.jobs < 1:
             raise InputError(f"--jobs must be at least 1, got {self.jobs}")
         if not self.hang_after > 0:
             raise InputError(f"--hang-after must be more than 0 seconds, got {self.hang_after:g}")

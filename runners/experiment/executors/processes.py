@@ -1,15 +1,12 @@
 """A process for every job, several at a time; one that is killed, or hangs, hurts its own job alone, which is tried again."""
 
-import multiprocessing
 import os
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,17 +15,9 @@ from kancl.plugins import loaded_files
 from runners.experiment.executors import worker
 from runners.experiment.executors.executor import Ears, Terms
 from runners.experiment.executors.job import Desk, Job, Receipt
+from runners.experiment.executors.server import start_server
 from runners.store.experiment import Store
 
-PRELOADED = [
-    worker.__name__,
-    "runners.experiment.prepare",
-    "torch._dynamo",
-    "pydantic.type_adapter",
-    "scipy.optimize",
-    "sklearn.datasets",
-]
-"""What the server of processes imports once, so that none of them has to."""
 GRACE = 30.0
 """Seconds that a hung process has to end by itself when it is asked to."""
 
@@ -73,7 +62,7 @@ class Processes:
     @property
     def room(self) -> bool:
         """Whether fewer jobs run than may."""
-        return len(self.running) < self.terms.jobs
+        return len(self.running) < (self.terms.jobs or 1)
 
     @property
     def busy(self) -> bool:
@@ -199,33 +188,3 @@ def ended_how(code: int | None) -> str:
         name = signal.Signals(-code).name
         return f"was killed ({name}{'; out of memory?' if name == 'SIGKILL' else ''})"
     return f"was killed (signal {-code})"
-
-
-def start_server() -> ForkServerContext:
-    """Start the server of processes, unless it runs already, and return the way to it; it imports while others work.
-
-    It finds modules where this process does, not in the working folder, where a user's ``scenarios`` may lie.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    from multiprocessing.forkserver import ensure_running
-
-    paths = [path for path in sys.path if path]
-    with _environment(PYTHONPATH=os.pathsep.join(paths), PYTHONSAFEPATH="1"):
-        ensure_running()
-    return context
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Set variables for a moment."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

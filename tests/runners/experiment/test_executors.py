@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from kancl.errors import InputError
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.executors import schedule
+from runners.experiment.executors import choose, schedule
 from runners.experiment.executors.executor import Terms
 from runners.experiment.executors.job import Job, Receipt
 from runners.experiment.executors.schedule import carry_out
 from runners.experiment.expand import expand
+from runners.experiment.step_times import StepTimes
 from runners.experiment.sweep import Outcomes, run
 from runners.measure.record import Progress
 from runners.store.experiment import Store
@@ -210,3 +211,52 @@ def test_cells_that_another_process_holds_are_come_back_to(tools: Any, monkeypat
     assert begun.count("naive") == 3
     assert len(asked) == 6
     assert executor.most == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "cells", "device", "seconds", "found"),
+    [
+        ({}, 5, "cpu", 60.0, ("processes", 4)),
+        ({}, 3, "cpu", 60.0, ("processes", 3)),
+        ({}, 5, "cpu", 5.0, ("serial", 1)),
+        ({"threads": 2}, 5, "cpu", 60.0, ("processes", 2)),
+        ({"threads": 3}, 5, "cpu", None, ("serial", 1)),
+        ({}, 1, "cpu", None, ("serial", 1)),
+        ({}, 5, "cuda", None, ("serial", 1)),
+        ({"jobs": 3}, 5, "cuda", None, ("processes", 3)),
+        ({"jobs": 3}, 2, "cpu", None, ("processes", 2)),
+    ],
+)
+def test_small_runs_stay_in_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, int],
+    cells: int,
+    device: str,
+    seconds: float | None,
+    found: tuple[str, int],
+) -> None:
+    monkeypatch.setattr(choose, "cores", lambda: 4)
+
+    def time_all() -> float:
+        assert seconds is not None, "timed, and it does not matter"
+        return seconds
+
+    terms = choose.settled(Terms("processes", **{"jobs": None, **said}), cells, device, time_all)
+    assert (terms.executor, terms.jobs) == found
+
+
+def test_cells_are_timed_once_and_together(tools: Any, tmp_path: Path) -> None:
+    cells = [
+        tools.make_cell("gaussian-peaks:tasks=2", "mlp:hidden=3", name, steps=4, evaluations=2) for name in ("naive", "ewc")
+    ]
+    lost = replace(cells[0], scenario=replace(cells[0].scenario, name="of nobody"))
+    times, asked = StepTimes([*cells, lost], Store(tmp_path)), list[Cell]()
+
+    def stream_of(cell: Cell) -> Any:
+        asked.append(cell)
+        return tools.stream_of(cell)
+
+    seconds = times.seconds(stream_of)
+    assert set(times.known) == {cell.key for cell in cells}, "what cannot be built has no time"
+    assert seconds == pytest.approx(sum(8 * 2 * known for known in times.known.values()))
+    assert (times.seconds(stream_of), len(asked)) == (seconds, 3)
