@@ -1,7 +1,8 @@
 """A sweep: stored cells are skipped, started ones continued, and the others run, by an executor."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 from runners.config.cell import Cell
@@ -89,10 +90,11 @@ def run(
         terms = settled(terms, len(times.waiting), device, partial(times.seconds, stream_of))
         seconds = {} if terms.executor == "serial" else times.beforehand(stream_of)
         with make_executor(terms, Ears(heard.progress, tell), desk) as executor:
-            job = (
-                Job(cells[0], store.out, device, terms.threads, tuple(tracking.trackers), every=pauses.every) if cells else None
-            )
-            jobs = [replace(job, cell=cell, step_seconds=seconds.get(cell.key, float("nan"))) for cell in cells if job]
+            tools = tuple(tracking.trackers)
+            jobs = [
+                Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every)
+                for cell in cells
+            ]
             begin = partial(_begin, store=store, tracking=tracking, heard=heard)
             done, failures = list[str](), dict[str, str]()
             for receipt in carry_out(jobs, executor, begin, asked=pauses.asked):

@@ -7,8 +7,8 @@ from runners.experiment.executors.executor import Executor
 from runners.experiment.executors.job import Job, Receipt
 from runners.measure.record import Stopped, never
 
-POLL = 2.0
-"""Seconds between two looks at cells that another process works on."""
+POLL = 1.0
+"""Seconds between two looks at cells that another process works on, and at whether to stop."""
 
 
 def carry_out(

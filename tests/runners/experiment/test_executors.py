@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kancl.errors import InputError
+from kancl.errors import InputError, Stopped
 from runners.config.cell import Cell
 from runners.config.request import Request
-from runners.experiment.executors import choose, schedule
+from runners.experiment.executors import choose, processes, schedule
 from runners.experiment.executors.executor import Terms
 from runners.experiment.executors.job import Job, Receipt
 from runners.experiment.executors.schedule import carry_out
 from runners.experiment.expand import expand
 from runners.experiment.step_times import StepTimes
 from runners.experiment.sweep import Outcomes, run
-from runners.measure.record import Progress
+from runners.measure.record import NEVER, Pauses, Progress
+from runners.run import run_cell
 from runners.store.experiment import Store
+from runners.stream.cache import StreamCache
 
 PLUGIN = """
 import os, signal, time
@@ -82,21 +84,28 @@ class Heard:
         self.ended[cell.strategy.name.rpartition(":")[2]] = outcome
 
 
-def swept(cells: list[Cell], out: Path, **terms: Any) -> tuple[Outcomes, Heard]:
+def swept(cells: list[Cell], out: Path, pauses: Pauses = NEVER, **terms: Any) -> tuple[Outcomes, Heard]:
     """Run cells in processes."""
     heard = Heard()
-    outcomes = run(cells, Store(out), heard, tell=lambda line: heard.lines.append(str(line)), terms=Terms(**terms))
+    outcomes = run(
+        cells, Store(out), heard, tell=lambda line: heard.lines.append(str(line)), terms=Terms(**terms), pauses=pauses
+    )
     return outcomes, heard
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path_factory.mktemp("desk")
     (folder / "odd.py").write_text(PLUGIN)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MARKERS", str(folder))
-        yield folder
+    patch.chdir(folder)
+    patch.setenv("MARKERS", str(folder))
+    return folder
 
 
 def cells_of(*strategies: str, steps: int = 6) -> list[Cell]:
@@ -108,8 +117,9 @@ def cells_of(*strategies: str, steps: int = 6) -> list[Cell]:
 
 
 @pytest.fixture(scope="module")
-def disturbed(desk: Path) -> tuple[Outcomes, Heard]:
+def disturbed(desk: Path, patch: pytest.MonkeyPatch) -> tuple[Outcomes, Heard]:
     """Cells whose processes are killed, hang and fail, among others."""
+    patch.setattr(processes, "GRACE", 0.5)
     odd = [f"odd.py:{name}" for name in ("KilledAlways", "HangsOnce", "Raises")]
     cells = cells_of(*odd, "naive", "killed-once", "ewc")
     return swept(cells, desk / "disturbed", executor="processes", jobs=3, hang_after=8.0)
@@ -260,3 +270,16 @@ def test_cells_are_timed_once_and_together(tools: Any, tmp_path: Path) -> None:
     assert set(times.known) == {cell.key for cell in cells}, "what cannot be built has no time"
     assert seconds == pytest.approx(sum(8 * 2 * known for known in times.known.values()))
     assert (times.seconds(stream_of), len(asked)) == (seconds, 3)
+
+
+def test_who_is_asked_to_stop_finishes_a_step_and_another_run_goes_on_from_there(desk: Path) -> None:
+    out, heard, (cell, other) = desk / "stopped", Heard(), cells_of("naive", "ewc", steps=1500)
+    with pytest.raises(Stopped):
+        run([cell, other], Store(out), heard, terms=Terms("processes", 2), pauses=Pauses(asked=lambda: len(heard.moved) == 2))
+    assert not heard.ended
+    begun = {own.key: Store(out).cell(own.key).load_checkpoint() for own in (cell, other)}
+    assert all(saved is not None for saved in begun.values())
+    outcomes, heard = swept([cell, other], out, executor="processes", jobs=2)
+    assert set(outcomes.results) == {cell.key, other.key}
+    alone = run_cell(cell, StreamCache().of(cell))
+    np.testing.assert_array_equal(outcomes.results[cell.key].R["rmse"], alone.R["rmse"])
