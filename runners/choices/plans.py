@@ -1,7 +1,8 @@
 """What ``--tune`` plans: how many trials, over which rates, and on which seeds values are chosen for which reported seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def check_tune(request: Request, reported: Sequence[int]) -> None:
         )
 
 
-def plan_of(request: Request, cell: Cell, reported: Sequence[int]) -> Plan:
+def plan_of(request: Request, cell: Cell, reported: Sequence[int], used: Sequence[int] = ()) -> Plan:
     """Return how a cell of a request that asks for tuning is tuned.
 
     What is chosen on a few seeds is as random as they are, so unless ``tune_choices`` says fewer, every reported seed has its
@@ -94,22 +95,45 @@ def plan_of(request: Request, cell: Cell, reported: Sequence[int]) -> Plan:
     Args:
         request: what was asked for.
         cell: the cell; the seeds that choose for one reported seed are the same for every cell.
-        reported: the seeds of the whole experiment.
+        reported: the seeds of the whole experiment, but for those that were tuned for before.
+        used: seeds that cannot be tried any more: those that are reported, and those of earlier trials.
+
+    Raises:
+        InputError: seeds are to be tried that were used.
     """
     assert request.tune is not None
-    pools, reported = _pools(request, reported), sorted(reported)
+    pools, reported = _pools(request, reported, used), sorted(reported)
+    again = {seed for pool in pools for seed in pool} & set(used)
+    if again:
+        raise InputError(
+            f"--tune-seeds {request.tune_seeds} has seeds that other choices of this experiment were made on "
+            f"({', '.join(map(str, sorted(again)))}); name others, or only how many"
+        )
     chooser = {seed: number * len(pools) // len(reported) for number, seed in enumerate(reported)}
     choices = [Choice(tuple(s for s in cell.seeds if chooser[s] == number), pool) for number, pool in enumerate(pools)]
     rates = request.tune_range or cell.policy.row.rates
     return Plan(request.tune, request.tune_by or "learning", rates, tuple(choice for choice in choices if choice.reported))
 
 
-def _pools(request: Request, reported: Sequence[int]) -> list[tuple[int, ...]]:
+def planned(cell: Cell, request: Request, record: Mapping[str, Any]) -> Plan:
+    """Return the plan that a record of the same question was made by.
+
+    Args:
+        cell: one of its cells.
+        request: that it comes from.
+        record: with its choices.
+    """
+    assert request.tune is not None
+    choices = tuple(Choice(tuple(choice["reported"]), tuple(choice["seeds"])) for choice in record["choices"])
+    return Plan(request.tune, request.tune_by or "learning", request.tune_range or cell.policy.row.rates, choices)
+
+
+def _pools(request: Request, reported: Sequence[int], used: Sequence[int] = ()) -> list[tuple[int, ...]]:
     """Return the seeds of each choice: a number of them each, or the seeds that were named, dealt out."""
     said = str(SEEDS if request.tune_seeds is None else request.tune_seeds)
     seeds = parse_seeds(said)
     if said.strip().isdigit():
-        count, first = request.tune_choices or len(reported), max(reported) + 1
+        count, first = request.tune_choices or len(reported), max([*reported, *used]) + 1
         return [tuple(first + number * len(seeds) + seed for seed in seeds) for number in range(count)]
     count = request.tune_choices or max(1, min(len(reported), len(seeds) // SEEDS))
     return [seeds[number * len(seeds) // count : (number + 1) * len(seeds) // count] for number in range(count)]

@@ -98,7 +98,8 @@ def tunings_of(folder: Path, cells: Sequence[Cell]) -> list[tuple[Tuning | None,
         records = [_upright(record) for record in kept.entries.values()]
         latest = list(enumerate(records))[::-1]  # of data that changed since, the record of now
         found = [next((k for k, record in latest if _holds(record, cell)), None) for cell in cells]
-        tunings = {k: tuning_of(records[k]) for k in found if k is not None}
+        made = _made_together(records, [k for k in found if k is not None])
+        tunings = {k: tuning_of(_as_one([records[other] for other in same])) for k, same in made.items()}
     except (ValueError, TypeError, KeyError, LookupError, AttributeError) as error:
         kept.lost, reason = True, f"{type(error).__name__}: {error}"
     if kept.lost:
@@ -109,8 +110,34 @@ def tunings_of(folder: Path, cells: Sequence[Cell]) -> list[tuple[Tuning | None,
     groups: dict[object, tuple[Tuning | None, list[int]]] = {}
     for place, k in enumerate(found):
         own = None if k is None else tunings[k]
-        groups.setdefault(("cell", place) if own is None else ("tuning", k), (own, []))[1].append(place)
+        together = () if k is None else made[k]
+        groups.setdefault(("cell", place) if own is None else ("tuning", together), (own, []))[1].append(place)
     return list(groups.values())
+
+
+def _made_together(records: Sequence[Mapping[str, Any]], used: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """Return, for each record that is used, those of the same question: more seeds were tuned for later."""
+    made: dict[int, tuple[int, ...]] = {}
+    for k in dict.fromkeys(used):
+        question = records[k].get("question")
+        same = sorted({other for other in used if other == k or (question and records[other].get("question") == question)})
+        seeds = [seed for other in same for choice in records[other]["choices"] for seed in choice["reported"]]
+        made[k] = tuple(same) if len(set(seeds)) == len(seeds) else (k,)
+    return made
+
+
+def _as_one(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the record that records of one question would be if all seeds had been tuned for at once."""
+    if len(records) == 1:
+        return records[0]
+    choices = [choice for record in records for choice in record["choices"]]
+    tried = zip(*(record["trials"] for record in records), strict=True)
+    trials = [{**same[0], **{name: _chained(same, name) for name in ("per_seed", "retained")}} for same in tried]
+    return {**records[0], "choices": choices, "trials": trials, "seeds": [s for record in records for s in record["seeds"]]}
+
+
+def _chained(trials: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    return [value for trial in trials for value in trial.get(name, ())]
 
 
 def labels_of_all(labels: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare the stored cells of an experiment: a table with intervals, verdicts on who retains more, figures as PNG and SVG.
+    """Compare the stored cells of experiments: a table with intervals, verdicts on who retains more, figures as PNG and SVG.
+
+    Several folders are read as one; seeds that were trained at different times are one cell.
 
     With --format json, csv or markdown the rows go to standard output and everything else to standard error.
     """
 
-    out: tyro.conf.Positional[Path]
-    """Folder that kancl run wrote."""
+    out: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="OUT ...", help_behavior_hint="")]
+    """Folders that kancl run wrote."""
+    scenarios: tuple[str, ...] = ()
+    """Show these alone, as they were asked for, or by name with whatever options."""
+    architectures: tuple[str, ...] = ()
+    """Show these alone, likewise."""
+    strategies: tuple[str, ...] = ()
+    """Show these alone, likewise."""
+    seeds: Said[int | str] = None
+    """Show these seeds alone: how many, a range (16-31) or a list (3,5,8)."""
     format: Literal["table", "json", "csv", "markdown"] = "table"
     """How to print the comparison."""
     rows: Literal["cells", "verdicts"] = "cells"
@@ -36,7 +46,7 @@ class Compare:
     equivalence: Said[float] = None
     """Say equivalent if the 95 % interval of the difference of retention lies within plus or minus this; never if not given."""
     figures: Said[Path] = None
-    """Folder for the figures; OUT/figures if not given."""
+    """Folder for the figures; figures in the first OUT if not given."""
     no_figures: bool = False
     """Draw nothing."""
 
@@ -52,10 +62,13 @@ class Compare:
         from runners.store.files import reason_of
         from scenarios.data.files import at_home
 
-        results = load(self.out)
+        if not self.out:
+            raise InputError("name the folder that kancl run --out wrote, e.g. kancl compare runs/demo")
+        results = load(*self.out)
         if not results.entries:
             damage = "".join(f"\n  - {line}" for line in results.damaged)
-            raise InputError(f"{self.out} holds no finished cell yet; repeat the kancl run that made it{damage}")
+            raise InputError(f"{results.place} holds no finished cell yet; repeat the kancl run that made it{damage}")
+        results = results.select(self.scenarios, self.architectures, self.strategies, self.seeds)
         rules = Rules(margin=self.margin, equivalence=self.equivalence)
         self._print(results, compare(results, self.against, rules), rules)
         notes = make_console(stderr=True)
@@ -66,7 +79,7 @@ class Compare:
             notes.print(left_out, style="yellow", soft_wrap=True)
         if self.no_figures:
             return 0
-        folder, lost = at_home(self.figures or self.out / "figures"), []
+        folder, lost = at_home(self.figures or self.out[0] / "figures"), []
         try:
             for path in draw_all(results, folder, lambda name, error: lost.append(f"{name} ({one_line(error)})")):
                 notes.print(f"wrote {path}", soft_wrap=True)

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 from runners.cli.signals import Signals
 
@@ -50,6 +51,8 @@ def _executed(words: list[str], signals: Signals) -> tuple[int, str]:
         said = f"the folder you are in cannot be used ({error.strerror}): it was removed, perhaps; change to another"
         return _refused(said), ""
     command = read(words)
+    if isinstance(command, Run):
+        command = replace(command, command=shlex.join(["kancl", *words]))
     name = type(command).__name__
     try:
         with signals.heard_in_training() if name in KEEPING else nullcontext():

@@ -44,6 +44,9 @@ class Run(Execution, Request):
     device: Literal["cpu", "cuda"] = "cpu"
     """Where to train. Data, initial weights and orders are the same on both; results agree up to rounding."""
 
+    command: tyro.conf.Suppress[str] = ""
+    """The whole command, as it was typed."""
+
     def requests(self) -> list[Request]:
         """Return what is asked for: the command line put over each block of the experiment file, if there is one."""
         said = Request(**{f.name: getattr(self, f.name) for f in fields(Request)} | {"scenarios": self.scenarios or None})
@@ -99,7 +102,7 @@ class Run(Execution, Request):
             pauses = self.pauses(signals.asked)
             with signals.patiently():
                 store = Store(out, screen.say)
-                outcome = run(cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses)
+                outcome = run(cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses, self.command)
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):

@@ -33,7 +33,8 @@ class Cell:
     SHA-256 of the plug-in and data files, by name; ``data_root`` says where the data files were, which makes no difference.
     ``content`` has digests of everything that the numbers depend on, by name (:mod:`runners.experiment.contents`): the data of
     all seeds as they were built, and the code of others; it is empty in cells that were stored before it was recorded.
-    ``request`` is a digest of what was asked for, by which a cell of other contents is known again.
+    ``request`` is a digest of what was asked for, by which a cell of other contents is known again, and ``question`` one of the
+    same without its seeds, by which cells of other seeds are; it is empty where a seed's values were chosen (tuned) apart.
     """
 
     scenario: Spec
@@ -50,6 +51,7 @@ class Cell:
     data_root: str = DATA_ROOT
     content: Mapping[str, str] = field(default_factory=dict)
     request: str = ""
+    question: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain values; equal configurations give equal JSON."""
@@ -66,7 +68,7 @@ class Cell:
     def key(self) -> str:
         """The name of the cell's directory: readable, and ending in a hash of everything that determines its numbers."""
         config = self.to_json()
-        for part in ("asked", "data_root", "request"):
+        for part in ("asked", "data_root", "request", "question"):
             config = _without(config, part)
         if not self.content:
             config = _without(config, "content")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,18 +47,19 @@ def as_built(cell: Cell, network: Network, strategy: object) -> Cell:
     return replace(cell, content={**cell.content, **digests})
 
 
-def request_digest(request: Request, scenario: str, architecture: str, strategy: str) -> str:
+def request_digest(request: Request, asked: Mapping[str, str], whole: bool = True) -> str:
     """Return a digest of what was asked for, before anything was filled in, matched or tuned, and of no content.
 
     Args:
         request: with its settings.
-        scenario, architecture, strategy: one of each that it names.
+        asked: one scenario, architecture and strategy of those that it names.
+        whole: whether the seeds are part of it.
     """
     parts = ("scenarios", "architectures", "strategies")
     said = {key: value for key, value in vars(request).items() if value is not None and key not in (*parts, "data_root")}
-    said["seeds"] = parse_seeds(request.seeds or 0)
-    asked = [_placed(parse_spec(text)) for text in (scenario, architecture, strategy)]
-    text = json.dumps([asked, said], sort_keys=True, default=str)
+    said["seeds"] = parse_seeds(request.seeds or 0) if whole else ()
+    named = [_placed(parse_spec(asked[part])) for part in ("scenario", "architecture", "strategy")]
+    text = json.dumps([named, said], sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 

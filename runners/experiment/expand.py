@@ -106,7 +106,8 @@ def _cells_of(
                     asked={part: parse_spec(text).label for part, text in asked.items()},
                     sources={**_sources(scenario, architecture, strategy), **stream.files},
                     data_root=str(request.data_root),
-                    request=request_digest(request, **asked),
+                    request=request_digest(request, asked),
+                    question=request_digest(request, asked, whole=False),
                 )  # fmt: skip
                 own.append(replace(cell, content=content_of(cell, stream)))
             try:

@@ -3,28 +3,33 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from kancl.errors import InputError
 from kancl.options import parse_spec
 from runners.choices.file import Choices
-from runners.choices.plans import check_tune, place_of_plan, plan_of
-from runners.choices.tuned import PARTS, TUNING
+from runners.choices.plans import Plan, check_tune, place_of_plan
+from runners.choices.tuned import TUNING
 from runners.config.cell import Cell
 from runners.config.request import DEFAULTS, Request
 from runners.experiment.expand import expand
+from runners.experiment.growth import tunings_for
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
 from runners.experiment.tuning import tune_cell
 from runners.run import RUNNERS
+from runners.store.claims import claim
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
 
 MATCHING = "matching.json"
+
+PAUSE = 0.2
+"""Seconds between two looks at whether another process has chosen."""
 
 
 def prepare(
@@ -61,7 +66,7 @@ def prepare(
         check_tune(request, reported)
     chosen = [request for request in requests if request.match or request.tune]
     folder = out or _default_out(asked, chosen)
-    store = Store(folder, tell)
+    Store(folder, tell).refuse_strangers()
     if not chosen:
         return asked, folder
     kept = Choices(folder / MATCHING, tell)
@@ -76,70 +81,51 @@ def prepare(
     expand(requests, adjust, streams)
     for matched in told.values():
         tell(matched)
+    if kept.changed:
+        kept.save()
     trials = Choices(folder / TUNING, tell)
-    _refuse_untuned(cells, reported, trials, store)
-    with store.locked():
-        if kept.changed and (kept.taken_over or not store.keys() or store.was_asked(cell for cell, _ in cells)):
-            kept.save()
-        for plan in dict.fromkeys(_plans(cells, reported, trials)):
-            tell(plan)
-        tune = partial(
-            _tuned, reported=reported, kept=trials, listener=Heard(listener), tell=tell, device=device, streams=streams
-        )
-        ready = [own for cell, request in cells for own in tune(cell, request)]
+    steps: list[tuple[Cell, Plan | None]] = []
+    for cell, request in cells:
+        steps += [(cell, None)] if request.tune is None else tunings_for(cell, request, reported, trials, streams)
+    for cost in dict.fromkeys(str(plan) for cell, plan in steps if plan and not _is_chosen(cell, plan, trials)):
+        tell(cost)
+    ready: list[Cell] = []
+    for cell, plan in steps:
+        if plan is None:
+            ready.append(cell)
+            continue
+        with alone(folder, place_of_plan(cell, plan), trials):
+            tuned = tune_cell(cell, plan, trials, Heard(listener), device, streams)
+        tell(tuned)
+        ready += tuned.cells
     return list({cell.key: cell for cell in ready}.values()), folder
 
 
-def _tuned(
-    cell: Cell,
-    request: Request,
-    reported: Sequence[int],
-    kept: Choices,
-    listener: Listener,
-    tell: Callable[[object], None],
-    device: str,
-    streams: StreamCache,
-) -> tuple[Cell, ...]:
-    if request.tune is None:
-        return (cell,)
-    tuned = tune_cell(cell, plan_of(request, cell, reported), kept, listener, device, streams)
-    tell(tuned)
-    return tuned.cells
+def _is_chosen(cell: Cell, plan: Plan, kept: Choices) -> bool:
+    """Tell whether a tuning is done, and costs nothing more."""
+    return "choices" in (kept.get(place_of_plan(cell, plan)) or {})
 
 
-def _plans(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], kept: Choices) -> Iterator[str]:
-    """Yield what the tunings cost that are not done yet."""
-    for cell, request in cells:
-        if request.tune is None:
-            continue
-        plan = plan_of(request, cell, reported)
-        if "choices" not in (kept.get(place_of_plan(cell, plan)) or {}):
-            yield str(plan)
+@contextmanager
+def alone(folder: Path, place: str, kept: Choices) -> Iterator[None]:
+    """Choose for a place while no other process does: one that came first is waited for, and what it chose is taken.
 
-
-def _refuse_untuned(cells: Iterable[tuple[Cell, Request]], reported: Sequence[int], kept: Choices, store: Store) -> None:
-    """Refuse a folder that holds another experiment before any trial is run for it."""
-    for cell, request in cells:
-        if request.tune is None or kept.lost or not store.keys():
-            continue
-        plan = plan_of(request, cell, reported)
-        known = kept.get(place_of_plan(cell, plan)) or kept.get(place_of_plan(replace(cell, content={}), plan))
-        if not {"chosen", "choices"} & set(known or {}) and not store.was_asked([cell]):
-            asked = " / ".join(cell.labels[part] for part in PARTS)  # without the rate, which nobody has asked for
-            raise InputError(
-                f"--out {store.out} holds a different experiment: {asked} was not tuned there like this; choose "
-                f"another --out, or repeat the command that made it{_tuned_once(request, cell, reported, kept)}"
-            )
-
-
-def _tuned_once(request: Request, cell: Cell, reported: Sequence[int], kept: Choices) -> str:
-    """Return how to repeat what earlier versions meant by the same command; empty if that is not what the folder holds."""
-    once = replace(request, tune_choices=1, tune_seeds=request.tune_seeds or 3)
-    plan = plan_of(once, cell, reported)
-    places = (place_of_plan(cell, plan), place_of_plan(replace(cell, content={}), plan))
-    if request.tune_choices is not None or not any(map(kept.get, places)):
-        return ""
-    return f" (chosen once for all seeds, as earlier versions did: --tune-choices 1 --tune-seeds {once.tune_seeds})"
+    Args:
+        folder: of the experiment.
+        place: under which the choice is remembered.
+        kept: the choices.
+    """
+    own = folder / "tuning" / hashlib.sha256(place.encode()).hexdigest()[:16]
+    while (held := claim(own, folder)) is None:
+        time.sleep(PAUSE)
+    try:
+        with held:
+            kept.refresh()
+            yield
+    finally:
+        with suppress(OSError):  # another process may wait there
+            own.rmdir()
+            own.parent.rmdir()
 
 
 def _default_out(cells: Sequence[Cell], chosen: Sequence[Request]) -> Path:

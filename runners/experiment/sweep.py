@@ -11,6 +11,7 @@ from runners.experiment.executors.executor import Ears, Terms
 from runners.experiment.executors.job import Desk, Job, Receipt, receipt_for
 from runners.experiment.executors.registry import make_executor
 from runners.experiment.executors.schedule import carry_out
+from runners.experiment.growth import Growth
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.step_times import StepTimes
 from runners.experiment.work import work_stored
@@ -63,6 +64,7 @@ def run(
     tell: Callable[[object], None] = lambda line: None,
     terms: Terms = SERIAL,
     pauses: Pauses = Pauses(),  # noqa: B008, it is frozen
+    command: str = "",
 ) -> Outcomes:
     """Run the cells that the store does not hold yet; one that fails does not stop the others.
 
@@ -76,13 +78,14 @@ def run(
         tell: hears which contents changed since they were stored, what is not known of older cells, and what is odd meanwhile.
         terms: how the cells are spread over processes or machines; no number depends on it.
         pauses: when to save inside a task, and whether to stop.
+        command: how the cells were asked for, which is noted in the folder.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
         Stopped: ``pauses`` asked for it; what was done is kept.
     """
     streams, tracking = StreamCache() if streams is None else streams, tracking or Tracking(out=store.out)
-    with store.opened(cells, tell) as cells:
+    with store.opened(cells, tell, Growth(store, streams).settled, command) as cells:
         times = StepTimes(cells, store)
         desk = Desk(streams, tracking, times.of, pauses.asked)
         heard = Numbered(Heard(listener), cells)
@@ -97,7 +100,7 @@ def run(
             ]
             begin = partial(_begin, store=store, tracking=tracking, heard=heard)
             done, failures = list[str](), dict[str, str]()
-            for receipt in carry_out(jobs, executor, begin, asked=pauses.asked):
+            for receipt in carry_out(jobs, executor, begin, partial(_is_free, store=store), pauses.asked):
                 heard.end(receipt)
                 if receipt.state == "failed":
                     failures[receipt.job.cell.key] = receipt.said
@@ -112,6 +115,12 @@ def _begin(job: Job, store: Store, tracking: Tracking, heard: "Numbered") -> Rec
     heard.begin(job)
     outcome = work_stored(job.cell, store, tracking)
     return None if outcome is None else receipt_for(job, outcome)
+
+
+def _is_free(job: Job, store: Store) -> bool:
+    """Tell whether no other process works on a cell any more."""
+    held = store.holder(job.cell.key)
+    return held is None or not held.lives
 
 
 @dataclass(frozen=True)

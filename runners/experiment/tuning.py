@@ -75,7 +75,8 @@ def with_trial(cell: Cell, trial: dict[str, Any]) -> Cell:
         "architecture": _said_with(cell.asked["architecture"], trial["options"]),
         "strategy": _said_with(cell.asked["strategy"], trial.get("strategy", {})),
     }
-    return replace(cell, policy=replace(cell.policy, lr=trial["lr"]), architecture=architecture, strategy=strategy, asked=asked)
+    policy = replace(cell.policy, lr=trial["lr"])
+    return replace(cell, policy=policy, architecture=architecture, strategy=strategy, asked=asked, question="")
 
 
 def _with_options(spec: Spec, given: dict[str, Any], registry: Registry, reserved: tuple[str, ...] = ()) -> Spec:
@@ -133,6 +134,8 @@ def tune_cell(
     streams = StreamCache() if streams is None else streams
     asked = " / ".join(cell.labels[part] for part in PARTS)
     record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "like": likeness(cell)}
+    if cell.question:
+        record["question"] = cell.question
     if all(trial == wanted[0] for trial in wanted):
         return _finished(cell, plan, wanted, record, [0] * len(plan.choices), place, kept, streams)
     record["data"] = " ".join(streams.of(replace(cell, seeds=seeds)).digest for seeds in streams.parts(cell, plan.seeds))
@@ -141,7 +144,7 @@ def tune_cell(
         kept.distrust(place, f"trials of {asked} that are none")
         before = None
     if before and before.get("data", record["data"]) == record["data"]:  # else the trials' seeds have other data now
-        record |= {key: value for key, value in before.items() if key != "like"}
+        record |= {key: value for key, value in before.items() if key not in ("like", "question")}
     for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
         known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
         if known is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from kancl.errors import InputError, StorageError, is_interrupt, places_of
@@ -12,6 +13,7 @@ from runners.measure.record import NEVER, Checkpoint, Pauses, Progress
 from runners.measure.result import Result
 from runners.run import RUNNERS, run_cell
 from runners.store.cell import CellStore
+from runners.store.claims import Claim
 from runners.store.contents import DATA
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
@@ -75,15 +77,36 @@ def work(
         known = work_stored(cell, store, tracking)
         if known is not None:
             return known
-        files = store.cell(cell.key)
-        return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds, pauses))
     except BaseException as error:
-        if is_interrupt(error) or (isinstance(error, StorageError) and not places_of(error)):
-            raise
-        said = told(error, cell)
-        if store is not None:
-            store.cell(cell.key).save_failure(error, said)
-        return Outcome("failed", said)
+        return _failed(error, cell, store)
+    claim = store.claim(cell.key)
+    if claim is None:
+        return Outcome("held", f"left to {store.holder(cell.key) or 'another process'}")
+    with claim:
+        try:
+            known = work_stored(cell, store, tracking)  # another process may just have done it
+            if known is not None:
+                return known
+            pauses = replace(pauses, asked=partial(_is_over, claim, pauses.asked))
+            files = store.cell(cell.key)
+            return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds, pauses))
+        except BaseException as error:
+            return _failed(error, cell, store)
+
+
+def _is_over(claim: Claim, asked: Callable[[], bool]) -> bool:
+    """Tell whether to stop: it was asked for, or another process took the cell over."""
+    return claim.lost or asked()
+
+
+def _failed(error: BaseException, cell: Cell, store: Store | None) -> Outcome:
+    """Return what became of a cell that failed, and write it down; raise what is none of its own."""
+    if is_interrupt(error) or (isinstance(error, StorageError) and not places_of(error)):
+        raise error
+    said = told(error, cell)
+    if store is not None:
+        store.cell(cell.key).save_failure(error, said)
+    return Outcome("failed", said)
 
 
 def work_stored(cell: Cell, store: Store, tracking: Tracking) -> Outcome | None:

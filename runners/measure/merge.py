@@ -69,6 +69,34 @@ def merge(results: Sequence[Result], seeds: Sequence[int]) -> Result:
     )
 
 
+def pick(result: Result, seeds: Sequence[int]) -> Result:
+    """Return the part of a result that is of some of its seeds; ``seconds`` and ``steps`` stay those of the whole stack.
+
+    Args:
+        result: of these and other seeds.
+        seeds: in the order wanted.
+    """
+    rows = [result.seeds.index(seed) for seed in seeds]
+
+    def of_scores(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {score: table[rows] for score, table in values.items()}
+
+    by_seed = result.curve_task.ndim == 2
+    return replace(
+        result,
+        seeds=tuple(seeds),
+        R=of_scores(result.R),
+        null=of_scores(result.null),
+        curves=of_scores(result.curves),
+        curve_task=result.curve_task[rows] if by_seed else result.curve_task,
+        curve_step=result.curve_step[rows] if by_seed else result.curve_step,
+        diverged_at=result.diverged_at[rows],
+        functions=None if result.functions is None else result.functions[rows],
+        locality=_localities([result.locality], rows),
+        input_offset=None if result.input_offset is None else result.input_offset[rows],
+    )
+
+
 def _places(results: Sequence[Result]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return each result's tasks and steps of evaluation: (E,) where all seeds have the same, else (S, E)."""
     found = [(result.curve_task, result.curve_step) for result in results]

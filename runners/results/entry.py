@@ -1,7 +1,7 @@
 """A finished cell as it is read back: what was asked for, what came of it, and what it is called."""
 
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from runners.choices.tuned import Tuning, labels_of_all
 from runners.config.cell import Cell
+from runners.measure.merge import pick
 from runners.measure.result import Result
 
 Key = TypeVar("Key", bound=Hashable)
@@ -54,6 +55,14 @@ class Entry:
     def key(self) -> str:
         """The keys of the stored cells, with spaces between them."""
         return " ".join(part.key for part in self.stored)
+
+    def of_seeds(self, seeds: Collection[int]) -> "Entry":
+        """Return the entry with some of its seeds, in their order."""
+        own = tuple(seed for seed in self.cell.seeds if seed in seeds)
+        if own == self.cell.seeds:
+            return self
+        parts = tuple(part for part in self.stored if not set(part.seeds).isdisjoint(own))
+        return replace(self, cell=replace(self.cell, seeds=own), result=pick(self.result, own), parts=parts)
 
     @property
     def alive(self) -> np.ndarray:

@@ -1,7 +1,6 @@
 """An experiment read back: its finished cells, as entries and as tidy pandas frames."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from kancl.errors import InputError
-from runners.choices.tuned import labels_of_all, tunings_of
+from kancl.options import parse_spec
 from runners.config.cell import Cell
-from runners.measure.merge import merge
+from runners.config.seeds import parse_seeds
 from runners.measure.result import Result
+from runners.results.blocks import Stored, entries_of
 from runners.results.entry import Entry, grouped
 from runners.results.frames import curves_frame, records_frame, retention_frame, summary_frame
 from runners.results.locality_frames import drift_frame, ledger_frame, occupancy_frame, overlap_frame
@@ -22,15 +22,50 @@ from runners.store.experiment import Store
 
 @dataclass(frozen=True)
 class Results:
-    """The finished cells of one experiment, in the order in which they were asked for.
+    """The finished cells of one experiment, or of several read as one, in the order in which they were asked for.
 
     ``missing`` names the cells that are left out; ``damaged`` says, in a line each, which files cannot be read and why.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     entries: tuple[Entry, ...]
     missing: tuple[str, ...]
     damaged: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The folders, as text."""
+        return " and ".join(map(str, self.paths))
+
+    def select(
+        self,
+        scenarios: Iterable[str] = (),
+        architectures: Iterable[str] = (),
+        strategies: Iterable[str] = (),
+        seeds: int | str | Iterable[int] | None = None,
+    ) -> "Results":
+        """Return a part of the results.
+
+        Args:
+            scenarios, architectures, strategies: those that are wanted, as they were asked for or by their names alone, which
+                means those with any options; all if none is given.
+            seeds: those that are wanted, as numbers or as ``kancl run --seeds`` takes them; all if not given.
+
+        Raises:
+            InputError: there is no such scenario, architecture, strategy or seed.
+        """
+        entries = list(self.entries)
+        for part, wanted in (("scenario", scenarios), ("architecture", architectures), ("strategy", strategies)):
+            if texts := tuple(wanted):
+                _refuse_unknown(part, texts, [entry.labels[part] for entry in entries])
+                entries = [entry for entry in entries if any(_is_named(entry.labels[part], text) for text in texts)]
+        if seeds is not None:
+            chosen = set(parse_seeds(seeds) if isinstance(seeds, int | str) else seeds)
+            there = sorted({seed for entry in entries for seed in entry.cell.seeds})
+            if lost := sorted(chosen - set(there)):
+                raise InputError(f"no cell has the seeds {', '.join(map(str, lost))}; there are {', '.join(map(str, there))}")
+            entries = [entry.of_seeds(chosen) for entry in entries if not chosen.isdisjoint(entry.cell.seeds)]
+        return replace(self, entries=tuple(entries))
 
     def groups(self, *labels: str) -> dict[tuple[str, ...], list[Entry]]:
         """Return the entries by what they were asked for, in order.
@@ -88,68 +123,58 @@ class Results:
         return summary_frame(self.entries)
 
 
-def load(path: str | Path) -> Results:
-    """Load the finished cells of an experiment folder.
+def _is_named(label: str, text: str) -> bool:
+    """Tell whether a label is meant: in full, or by its name alone."""
+    return text in (label, parse_spec(label).name)
 
+
+def _refuse_unknown(part: str, texts: tuple[str, ...], labels: list[str]) -> None:
+    for text in texts:
+        if not any(_is_named(label, text) for label in labels):
+            there = ", ".join(dict.fromkeys(labels)) or "none"
+            raise InputError(f"no {part} {text!r} is among the results; there are: {there}")
+
+
+def load(*paths: str | Path) -> Results:
+    """Load the finished cells of one experiment folder, or of several as one.
+
+    Seeds that were trained at different times, or in different folders, are one cell where nothing but the seeds differs.
     Cells that are missing, unfinished or damaged are left out and named in ``missing``; what is damaged is said in ``damaged``.
 
     Args:
-        path: a folder that was written by ``kancl run --out``.
+        paths: folders that were written by ``kancl run --out``.
 
     Raises:
-        InputError: there is no experiment at ``path``.
+        InputError: there is no experiment at one of them.
 
     For example::
 
         results = runners.load("results/peaks")
         results.summary  # a table of pandas: a row for every cell and metric
         results.retention.query("architecture == 'kan' and seed == 0")
+        runners.load("results/peaks", "results/more").select(architectures=["kan", "mlp"]).summary
     """
+    if not paths:
+        raise InputError("load needs the folder of an experiment, as kancl run --out wrote it")
     damaged: list[str] = []
-    store = Store(Path(path), damaged.append)
-    keys = store.keys()
-    if not keys:
-        also = "".join(f"\n  - {line}" for line in damaged)
-        raise InputError(f"{path} holds no kancl experiment; expected a folder written by kancl run --out{also}")
-    found: list[tuple[Cell, Result]] = []
-    missing = []
-    for key in keys:
-        stored = store.cell(key).load()
-        if stored is None:
-            missing.append(key)
-        else:
-            cell, result = stored
-            found.append((cell, _remarked(cell, result)))
-    return Results(Path(path), tuple(_labelled(list(_joined(Path(path), found)))), tuple(missing), tuple(damaged))
+    missing: list[str] = []
+    stored: list[Stored] = []
+    for path in dict.fromkeys(Path(path) for path in paths):
+        store = Store(path, damaged.append)
+        keys = store.keys()
+        if not keys:
+            also = "".join(f"\n  - {line}" for line in damaged)
+            raise InputError(f"{path} holds no kancl experiment; expected a folder written by kancl run --out{also}")
+        for key in keys:
+            found = store.cell(key).load()
+            if found is None:
+                missing.append(key if len(paths) == 1 else f"{path}/{key}")
+            else:
+                stored.append(Stored(path, found[0], _remarked(*found)))
+    return Results(tuple(map(Path, paths)), tuple(entries_of(stored)), tuple(missing), tuple(damaged))
 
 
 def _remarked(cell: Cell, result: Result) -> Result:
     """Return a result with what is remarked on all of its strategy's; a result stored before that was a remark lacks it."""
     known = RUNNERS[cell.runner].remarks_on(cell.strategy.name)
     return replace(result, remarks=(*known, *(remark for remark in result.remarks if remark not in known)))
-
-
-def _joined(path: Path, found: list[tuple[Cell, Result]]) -> Iterator[Entry]:
-    """Yield the cells, those that one tuning made as one."""
-    for tuning, places in tunings_of(path, [cell for cell, _ in found]):
-        cells, results = [found[place][0] for place in places], [found[place][1] for place in places]
-        plain = [{**cell.labels, "policy": cell.policy.label} for cell in cells]
-        seeds = sorted(seed for cell in cells for seed in cell.seeds)
-        if tuning is None or len(cells) == 1 or len(set(seeds)) < len(seeds):
-            yield from (Entry(*own, label, tuning) for own, label in zip(zip(cells, results, strict=True), plain, strict=True))
-            continue
-        whole = replace(cells[0], seeds=tuple(seeds))
-        yield Entry(whole, merge(results, seeds), labels_of_all(plain), tuning, tuple(cells))
-
-
-def _labelled(entries: list[Entry]) -> Iterator[Entry]:
-    """Yield the entries; where two would be named alike, the names have what else may tell them apart."""
-    alike = Counter(tuple(entry.labels.values()) for entry in entries)
-    for entry in entries:
-        label, cell = entry.labels, entry.cell
-        if alike[tuple(label.values())] > 1:
-            also = (cell.dtype, f"seeds={','.join(map(str, cell.seeds))}", f"#{entry.key[-4:]}")
-            label = {**label, "policy": " ".join([label["policy"], *also])}
-            yield replace(entry, labels=label, also=also)
-        else:
-            yield entry

@@ -68,7 +68,7 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
     entries = [entry for entry in results.entries if "retention" in entry.result.metrics]
     if against is not None and not _named(results.entries, against):
         known = ", ".join(dict.fromkeys(_architecture(entry) for entry in results.entries))
-        raise InputError(f"no architecture {against!r} to compare with is stored in {results.path}; there are: {known}")
+        raise InputError(f"no architecture {against!r} to compare with is stored in {results.place}; there are: {known}")
     groups = grouped(entries, lambda entry: (entry.labels["scenario"], f"{entry.cell.runner} {_strategy(entry)}"))
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
     learners = {entry.key: _learner(entry) for entry in entries}

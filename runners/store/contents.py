@@ -3,12 +3,15 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from runners.config.cell import Cell
 
 DATA, SETTINGS = "data", "settings"
 BUILT = ("architecture: as built", "strategy: as built")
+BY_SEED = (DATA, BUILT[0])
+"""Contents that are others for other seeds."""
 
 
 def same_content(one: Cell, other: Cell, but: str = "strategy") -> bool:
@@ -22,6 +25,12 @@ def same_content(one: Cell, other: Cell, but: str = "strategy") -> bool:
     return ours == theirs or not one.content or not other.content
 
 
+def family(cell: Cell) -> str:
+    """Return the name of all cells that are this one but for their seeds, and for what depends on these."""
+    own = {name: digest for name, digest in cell.content.items() if name not in BY_SEED}
+    return replace(cell, seeds=(), content=own).key
+
+
 def recorded(cell: Cell) -> dict[str, str]:
     """Return what may change while the same is asked for, by name: contents, files that were read, and what was filled in."""
     filled = [cell.scenario.options, cell.architecture.options, cell.strategy.options, cell.policy.label]
@@ -29,10 +38,18 @@ def recorded(cell: Cell) -> dict[str, str]:
     return {**cell.content, **{f"file: {name}": digest for name, digest in cell.sources.items()}, SETTINGS: settings}
 
 
-def changed(cell: Cell, before: Mapping[str, str]) -> str:
-    """Return in words what differs from an earlier record of the same request, e.g. ``the data of `two` ``."""
+def changed(cell: Cell, before: Mapping[str, str], other_seeds: bool = False) -> str:
+    """Return in words what differs from an earlier record of the same request, e.g. ``the data of `two` ``.
+
+    Args:
+        cell: as it is now.
+        before: the record.
+        other_seeds: whether that was of other seeds, whose data say nothing where something else differs.
+    """
     now = recorded(cell)
     names = [name for name in dict.fromkeys([*now, *before]) if now.get(name) != before.get(name)]
+    if other_seeds:
+        names = [name for name in names if name not in BY_SEED] or names
     coded = {name.partition(": ")[0] for name in names if name not in BUILT}
     names = [name for name in names if name not in BUILT or name.partition(": ")[0] not in coded]  # what follows from the code
     told = [_words(name, cell) for name in names if name != SETTINGS and not name.startswith("file: ")]

@@ -1,26 +1,31 @@
-"""The store: files are the truth, and one writer owns them.
+"""The store: files are the truth, and each has one writer.
 
-``<out>/experiment.json`` names the cells; each has a folder ``<out>/cells/<key>/`` (:mod:`runners.store.cell`). Every write but
-the history's, which is appended to, goes to a temporary file, is synced, and takes its name by ``os.replace``, so a file is
-either whole or absent. Nothing outside of the folder is read.
+``<out>/experiment.json`` names the cells; each has a folder ``<out>/cells/<key>/`` (:mod:`runners.store.cell`), which belongs
+to the process that claims it (:mod:`runners.store.claims`). Every write but the history's, which is appended to, goes to a
+temporary file, is synced, and takes its name by ``os.replace``, so a file is either whole or absent. Nothing outside of the
+folder is read.
 """
 
-import fcntl
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+from kancl import __version__
 from kancl.errors import InputError
 from runners.config.cell import Cell
 from runners.store.cell import CellStore
-from runners.store.claims import Claim, claim
+from runners.store.claims import Claim, Holder, claim, holder
+from runners.store.compared import Compared, compare
 from runners.store.files import Tell, is_temporary, once, read_or_tell, remove_temporaries
 from runners.store.formats import refuse_newer
-from runners.store.listing import Compared, Listing, compare
+from runners.store.listing import Listing
+from runners.store.locks import locked
 from runners.store.seals import read_sealed, write_sealed
 
-BEFORE_CELLS = ("cells", ".lock", "matching.json", "tuning.json")
+LIST = "experiment.json"
+
+BEFORE_CELLS = ("cells", ".lock", "matching.json", "tuning.json", "tuning")
 """What a folder may hold whose experiment has not begun."""
 
 FOLDERS = ("cells/*/", "cells/*/blocks/*/", "tracking/*/")
@@ -46,6 +51,10 @@ class Store:
         """Claim a cell for this process; None if one that lives holds it."""
         return claim(self.out / "cells" / key, self.out)
 
+    def holder(self, key: str) -> Holder | None:
+        """Return who claims a cell, alive or not; None if nobody does."""
+        return holder(self.out / "cells" / key)
+
     def keys(self) -> list[str]:
         """Return the cells' keys in the order in which they were asked for."""
         return list(self.listing().cells)
@@ -61,7 +70,7 @@ class Store:
         return self._found() if listed is None else listed
 
     def _listed(self) -> Listing | None:
-        path = self.out / "experiment.json"
+        path = self.out / LIST
         refuse_newer(path)
         return read_or_tell(path, lambda: Listing.from_json(read_sealed(path, self.out, path.name)[0]), self.tell)
 
@@ -74,54 +83,74 @@ class Store:
         return Listing.of({key: cell for key, cell in cells.items() if cell is not None}, describe)
 
     @contextmanager
-    def opened(self, cells: Sequence[Cell], tell: Callable[[object], None] = lambda line: None) -> Iterator[list[Cell]]:
-        """Own the folder for one experiment: made if absent, refused if it holds another, locked against a second writer.
+    def opened(
+        self,
+        cells: Sequence[Cell],
+        tell: Callable[[object], None] = lambda line: None,
+        settle: Callable[[Sequence[Cell]], Sequence[Cell]] = list,
+        command: str = "",
+    ) -> Iterator[list[Cell]]:
+        """Take cells into the experiment: its folder is made if absent, and grows by what is not there yet.
 
-        Where contents changed, other cells take the place of those that are stored; see :mod:`runners.store.listing`.
+        Where contents changed, other cells take the place of those that are stored; see :mod:`runners.store.compared`. Other
+        processes may do the same at the same time.
 
         Args:
             cells: what is asked for.
             tell: hears in a line what changed, and what is not known of older cells.
+            settle: gives the cells that are to be stored for those that are asked for, which depends on what is there; called
+                again where another process was quicker.
+            command: how it was asked for.
 
         Yields:
             The cells under the keys by which they are stored.
 
         Raises:
-            InputError: the folder holds something else, cannot be written, or is being written by another process.
+            InputError: the folder holds something else, or cannot be written.
         """
-        self._compared(cells)
+        self.refuse_strangers()
+        while True:
+            before = self._listed()
+            settled = settle(cells)
+            with self.locked():
+                if self._listed() == before:
+                    compared = self._take_in(settled, before, command)
+                    break
+        for line in compared.lines:
+            tell(line)
+        yield compared.cells
+
+    def _take_in(self, cells: Sequence[Cell], listed: Listing | None, command: str) -> Compared:
+        compared = compare(self._found() if listed is None else listed, cells, describe, self.cell, listed is None)
+        listing = compared.listing.asked(command, __version__, compared.cells, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        if listing != listed:
+            write_sealed(self.out / LIST, LIST, listing.to_json())
+        return compared
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Take cells off the list, as if they had never been asked for; their files are the caller's to remove."""
         with self.locked():
-            compared = self._compared(cells)  # again, now that nobody else can write
-            if compared.listing != self._listed():
-                write_sealed(self.out / "experiment.json", "experiment.json", compared.listing.to_json())
-            for line in compared.lines:
-                tell(line)
-            yield compared.cells
+            write_sealed(self.out / LIST, LIST, self.listing().without(keys).to_json())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Own the folder: made if absent, locked against a second writer.
+        """Own the folder for a moment: made if absent, and nobody else changes its list, its choices or its claims.
 
         Raises:
-            InputError: the folder holds something else, cannot be written, or is being written by another process.
+            InputError: the folder holds something else, cannot be written, or another process keeps it.
         """
-        self._refuse_strangers()
-        try:
-            (self.out / "cells").mkdir(parents=True, exist_ok=True)
-            # Never through a link, and without waiting if it is a pipe.
-            number = os.open(self.out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise InputError(f"--out {self.out} cannot be written ({error.strerror}); choose another folder") from error
-        with os.fdopen(number, "rb+", buffering=0) as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"another kancl run is writing to {self.out}; wait for it or choose another --out") from error
+        self.refuse_strangers()
+        with locked(self.out):
             for folder in (self.out, *(found for below in FOLDERS for found in self.out.glob(below))):
                 remove_temporaries(folder)
             yield
 
-    def _refuse_strangers(self) -> None:
+    def refuse_strangers(self) -> None:
+        """Refuse a folder that holds something else, before anything is written there.
+
+        Raises:
+            InputError: it does, or cannot be read.
+        """
         try:
             if not self.out.exists():
                 return
@@ -133,25 +162,10 @@ class Store:
         if self.keys():
             return
         strangers = [path.name for path in found if path.name not in BEFORE_CELLS and not is_temporary(path)]
-        if strangers == ["experiment.json"] and self.out / "cells" in found:
+        if strangers == [LIST] and self.out / "cells" in found:
             return  # damaged, and no cell has begun
         if strangers:
             raise InputError(f"--out {self.out} holds files that are no kancl experiment ({strangers[0]}, ...); choose another")
-
-    def _compared(self, cells: Sequence[Cell]) -> Compared:
-        self._refuse_strangers()
-        compared = compare(self.listing(), cells, describe, self.cell)
-        if self._listed() is None:
-            compared = compared.without_list({cell.request for cell in cells}, self.listing())
-        if compared.only_here or compared.only_there:
-            there, here = compared.only_there, compared.only_here
-            difference = [f"{len(there)} of its cells are not asked for now (such as {there[0]})"] if there else []
-            difference += [f"{len(here)} asked for now are not in it (such as {describe(here[0])})"] if here else []
-            raise InputError(
-                f"--out {self.out} holds a different experiment: {', and '.join(difference)}; choose another --out, or repeat "
-                "the command that made it"
-            )
-        return compared
 
 
 def describe(cell: Cell) -> str:

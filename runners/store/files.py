@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import re
+import socket
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -82,20 +84,25 @@ def check_writable(path: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove the temporary files that dead processes left in a folder.
-
-    To be called by its owner alone: then this process has none there itself.
-    """
+    """Remove the temporary files that dead processes of this machine left in a folder."""
     try:
         found = [(path, TEMPORARY.fullmatch(path.name)) for path in folder.iterdir()]
     except OSError:
         return
     for path, match in found:
-        if match is not None and not path.is_dir() and (int(match[1]) == os.getpid() or not _lives(int(match[1]))):
+        if match is None or path.is_dir() or match[2] not in (None, _machine()):
+            continue
+        if not _lives(int(match[1])):
             _discard(path)
 
 
-TEMPORARY = re.compile(r"\..+\.(\d{1,10})\.tmp")
+TEMPORARY = re.compile(r"\..+\.(\d{1,10})(?:-([0-9a-f]{8}))?\.tmp")
+"""With the number of a process, and a hash of the machine's name; older versions left that out."""
+
+
+@cache
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def is_temporary(path: Path) -> bool:
@@ -104,7 +111,7 @@ def is_temporary(path: Path) -> bool:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}-{_machine()}.tmp")
 
 
 def _discard(path: Path) -> None:

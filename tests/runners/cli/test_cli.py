@@ -268,23 +268,6 @@ def test_an_empty_folder_is_taken(kancl: Kancl, desk: Path) -> None:
     assert kancl("run", "gaussian-peaks:tasks=1", "--architectures", "mlp", *QUICK, "--out", "out").code == 0
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        ("gaussian-peaks:tasks=1", "--architectures", "mlp", "--seeds", "2", "--steps", "3"),
-        ("gaussian-peaks:tasks=1", "--architectures", "mlp", "--seeds", "3", "--steps", "2"),
-        ("gaussian-peaks:tasks=1", "--architectures", "mlp", "kan", *QUICK),
-        ("gaussian-peaks:tasks=2", "--architectures", "mlp", *QUICK),
-    ],
-    ids=["steps", "seeds", "one architecture more", "scenario"],
-)
-def test_a_folder_of_another_experiment_is_refused(kancl: Kancl, desk: Path, other: tuple[str, ...]) -> None:
-    assert kancl("run", "gaussian-peaks:tasks=1", "--architectures", "mlp", *QUICK, "--out", "out").code == 0
-    before = listing(desk)
-    assert_refused(kancl("run", *other, "--out", "out"), "different experiment")
-    assert listing(desk) == before
-
-
 def test_zero_on_the_command_line_goes_over_the_file(kancl: Kancl, desk: Path) -> None:
     (desk / "mine.toml").write_text('optimizer = "sgd"\nmomentum = 0.5\nweight_decay = 0.5\n')
     run = ("run", "gaussian-peaks:tasks=1", "--architectures", "mlp", *QUICK, "--file", "mine.toml")

@@ -157,13 +157,12 @@ def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
     assert (desk / "again" / "tuning.json").read_bytes() == first
 
 
-def test_another_tuning_needs_another_folder(kancl: Kancl, desk: Path) -> None:
+def test_another_tuning_stands_beside_the_first(kancl: Kancl, desk: Path) -> None:
     assert kancl(*TUNE).code == 0
-    before = (desk / "out" / "tuning.json").read_bytes()
-    said = kancl(*TUNE, "--tune-by", "final")
-    assert said.code == 2
-    assert "different experiment" in said.err
-    assert (desk / "out" / "tuning.json").read_bytes() == before
+    (before,) = trials_in("out")
+    assert kancl(*TUNE, "--tune-by", "final").code == 0
+    first, second = trials_in("out")
+    assert (first, second["by"]) == (before, "final")
 
 
 def test_tuning_by_the_final_score_can_choose_otherwise(kancl: Kancl, desk: Path) -> None:

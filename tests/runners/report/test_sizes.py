@@ -72,7 +72,7 @@ def entry_of(number: int, result: Result, scenario: str = "long", strategy: str 
 
 
 def results_of(entries: list[Entry]) -> Results:
-    return Results(Path("nowhere"), tuple(entries), ())
+    return Results((Path("nowhere"),), tuple(entries), ())
 
 
 def lines(figure: Figure) -> Iterator[Any]:

@@ -207,9 +207,6 @@ def test_without_the_list_of_cells_their_own_files_name_them(
     results = load(out)
     assert [entry.cell.key for entry in results.entries] == [cells_of_name.name for cells_of_name in (out / "cells").iterdir()]
     assert any(str(path) in line for line in results.damaged) is (how == "damaged")
-    other = kancl(*TWO[:-1], 7, "--out", out)
-    assert other.code == 2
-    assert "different experiment" in other.err
     said = kancl(*TWO, "--out", out)
     assert said.code == 0
     assert "stored" in said.out
@@ -228,7 +225,8 @@ def test_a_damaged_list_before_any_cell_began_is_no_strangers_file(kancl: Callab
 def test_files_without_seals_are_read_and_continued(kancl: Callable[..., Any], finished: Path, out: Path) -> None:
     unsealed(out)
     assert_as_before(out, finished)
-    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+    # All but the list, which notes that something was asked for from another place.
+    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file() and path.name != "experiment.json"}
     said = kancl(*TWO, "--out", out)
     assert said.out.count(": stored") == 2
     assert {path: path.read_bytes() for path in before} == before

@@ -1,8 +1,10 @@
 """Guards the files of any content: whole or absent, whatever is flipped, cut, swapped or put in their place."""
 
+import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -155,8 +157,10 @@ def test_temporary_files_of_the_dead_are_removed_and_those_of_the_living_stay(tm
     dead.wait()
     living = subprocess.Popen(["sleep", "60"])
     try:
-        gone = [f".config.json.{dead.pid}.tmp", f".arrays.npz.{os.getpid()}.tmp", ".x.9999999999.tmp"]
-        stay = [f".config.json.{living.pid}.tmp", "mine.tmp", ".config.json.tmp", "config.json"]
+        machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+        gone = [f".config.json.{dead.pid}-{machine}.tmp", f".config.json.{dead.pid}.tmp", ".x.9999999999.tmp"]
+        stay = [f".config.json.{living.pid}-{machine}.tmp", f".config.json.{living.pid}.tmp", f".x.{dead.pid}-0123abcd.tmp"]
+        stay += [f".arrays.npz.{os.getpid()}-{machine}.tmp", "mine.tmp", ".config.json.tmp", "config.json"]
         for name in gone + stay:
             (tmp_path / name).write_text("x")
         remove_temporaries(tmp_path)

@@ -277,11 +277,18 @@ def test_two_files_of_one_name_are_two(kancl: Callable[..., Any], desk: Path) ->
     assert "width.py beside two/network.py changed since" in again.out
     assert (again.out.count(": stored"), again.out.count(": done")) == (1, 1)
     assert [entry.result.parameters for entry in load("out").entries] == [10, 22]
-    alone = ("run", "gaussian-peaks:tasks=2,samples=20", "--seeds", 2, "--steps", 3, "--out", "alone", "--architectures")
-    assert kancl(*alone, "one/network.py:small").code == 0
-    other = kancl(*alone, "two/network.py:small")
-    assert other.code == 2  # of another file: another experiment, whatever its name
-    assert "holds a different experiment" in other.err
+
+
+def test_a_file_of_another_place_is_another_question(kancl: Callable[..., Any], desk: Path) -> None:
+    for name, width in (("one", 3), ("two", 6)):
+        (desk / name).mkdir()
+        (desk / name / "network.py").write_text(FILES["network.py"])
+        (desk / name / "width.py").write_text(f"WIDTH = {width}\n")
+    command = ("run", "gaussian-peaks:tasks=2,samples=20", "--seeds", 2, "--steps", 3, "--out", "out", "--architectures")
+    for name in ("one", "two"):  # whatever its name, and in a command of its own
+        said = kancl(*command, f"{name}/network.py:small")
+        assert (said.code, "changed since" in said.out) == (0, False), said.err
+    assert [entry.result.parameters for entry in load("out").entries] == [10, 19]
 
 
 def test_an_experiment_file_names_files_with_modules_beside_them(kancl: Callable[..., Any], desk: Path) -> None:
@@ -345,16 +352,6 @@ def test_choices_of_other_data_are_not_taken(kancl: Callable[..., Any], desk: Pa
     assert f"{DATA} changed since" in changed.out
     assert "training anew (2 cells)" in changed.out
     assert kancl(*command).out.count(": stored") == 2
-
-
-def test_a_folder_of_another_experiment_is_still_refused(kancl: Callable[..., Any], desk: Path) -> None:
-    kancl(*COMMAND, "--out", "out")
-    other = kancl(*COMMAND[:-4], "--steps", 6, "--out", "out")
-    assert other.code == 2
-    assert "1 of its cells are not asked for now" in other.err
-    tuned = kancl(*COMMAND, "--tune", 2, "--out", "out")
-    assert (tuned.code, "was not tuned there like this" in " ".join(tuned.err.split())) == (2, True), tuned.err
-    assert "lr=" not in tuned.err
 
 
 def test_choices_of_other_data_of_the_trials_seeds_are_not_taken(kancl: Callable[..., Any], desk: Path) -> None:
@@ -487,11 +484,7 @@ def test_old_cells_that_are_half_finished_are_trained_anew(kancl: Callable[..., 
 
 
 def test_old_choices_count_once(kancl: Callable[..., Any], old: Path) -> None:
-    command = (*OLD, "--tune", 2, "--tune-seeds", 1, "--out", "tuned")
-    said = kancl(*command)
-    assert said.code == 2
-    assert "chosen once for all seeds, as earlier versions did: --tune-choices 1 --tune-seeds 1" in " ".join(said.err.split())
-    command = (*command, "--tune-choices", 1)
+    command = (*OLD, "--tune", 2, "--tune-seeds", 1, "--out", "tuned", "--tune-choices", 1)
     for _ in range(2):
         said = kancl(*command)
         assert said.code == 0, said.err

@@ -20,6 +20,7 @@ from kancl.splines import UniformGrid, unavailable
 from runners.measure.result import Result
 from runners.results.results import load
 from runners.store.cell import CellStore
+from runners.store.experiment import Store
 from runners.store.files import write_atomically, write_json
 
 COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
@@ -175,12 +176,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
             assert time.monotonic() < deadline, "no checkpoint came"
             time.sleep(0.002)
         process.send_signal(signal.SIGSTOP)
-        # It still holds the folder: a second run is turned away and changes nothing.
-        before = files_in(killed)
-        second = kancl(*run, "--out", killed)
-        assert second.code == 2
-        assert "another kancl run" in second.err
-        assert files_in(killed) == before
+        # It still holds the cell: nobody else can work on it.
+        store = Store(killed)
+        assert store.claim(only_cell(killed).name) is None
     finally:
         process.kill()
         process.communicate()
