@@ -67,7 +67,7 @@ class Execution:
         """
         if self.jobs == 1:
             return
-        parts = ("scenarios", "architectures", "strategies")
+        parts = ("scenarios", "architectures", "strategies", "cells")
         cells = [math.prod(len(getattr(request, part) or (None,)) for part in parts) for request in requests]
         steps = sum(
             count * (LONG if request.steps is None else request.steps) for count, request in zip(cells, requests, strict=True)

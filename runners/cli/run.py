@@ -1,27 +1,31 @@
 """``kancl run``: train what was asked for, or go on where an earlier run stopped."""
 
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from runners.cli.execution import Execution
 from runners.cli.signals import Signals
+from runners.config.axes import said
 from runners.config.cell import Cell
-from runners.config.request import Request, Said
+from runners.config.request import Request, Said, with_axes
+
+if TYPE_CHECKING:
+    from runners.cli.asked import Wanted
 
 LISTED = 20
 """Folders of cells that are named at the end."""
 
 
 @dataclass(frozen=True)
+@with_axes
 class Run(Execution, Request):
-    """Train every combination of scenarios, architectures and strategies, all seeds at once.
+    """Train every combination of scenarios, architectures, strategies and values of settings, all seeds at once.
 
+    An option with ... takes several values, and each is combined with each of the others.
     The same command continues a run that was stopped and skips what is done. Options not given come from --file, then from
     the scenario's advice, then from the defaults; kancl list shows the names and what each can be set to.
     """
@@ -30,8 +34,10 @@ class Run(Execution, Request):
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENARIO ...", help_behavior_hint="")
     ] = ()
     """Scenarios, before the options, each NAME, NAME:option=value,... or path/to/file.py:function."""
+    zip: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME,NAME ...", help_behavior_hint="")] = None
+    """Settings whose values go together, the first with the first, instead of each with each: --zip lr,steps."""
     file: Said[Path] = None
-    """Experiment file: TOML with these options but file, out, track, threads and device; [[block]] tables are variations."""
+    """Experiment file: TOML with these options down to tune_range, and zip; [[block]] tables are variations."""
     out: Said[Path] = None
     """Folder for the results; runs/<scenarios>-<hash> if not given."""
     track: tuple[str, ...] = ()
@@ -49,21 +55,14 @@ class Run(Execution, Request):
 
     def requests(self) -> list[Request]:
         """Return what is asked for: the command line put over each block of the experiment file, if there is one."""
-        said = Request(**{f.name: getattr(self, f.name) for f in fields(Request)} | {"scenarios": self.scenarios or None})
-        return [said.over(request) for request in self._from_file()]
+        return self.wanted().requests
 
-    def _from_file(self) -> list[Request]:
-        """Read the experiment file, if there is one, and say whose code it will run: it may come from somebody else."""
-        from runners.config.file import code_named, read_file
-        from scenarios.data.files import at_home
+    def wanted(self) -> "Wanted":
+        """Return the requests with what they were made from."""
+        from runners.cli.asked import wanted
 
-        if self.file is None:
-            return [Request()]
-        requests = read_file(at_home(self.file))
-        for name in code_named(requests):
-            with suppress(OSError, ValueError):  # a closed or full one is no reason not to go on
-                print(f"kancl: the file {self.file} names code to run: {name}", file=sys.stderr, flush=True)
-        return requests
+        names = {own.name: getattr(self, own.name) for own in fields(Request)} | {"scenarios": self.scenarios or None}
+        return wanted(said(names, self.zip, "the command line" if self.file is not None else ""), self.file)
 
     def execute(self, signals: Signals | None = None) -> int:
         """Run and return the exit code.
@@ -71,8 +70,8 @@ class Run(Execution, Request):
         Args:
             signals: that the process hears; the first one that comes while cells are trained is waited for to be asked.
         """
-        requests = self.requests()
-        self.warm_up(requests)
+        asked = self.wanted()
+        self.warm_up(asked.requests)
         import torch
 
         from runners.cli.progress import Screen
@@ -94,7 +93,8 @@ class Run(Execution, Request):
         screen = Screen(self.quiet)
         with screen:
             streams = StreamCache()
-            cells, out = prepare(requests, self.out and at_home(self.out), screen, screen.say, self.device, streams)
+            with asked.placed():
+                cells, out = prepare(asked.requests, self.out and at_home(self.out), screen, screen.say, self.device, streams)
             for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)

@@ -8,32 +8,23 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from functools import cache
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_origin
-
-from pydantic import TypeAdapter, ValidationError
 
 from kancl.errors import InputError
 from kancl.options import parse_spec
-from runners.config.policy import Policy
+from runners.config.axes import Asked
+from runners.config.faults import Fault, told
+from runners.config.pairs import parse_pair
 from runners.config.request import Request
+from runners.config.tables import read_table
 
 LARGEST = 2**20
 """Bytes of a file at most."""
 DEEPEST = 10
 """Brackets within brackets, and parts of a dotted name, at most; two and one are of use."""
-COUNTABLE = 2**63
-"""Whole numbers stay below it, as TOML promises of 64 bits."""
-FAULTS = 20
-"""How many faults are told at most."""
-
-SWITCHES = {own.name for own in fields(Policy) if own.type is bool}
-LISTS = {own.name for own in fields(Policy) if get_origin(own.type) is tuple}
-"""Settings of the policy that are true or false; and those that are lists, of which one word is one of one."""
-
 TOKENS = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}' r"|'''(?:[^']|'(?!''))*+'{3,5}" r'|"(?:[^"\\\n]|\\.)*+"' r"|'[^'\n]*+'"
     r"|\#[^\n]*+" r"|[\[\]{}.,=\n]",
@@ -42,10 +33,36 @@ TOKENS = re.compile(
 """Texts and comments whole, and of all else what is counted."""
 
 
+@dataclass(frozen=True)
+class Read:
+    """An experiment file: what its blocks ask for, as far as it can be read, and all that is wrong with it."""
+
+    blocks: list[Asked]
+    faults: list[Fault]
+
+
 def read_file(path: Path) -> list[Request]:
     """Read an experiment file: TOML with the keys of a request, and any number of ``[[block]]`` tables that override them.
 
-    Each block is a request of its own; without blocks the file is one request.
+    Each block is a request of its own, or several where settings have several values; without blocks the file is one.
+
+    Raises:
+        InputError: the file cannot be read, is no such file, is larger or deeper than one could be, or all that is wrong in it.
+    """
+    read = read_blocks(path)
+    requests, faults = [], list(read.faults)
+    for block in read.blocks:
+        try:
+            requests += block.requests()
+        except InputError as error:
+            faults.append(block.fault(error))
+    if faults:
+        raise InputError(told(faults))
+    return requests
+
+
+def read_blocks(path: Path) -> Read:
+    """Read an experiment file as :func:`read_file` does, without making requests of it.
 
     Raises:
         InputError: the file cannot be read, is no such file, or is larger or deeper than one could be.
@@ -56,11 +73,20 @@ def read_file(path: Path) -> list[Request]:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"experiment file {path} is not valid TOML: {error}") from error
-    blocks = content.pop("block", [{}])
+    several, blocks = "block" in content, content.pop("block", [{}])
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise InputError(f"{path}: block must be an array of tables, written [[block]]")
-    shared = _read_request(content, f"{path}")
-    return [_read_request(block, f"{path}, block {number}").over(shared) for number, block in enumerate(blocks, 1)]
+    lines, faults = lines_of(text), list[Fault]()
+    shared = read_table(content, f"{path}", lines[0], faults)
+    found = []
+    for number, block in enumerate(blocks, 1):
+        place = f"{path}, block {number}" if several else f"{path}"
+        own = read_table(block, place, lines[number] if number < len(lines) else {}, faults)
+        try:
+            found.append(own.over(replace(shared, place=place)))
+        except InputError as error:
+            faults.append(Fault("", str(error)))
+    return Read(found, faults)
 
 
 def code_named(requests: Sequence[Request]) -> list[str]:
@@ -68,13 +94,15 @@ def code_named(requests: Sequence[Request]) -> list[str]:
     found: dict[str, None] = {}
     for request in requests:
         parts = (request.scenarios, request.architectures, request.strategies, (request.to,) if request.to else None)
-        for text in (text for part in parts for text in part or () if ".py:" in text):
-            try:
+        texts = [text for part in parts for text in part or ()]
+        for cell in request.cells or ():
+            with suppress(InputError):
+                texts += parse_pair(cell)
+        for text in (text for text in texts if ".py:" in text):
+            with suppress(InputError):  # refused where it is used
                 name = parse_spec(text).name
-            except InputError:  # refused where it is used
-                continue
-            if ".py:" in name:
-                found[name] = None
+                if ".py:" in name:
+                    found[name] = None
     return list(found)
 
 
@@ -117,39 +145,26 @@ def _check_depth(text: str, path: Path) -> None:
             raise InputError(f"experiment file {path}, line {line}: {what} more than {DEEPEST} deep; nothing in such a file is")
 
 
-def _read_request(table: dict[str, Any], where: str) -> Request:
-    for key, value in table.items():
-        if key == "seeds" and isinstance(value, bool):
-            raise InputError(f"{where}: seeds must be a number, a range or a list, got {value}")
-        if isinstance(value, bool) and key not in SWITCHES:
-            raise InputError(f"{where}: {_shown(key)} takes no true or false, got {str(value).lower()}")
-        if any(isinstance(number, int) and abs(number) >= COUNTABLE for number in _leaves(value)):
-            raise InputError(f"{where}: {_shown(key)} holds a number of more than 64 bits")
-    table = {key: [value] if key in LISTS and isinstance(value, str) else value for key, value in table.items()}
-    if isinstance(table.get("seeds"), list):
-        table = {**table, "seeds": ",".join(map(str, table["seeds"])) + ","}
-    try:
-        return _adapter().validate_python({key.replace("-", "_"): value for key, value in table.items()})
-    except ValidationError as error:
-        told = dict.fromkeys(f"{_shown('.'.join(map(str, fault['loc'][:1])))}: {fault['msg']}" for fault in error.errors())
-        faults = list(told)[:FAULTS] + ([f"and {len(told) - FAULTS} more"] if len(told) > FAULTS else [])
-        raise InputError(f"{where}:" + "".join(f"\n  - {fault}" for fault in faults)) from error
+HEADER, KEY = re.compile(r"[ \t]*\[\[[ \t]*block[ \t]*\]\]"), re.compile(r"[ \t]*[\"']?([\w-]+)[\"']?[ \t]*=")
 
 
-@cache
-def _adapter() -> "TypeAdapter[Request]":
-    return TypeAdapter(Request)
+def lines_of(text: str) -> list[dict[str, int]]:
+    """Return the line of each key of a file's top, and of each of its blocks; only where statements begin, not in texts.
 
-
-def _leaves(value: Any) -> Iterator[Any]:
-    """Return what is in a value and no list or table; :func:`_check_depth` has seen how deep it can be."""
-    if isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)
-    else:
-        yield value
-
-
-def _shown(key: str) -> str:
-    """Return a key as it can be printed on a line."""
-    return key if re.fullmatch(r"[\w.-]{1,60}", key) else f"{key[:60]!r}{'...' if len(key) > 60 else ''}"
+    >>> lines_of("lr = 1\\n[[block]]\\nsteps = [\\n  3]\\n")
+    [{'lr': 1}, {'steps': 3}]
+    """
+    starts, depth = [0], 0
+    for match in TOKENS.finditer(text):
+        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
+        if match[0] == "\n" and depth == 0:
+            starts.append(match.end())
+    found: list[dict[str, int]] = [{}]
+    line, before = 1, 0
+    for start in starts:
+        line, before = line + text.count("\n", before, start), start
+        if HEADER.match(text, start):
+            found.append({})
+        elif match_ := KEY.match(text, start):
+            found[-1].setdefault(match_[1], line)
+    return found

@@ -1,12 +1,15 @@
 """The request: what the user asks for, on the command line or in an experiment file, before anything is filled in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 
+from kancl.errors import InputError
 from kancl.precedence import laid_over
 from runners.config.cell import DATA_ROOT, Runner
 from runners.config.optimizers import OPTIMIZERS, by_optimizer
@@ -16,6 +19,8 @@ T = TypeVar("T")
 C = TypeVar("C")
 Said = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]
 """What the user may say or leave unsaid (None); the command line's help then shows no default."""
+
+Names = Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...", help_behavior_hint="")]
 
 
 def with_policy(after: str) -> Callable[[type[C]], type[C]]:
@@ -61,10 +66,12 @@ class Request:
 
     scenarios: Said[tuple[str, ...]] = None
     """Scenarios, each NAME, NAME:option=value,... or path/to/file.py:function."""
-    architectures: Said[tuple[str, ...]] = None
+    architectures: Names = None
     """Architectures, each NAME or NAME:option=value,...; kan and mlp if none is given."""
-    strategies: Said[tuple[str, ...]] = None
+    strategies: Names = None
     """Strategies, each NAME or NAME:option=value,...; naive if none is given."""
+    cells: Names = field(default=None, repr=False)  # the cells that come of it tell what was asked for
+    """Pairs ARCHITECTURE/STRATEGY, instead of all architectures with all strategies: mlp/naive mlp/ewc kan/naive."""
     runner: Said[Runner] = None
     """Who trains: native (the default), all seeds at once, or avalanche, one by one, by that library's own strategies."""
     seeds: Said[int | str] = None
@@ -107,8 +114,12 @@ class Request:
         def __getattr__(self, name: str) -> Any: ...
 
     def over(self, other: "Request") -> "Request":
-        """Return this request with what it leaves unsaid taken from another one."""
-        return Request(**laid_over(vars(other), {key: value for key, value in vars(self).items() if value is not None}))
+        """Return this request with what it leaves unsaid taken from another one.
+
+        Raises:
+            InputError: this one names architectures or strategies, and the other one single cells.
+        """
+        return Request(**over(vars(self), vars(other)))
 
     def policy(self) -> dict[str, Any]:
         """Return what was said about the policy."""
@@ -120,3 +131,51 @@ DEFAULTS = Request(
     runner="native",
     data_root=Path(DATA_ROOT),
 )  # fmt: skip
+
+PRODUCT = ("architectures", "strategies")
+"""What ``cells`` stands in place of."""
+
+
+def over(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was said with what is left unsaid, None, taken from below; single cells hide a product that is below them.
+
+    Raises:
+        InputError: single cells and a product are said together, or a part of a product above single cells.
+    """
+    said = {name: value for name, value in above.items() if value is not None}
+    parts = [name for name in PRODUCT if name in said]
+    if parts and (said.get("cells") is not None or below.get("cells") is not None):
+        raise InputError(
+            f"cells names single pairs of an architecture and a strategy, and {' and '.join(parts)} what is crossed; leave out "
+            "one of the two"
+        )
+    hidden = PRODUCT if "cells" in said else ()
+    return laid_over({name: value for name, value in below.items() if name not in hidden}, said)
+
+
+def _single(kind: Any) -> bool:
+    """Tell whether a setting has one value, which is no list."""
+    return all(get_origin(part) is not tuple and part is not bool for part in (kind, *get_args(kind)))
+
+
+AXES = (*(own.name for own in fields(Policy) if _single(get_type_hints(Policy)[own.name])), "runner", "dtype")
+"""Settings of which several values may be said: each is asked for with each of the others."""
+
+
+def with_axes(cls: type[C]) -> type[C]:
+    """Decorate a command that is to be a dataclass and a :class:`Request`: of the axes it takes one value or more."""
+    hints = get_type_hints(Request, include_extras=True)
+    for name in AXES:
+        kind: Any = reduce(or_, (part for part in get_args(get_args(hints[name])[0]) if part is not type(None)))
+        text = next((own.metadata["help"] for own in fields(Policy) if own.name == name), None)
+        shown = tyro.conf.arg(help=text, metavar=f"{_metavar(kind)} ...", help_behavior_hint="")
+        cls.__annotations__[name] = Annotated[tuple[kind, ...] | None, shown]
+        setattr(cls, name, None)
+    return cls
+
+
+def _metavar(kind: Any) -> str:
+    """Return how the help says what a value can be."""
+    if get_origin(kind) is Literal:
+        return "{" + ",".join(get_args(kind)) + "}"
+    return "|".join(map(_metavar, get_args(kind))) or kind.__name__.upper()

@@ -55,7 +55,7 @@ def request_digest(request: Request, asked: Mapping[str, str], whole: bool = Tru
         asked: one scenario, architecture and strategy of those that it names.
         whole: whether the seeds are part of it.
     """
-    parts = ("scenarios", "architectures", "strategies")
+    parts = ("scenarios", "architectures", "strategies", "cells")
     said = {key: value for key, value in vars(request).items() if value is not None and key not in (*parts, "data_root")}
     said["seeds"] = parse_seeds(request.seeds or 0) if whole else ()
     named = [_placed(parse_spec(asked[part])) for part in ("scenario", "architecture", "strategy")]

@@ -1,8 +1,7 @@
 """Requests become cells, each with every option spelled out; what could not be run is refused before anything is."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from kancl.options import Spec, parse_spec
 from kancl.plugins import digests, forget_edited
 from runners.config.advice import resolve_policy, with_advice
 from runners.config.cell import Cell
+from runners.config.pairs import parse_pair
 from runners.config.policy import Policy
 from runners.config.request import DEFAULTS, Request
 from runners.config.seeds import parse_seeds
 from runners.experiment.blame import PluginError, refusing
 from runners.experiment.contents import as_built, content_of, request_digest
+from runners.experiment.faults import Faults
 from runners.run import RUNNERS
 from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
@@ -32,7 +33,9 @@ MOST_EVALUATIONS = 10_000
 """During each task; every one is kept."""
 
 Adjust = Callable[[Request, list[Cell], Stream], list[Cell]]
-"""Changes a request's cells of one scenario, for example their widths, before they are checked."""
+"""Changes a request's cells of one scenario, for example their widths."""
+Chosen = Mapping[str, tuple[Spec, Any]]
+"""Strategies by what was asked for: with every option, and made."""
 
 
 def expand(
@@ -52,75 +55,182 @@ def expand(
     An architecture whose networks raise when they are tried stays, if there are others: its cells will fail, and tell why.
 
     Raises:
-        InputError: anything that could not be run, before anything is.
+        RefusedError: all that could not be run, before anything is.
     """
     cells: dict[str, Cell] = {}
-    streams = StreamCache() if streams is None else streams
-    broken: dict[str, InputError] = {}
-    checked = set() if checked is None else checked
+    check = _Check(StreamCache() if streams is None else streams, adjust, checked=set() if checked is None else checked)
     forget_edited()
-    parts = ("scenarios", "architectures", "strategies")
-    asked = sum(math.prod(len(getattr(request.over(DEFAULTS), part) or ()) for part in parts) for request in requests)
+    requests = [request.over(DEFAULTS) for request in requests]
+    asked = sum(len(request.scenarios or ()) * _count(request) for request in requests)
     if asked > MOST_CELLS:
         raise InputError(f"{asked:,} combinations are asked for, and one experiment has at most {MOST_CELLS:,}; ask for fewer")
-    for request in requests:
-        for cell in _cells_of(request.over(DEFAULTS), adjust, streams, broken, checked):
+    for number, request in enumerate(requests):
+        check.faults.number = number
+        for cell in _cells_of(request, check):
             cells.setdefault(cell.key, cell)
+    check.faults.refuse()
     if not cells:
         raise InputError(
             "nothing to run: name a scenario before the options, e.g. kancl run gaussian-peaks --seeds 4 (see kancl list)"
         )
-    if all(cell.asked["architecture"] in broken for cell in cells.values()):
-        raise next(iter(broken.values()))
+    if all(cell.asked["architecture"] in check.broken for cell in cells.values()):
+        raise next(iter(check.broken.values()))
     return list(cells.values())
 
 
-def _cells_of(
-    request: Request, adjust: Adjust, streams: StreamCache, broken: dict[str, InputError], checked: set[str]
+def _count(request: Request) -> int:
+    """Return how many combinations of an architecture and a strategy a request names."""
+    return len(request.architectures or ()) * len(request.strategies or ()) if request.cells is None else len(request.cells)
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What is kept from request to request while they are checked.
+
+    Args:
+        streams: the scenarios that were built.
+        adjust: changes the cells.
+        faults: all that is wrong.
+        broken: what the networks of an architecture raise, by its name.
+        checked: the networks that kept the contract; the same ones under another policy are not tried again.
+        refused: scenarios that cannot be run, by what was asked for, with the reason.
+    """
+
+    streams: StreamCache
+    adjust: Adjust
+    faults: Faults = field(default_factory=Faults)
+    broken: dict[str, InputError] = field(default_factory=dict)
+    checked: set[str] = field(default_factory=set)
+    refused: dict[tuple[object, ...], InputError] = field(default_factory=dict)
+
+    def scenario(self, text: str, request: Request, seeds: tuple[int, ...]) -> tuple[Spec, Stream]:
+        """Return a scenario with every option, and its stream; what was refused once is not built again."""
+        assert request.dtype is not None
+        place = text, seeds, request.dtype, request.data_root
+        if place in self.refused:
+            raise self.refused[place]
+        try:
+            spec = complete_scenario(parse_spec(text))
+            return spec, self.streams.get(spec, seeds, request.dtype, str(request.data_root))
+        except InputError as error:
+            self.refused[place] = error
+            raise
+
+
+def _cells_of(request: Request, check: _Check) -> list[Cell]:
+    """Return the cells of a request that is complete; what is wrong is noted, and the rest is looked at all the same."""
+    assert request.runner is not None
+    faults, runner = check.faults, RUNNERS[request.runner]
+    with faults.of("evaluations"):
+        if not 2 <= (request.evaluations or 0) <= MOST_EVALUATIONS:
+            raise InputError(f"evaluations must be at least 2 and at most {MOST_EVALUATIONS:,}, got {request.evaluations}")
+    with faults.of("runner"):
+        runner.check_request(request, "cpu")
+    seeds: tuple[int, ...] = ()
+    with faults.of("seeds"):
+        seeds = parse_seeds(request.seeds or 0)
+    pairs, chosen = _pairs(request, faults), dict[str, tuple[Spec, Any]]()
+    for text in dict.fromkeys(text for texts in pairs.values() for text in texts):
+        with faults.of("strategies"):
+            chosen[text] = runner.make_strategy(text)
+    pairs = {text: [own for own in texts if own in chosen] for text, texts in pairs.items()}
+    cells: list[Cell] = []
+    built = False
+    for scenario_text in request.scenarios or ():
+        with faults.of("scenarios"):
+            scenario, stream = check.scenario(scenario_text, request, seeds or (0,))
+            built = True
+            runner.check_scenario(stream, scenario_text)
+            own = []
+            for architecture_text, texts in pairs.items():
+                with faults.of("architectures"):
+                    said = scenario_text, architecture_text
+                    own += _checked_cells(request, said, scenario, stream, {text: chosen[text] for text in texts}, check)
+            if not faults.found:
+                with faults.of("match"):
+                    cells += check.adjust(request, own, stream)
+            del stream  # or it would still be there while the next one is built
+    if not built:
+        _look_without_data(request, pairs, faults)
+    return cells
+
+
+def _look_without_data(request: Request, names: Iterable[str], faults: Faults) -> None:
+    """Note what is wrong with architectures and the policy, whatever a scenario might advise."""
+    for text in names:
+        with faults.of("architectures"):
+            spec = parse_spec(text)
+            options.check_names(spec, options.schema(architectures.get(spec.name), ("problem",)))
+    if request.optimizer is not None:
+        with faults.of(""):
+            resolve_policy({}, request.optimizer, request.policy())
+
+
+def _pairs(request: Request, faults: Faults) -> dict[str, list[str]]:
+    """Return the strategies of each architecture, in order."""
+    pairs: dict[str, list[str]] = {}
+    for what in ("architectures", "strategies") if request.cells is None else ("cells",):
+        with faults.of(what):
+            if not getattr(request, what):
+                raise InputError(f"{what} is an empty list; name at least one (see kancl list)")
+    for text in request.cells or ():
+        with faults.of("cells"):
+            architecture, strategy = parse_pair(text)
+            pairs.setdefault(architecture, []).append(strategy)
+    return (
+        pairs if request.cells is not None else {text: list(request.strategies or ()) for text in request.architectures or ()}
+    )
+
+
+def _checked_cells(
+    request: Request,
+    said: tuple[str, str],
+    scenario: Spec,
+    stream: Stream,
+    chosen: Mapping[str, tuple[Spec, Any]],
+    check: _Check,
 ) -> list[Cell]:
-    assert request.seeds is not None
+    """Return the cells of one scenario and one architecture, seen to be possible.
+
+    Args:
+        request: complete.
+        said: the scenario and the architecture, as they were asked for.
+        scenario, stream: the scenario, with every option and as it was built.
+        chosen: the strategies.
+        check: what was seen before.
+    """
+    assert request.runner is not None
     assert request.dtype is not None
     assert request.evaluations is not None
-    if not 2 <= request.evaluations <= MOST_EVALUATIONS:
-        raise InputError(f"evaluations must be at least 2 and at most {MOST_EVALUATIONS:,}, got {request.evaluations}")
-    for what in ("architectures", "strategies"):
-        if not getattr(request, what):
-            raise InputError(f"{what} is an empty list; name at least one (see kancl list {what})")
-    assert request.runner is not None
-    runner = RUNNERS[request.runner]
-    runner.check_request(request, "cpu")
-    seeds, cells = parse_seeds(request.seeds), []
-    chosen = [(text, *runner.make_strategy(text)) for text in request.strategies or ()]
-    for scenario_text in request.scenarios or ():
-        scenario = complete_scenario(parse_spec(scenario_text))
-        stream = streams.get(scenario, seeds, request.dtype, str(request.data_root))
-        runner.check_scenario(stream, scenario_text)
-        own = []
-        for architecture_text in request.architectures or ():
-            architecture, policy = advised(architecture_text, stream, request, scenario_text)
-            for strategy_text, strategy, _ in chosen:
-                asked = {"scenario": scenario_text, "architecture": architecture_text, "strategy": strategy_text}
-                cell = Cell(
-                    scenario, architecture, strategy, policy, seeds, request.dtype, request.evaluations,
-                    request.locality == "on", request.runner,
-                    asked={part: parse_spec(text).label for part, text in asked.items()},
-                    sources={**_sources(scenario, architecture, strategy), **stream.files},
-                    data_root=str(request.data_root),
-                    request=request_digest(request, asked),
-                    question=request_digest(request, asked, whole=False),
-                )  # fmt: skip
-                own.append(replace(cell, content=content_of(cell, stream)))
+    architecture, policy = advised(said[1], stream, request, said[0])
+    own = []
+    for strategy_text, (strategy, _) in chosen.items():
+        asked = {"scenario": said[0], "architecture": said[1], "strategy": strategy_text}
+        cell = Cell(
+            scenario, architecture, strategy, policy, stream.seeds, request.dtype, request.evaluations,
+            request.locality == "on", request.runner,
+            asked={part: parse_spec(text).label for part, text in asked.items()},
+            sources={**_sources(scenario, architecture, strategy), **stream.files},
+            data_root=str(request.data_root),
+            request=request_digest(request, asked),
+            question=request_digest(request, asked, whole=False),
+        )  # fmt: skip
+        own.append(replace(cell, content=content_of(cell, stream)))
+    if not own:
+        return own
+    try:
+        network = _checked_network(own[-1], stream, check.checked)
+    except PluginError as error:
+        check.broken[own[-1].asked["architecture"]] = error
+        return own
+    own = [as_built(cell, network, built) for cell, (_, built) in zip(own, chosen.values(), strict=True)]
+    for cell, (text, (_, built)) in zip(own, chosen.items(), strict=True):
+        with check.faults.of("strategies"), refusing(cell):
             try:
-                network = _checked_network(own[-1], stream, checked)
-            except PluginError as error:
-                broken[own[-1].asked["architecture"]] = error
-                continue
-            pairs = zip(own[-len(chosen) :], chosen, strict=True)
-            own[-len(chosen) :] = [as_built(cell, network, built) for cell, (_, _, built) in pairs]
-            _check_strategies(network, own[-len(chosen) :], stream, {text: built for text, _, built in chosen})
-        cells += adjust(request, own, stream)
-        del stream  # or it would still be there while the next one is built
-    return cells
+                RUNNERS[cell.runner].check_cell(network, cell, stream, built, text)
+            except InputError as error:  # one of many combinations: say which
+                raise InputError(f"{cell.asked['scenario']} / {cell.asked['architecture']} / {text}: {error}") from error
+    return own
 
 
 def advised(text: str, stream: Stream, request: Request, scenario: str) -> tuple[Spec, Policy]:
@@ -180,17 +290,6 @@ def _checked_network(cell: Cell, stream: Stream, checked: set[str]) -> Network:
             checked.add(place)
         check_orders(stream.seeds, cell.policy, [samples.x.shape[1] for samples in stream.train])
     return network
-
-
-def _check_strategies(network: Network, cells: Sequence[Cell], stream: Stream, chosen: Mapping[str, Any]) -> None:
-    by_label = {cell.asked["strategy"]: cell for cell in cells}
-    for text, strategy in chosen.items():
-        cell = by_label[parse_spec(text).label]
-        with refusing(cell):
-            try:
-                RUNNERS[cell.runner].check_cell(network, cell, stream, strategy, text)
-            except InputError as error:  # one of many combinations: say which
-                raise InputError(f"{cell.asked['scenario']} / {cell.asked['architecture']} / {text}: {error}") from error
 
 
 def _sources(*specs: Spec) -> dict[str, str]:

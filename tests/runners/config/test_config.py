@@ -393,7 +393,7 @@ def plain_cell() -> Cell:
 
 
 def test_the_changes_below_are_of_every_field() -> None:
-    assert {name for name, _ in CHANGES} | {"asked", "data_root", "request"} == {f.name for f in fields(Cell)}
+    assert {name for name, _ in CHANGES} | {"asked", "data_root", "request", "question"} == {f.name for f in fields(Cell)}
 
 
 @pytest.mark.parametrize(("name", "value"), CHANGES, ids=[f"{name}-{place}" for place, (name, _) in enumerate(CHANGES)])
@@ -407,7 +407,7 @@ def test_the_key_does_not_change_with_how_it_was_asked() -> None:
     cell = plain_cell()
     assert replace(cell, asked={"scenario": "x"}).key == cell.key
     assert replace(cell, data_root="elsewhere").key == cell.key
-    assert replace(cell, request="another").key == cell.key
+    assert replace(cell, request="another", question="another").key == cell.key
     written_out = one_cell(
         scenarios=("gaussian-peaks:tasks=5,samples=100",), architectures=("mlp:hidden=13x12,activation=tanh",)
     )
