@@ -93,8 +93,9 @@ class Run(Execution, Request):
         screen = Screen(self.quiet)
         with screen:
             streams = StreamCache()
+            where = self.out and at_home(self.out)
             with asked.placed():
-                cells, out = prepare(asked.requests, self.out and at_home(self.out), screen, screen.say, self.device, streams)
+                cells, out = prepare(asked.requests, where, screen, screen.say, self.device, streams, terms)
             for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)

@@ -15,10 +15,12 @@ from runners.choices.plans import Plan, check_tune, place_of_plan
 from runners.choices.tuned import TUNING
 from runners.config.cell import Cell
 from runners.config.request import DEFAULTS, Request
+from runners.experiment.executors.executor import SERIAL, Terms
 from runners.experiment.expand import expand
 from runners.experiment.growth import tunings_for
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
+from runners.experiment.trying import Bench
 from runners.experiment.tuning import tune_cell
 from runners.run import RUNNERS
 from runners.store.claims import claim
@@ -39,6 +41,7 @@ def prepare(
     tell: Callable[[object], None],
     device: str = "cpu",
     streams: StreamCache | None = None,
+    terms: Terms = SERIAL,
 ) -> tuple[list[Cell], Path]:
     """Return the cells to run, and the folder for them.
 
@@ -52,6 +55,7 @@ def prepare(
         tell: hears what was matched and tuned; each says so as text.
         device: where trials are run and times are measured.
         streams: keeps the scenarios that were built.
+        terms: how trials are spread over processes or machines.
 
     Raises:
         InputError: anything that cannot be run, matched or tuned; before anything is written, but for trials that all fail.
@@ -89,13 +93,13 @@ def prepare(
         steps += [(cell, None)] if request.tune is None else tunings_for(cell, request, reported, trials, streams)
     for cost in dict.fromkeys(str(plan) for cell, plan in steps if plan and not _is_chosen(cell, plan, trials)):
         tell(cost)
-    ready: list[Cell] = []
+    ready, bench = list[Cell](), Bench(device, streams, terms, tell)
     for cell, plan in steps:
         if plan is None:
             ready.append(cell)
             continue
         with alone(folder, place_of_plan(cell, plan), trials):
-            tuned = tune_cell(cell, plan, trials, Heard(listener), device, streams)
+            tuned = tune_cell(cell, plan, trials, Heard(listener), bench)
         tell(tuned)
         ready += tuned.cells
     return list({cell.key: cell for cell in ready}.values()), folder

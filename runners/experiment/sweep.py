@@ -7,7 +7,7 @@ from functools import cached_property, partial
 
 from runners.config.cell import Cell
 from runners.experiment.executors.choose import settled
-from runners.experiment.executors.executor import Ears, Terms
+from runners.experiment.executors.executor import SERIAL, Ears, Terms
 from runners.experiment.executors.job import Desk, Job, Receipt, receipt_for
 from runners.experiment.executors.registry import make_executor
 from runners.experiment.executors.schedule import carry_out
@@ -20,8 +20,6 @@ from runners.measure.result import Result
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
 from runners.trackers import Tracking
-
-SERIAL = Terms()
 
 
 @dataclass(frozen=True)

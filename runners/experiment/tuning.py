@@ -1,7 +1,7 @@
 """``--tune``: the same number of trials for every scenario, architecture and strategy, on seeds that are not reported."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch
 
 from kancl import options
 from kancl.errors import InputError
-from kancl.metrics import METRICS
 from kancl.models import architectures
 from kancl.models.tunable import Range, tunables_of
 from kancl.options import Spec, parse_spec
@@ -21,14 +20,10 @@ from runners.choices.trials import trials_of
 from runners.choices.tuned import PARTS, likeness, notes_on, said_choices
 from runners.config.cell import Cell
 from runners.experiment.listener import Listener
-from runners.experiment.work import work
-from runners.measure.result import Result
+from runners.experiment.trying import Bench, Try, run_trials
 from runners.run import RUNNERS
 from runners.store.contents import DATA
 from runners.stream.cache import StreamCache
-
-BY = {"learning": "learning_score", "final": "final_score"}
-EVALUATIONS = 2
 
 
 def candidates(cell: Cell, plan: Plan) -> list[dict[str, Any]]:
@@ -109,9 +104,7 @@ class Tuned:
         )
 
 
-def tune_cell(
-    cell: Cell, plan: Plan, kept: Choices, listener: Listener, device: str = "cpu", streams: StreamCache | None = None
-) -> Tuned:
+def tune_cell(cell: Cell, plan: Plan, kept: Choices, listener: Listener, bench: Bench | None = None) -> Tuned:
     """Return the cell with the best of its trials, seed by seed; trials that are remembered are not run again.
 
     A choice takes the best mean over its seeds of the main score, right after learning or at the end; of the trials that its
@@ -123,15 +116,15 @@ def tune_cell(
         plan: which seeds are tried, for whom they choose, and how many trials there are.
         kept: the choices of this and of earlier commands.
         listener: hears of the trials.
-        device: to train on.
-        streams: those of the command.
+        bench: where trials are run.
 
     Raises:
         InputError: no trial ended with finite scores for the seeds of a choice.
     """
     place, wanted = place_of_plan(cell, plan), candidates(cell, plan)
     kept.take_over(place_of_plan(replace(cell, content={}), plan), place)
-    streams = StreamCache() if streams is None else streams
+    bench = Bench() if bench is None else bench
+    streams = bench.streams
     asked = " / ".join(cell.labels[part] for part in PARTS)
     record: dict[str, Any] = {"cell": asked, "by": plan.by, "seeds": list(plan.seeds), "trials": [], "like": likeness(cell)}
     if cell.question:
@@ -145,14 +138,20 @@ def tune_cell(
         before = None
     if before and before.get("data", record["data"]) == record["data"]:  # else the trials' seeds have other data now
         record |= {key: value for key, value in before.items() if key not in ("like", "question")}
-    for number, trial in enumerate(wanted[len(record["trials"]) :], len(record["trials"]) + 1):
-        known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
-        if known is None:
-            facts, known = _run_trial(with_trial(cell, trial), plan, trial, number, listener, device, streams)
-            record = {**record, **facts}
-        record = {**record, "trials": [*record["trials"], known]}
-        kept.put(place, record)
-        kept.save()
+    begun = len(record["trials"])
+    tried: list[Try] = []
+    for number, trial in enumerate(wanted[begun:], begun + 1):
+        if not any(trial.items() <= other.items() for other in (*record["trials"], *(one.trial for one in tried))):
+            tried.append(Try(number, trial, with_trial(cell, trial)))
+    with closing(run_trials(tried, plan, listener, bench)) as ended:
+        for trial in wanted[begun:]:
+            known = next((other for other in record["trials"] if trial.items() <= other.items()), None)
+            if known is None:
+                facts, known = next(ended)
+                record = {**record, **facts}
+            record = {**record, "trials": [*record["trials"], known]}
+            kept.put(place, record)
+            kept.save()
     return _finished(cell, plan, wanted, record, _chosen(record, plan, f"{asked} ended", kept), place, kept, streams)
 
 
@@ -227,48 +226,3 @@ def of_seeds(cell: Cell, seeds: tuple[int, ...], streams: StreamCache) -> Cell:
         return cell
     some = replace(cell, seeds=seeds)
     return replace(some, content={**cell.content, DATA: streams.of(some).digest})
-
-
-def _run_trial(
-    cell: Cell, plan: Plan, trial: dict[str, Any], number: int, listener: Listener, device: str, streams: StreamCache
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a trial on the seeds of all choices; return what the record keeps of the metric, and what of the trial."""
-    facts: dict[str, Any] = {}
-    found: dict[str, Any] = {"score": None, "per_seed": [], "retained": []}
-    for seeds in streams.parts(cell, plan.seeds):
-        tried = replace(cell, seeds=seeds, evaluations=EVALUATIONS, content={})
-        listener.begin_cell(tried, number, plan.trials)
-        done = work(tried, None, device, streams, partial(listener.progress, tried))
-        outcome = {"error": done.said, "said": done.said} if done.result is None else _measured(done.result, plan.by)
-        listener.end_cell(tried, outcome.pop("said"))
-        for name in ("per_seed", "retained"):
-            found[name] += outcome.pop(name, None) or [None] * len(seeds)
-        facts |= {name: outcome.pop(name) for name in ("metric", "gap") if name in outcome}
-        found |= outcome
-    if all(value is not None for value in found["per_seed"]):
-        found["score"] = float(np.mean(found["per_seed"]))
-    return facts, trial | found
-
-
-def _measured(result: Result, by: str) -> dict[str, Any]:
-    """Return what the record keeps of a trial that ended; where the strategy gives the metric no sense, of the other one."""
-    metric = BY[by] if BY[by] in result.metrics else next(m for m in BY.values() if m != BY[by])
-    per_seed = result.per_seed()
-    values = per_seed[metric]
-    title = METRICS[metric].title.format(score=result.score)
-    up, null = result.higher_is_better[result.score], result.null[result.score]
-    finite = values[np.isfinite(values)]
-    lost = len(values) - len(finite)
-    said = f"done, as a trial: {title} {finite.mean():.4g}" if len(finite) else "as a trial"
-    return {
-        "metric": title,
-        "gap": float(np.abs((1.0 if up else 0.0) - null).mean()),
-        "higher_is_better": up,
-        "per_seed": _plain(values),
-        "retained": _plain(per_seed["retention"]),
-        "said": said + (f", {lost} of {len(values)} seeds diverged" if lost else ""),
-    }
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]

@@ -42,6 +42,10 @@ class Terms:
             raise InputError(f"--hang-after must be more than 0 seconds, got {self.hang_after:g}")
 
 
+SERIAL = Terms()
+"""One after another, in this process."""
+
+
 @dataclass(frozen=True)
 class Ears:
     """Who hears of jobs while they are done.

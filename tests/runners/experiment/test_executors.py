@@ -155,6 +155,17 @@ def test_what_becomes_of_a_process_is_told_and_hurts_no_other(disturbed: tuple[O
     assert "hanging" in heard.lines, "what a plug-in prints comes by the screen"
 
 
+def test_trials_in_processes_leave_the_same_record(kancl: Any, desk: Path) -> None:
+    asked = ("run", "gaussian-peaks:tasks=2", "--architectures", "mlp:hidden=3", "--optimizer", "adam", "--steps", "6",
+             "--seeds", "2", "--evaluations", "2", "--tune", "3", "--tune-range", "1e-3", "1e38")  # fmt: skip
+    assert [kancl(*asked, "--out", f"tuned{jobs}", "--jobs", jobs).code for jobs in (1, 2)] == [0, 0]
+    one, two = (json.loads((desk / f"tuned{jobs}" / "tuning.json").read_text()) for jobs in (1, 2))
+    assert json.dumps(one) == json.dumps(two)
+    (record,) = one["entries"].values()
+    assert [trial["score"] is None for trial in record["trials"]] == [False, False, True], "the last one diverges"
+    assert one["sha256"]
+
+
 @pytest.mark.parametrize(
     ("terms", "message"), [({"jobs": 0}, "--jobs must be at least 1"), ({"hang_after": 0.0}, "--hang-after")]
 )
