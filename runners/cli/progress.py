@@ -115,11 +115,12 @@ class Screen:
         """Replace the line with the bar by what became of the cell."""
         shown = self.cells.pop(cell.key)
         self.bars.remove_task(shown.bar)
-        self.over += 1
-        self.worked += outcome != "stored"
+        left = outcome.startswith("left to")  # and come back to
+        self.over += not left
+        self.worked += not left and outcome != "stored"
         self._move_whole()
         took = f" in {time.perf_counter() - shown.began:.1f} s" if outcome == "done" else ""
-        well = outcome.startswith(("done", "stored"))
+        well = left or outcome.startswith(("done", "stored"))
         if not well:
             self.console.print(f"{shown.title}: {outcome}", style="red")
         elif not self.quiet:

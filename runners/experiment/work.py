@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from kancl.errors import InputError, StorageError, is_interrupt, places_of
+from kancl.errors import InputError, Stopped, StorageError, is_interrupt, places_of
 from runners.config.cell import Cell
 from runners.experiment.blame import told
 from runners.experiment.blocks import run_blocks, run_in
@@ -82,14 +82,19 @@ def work(
     claim = store.claim(cell.key)
     if claim is None:
         return Outcome("held", f"left to {store.holder(cell.key) or 'another process'}")
+    asked = pauses.asked
     with claim:
         try:
             known = work_stored(cell, store, tracking)  # another process may just have done it
             if known is not None:
                 return known
-            pauses = replace(pauses, asked=partial(_is_over, claim, pauses.asked))
+            pauses = replace(pauses, asked=partial(_is_over, claim, asked))
             files = store.cell(cell.key)
             return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds, pauses))
+        except Stopped:
+            if claim.lost and not asked():
+                return Outcome("held", f"left to {store.holder(cell.key) or 'another process'}, which took it over")
+            raise
         except BaseException as error:
             return _failed(error, cell, store)
 

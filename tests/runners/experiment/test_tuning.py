@@ -132,18 +132,19 @@ def test_tuning_takes_the_best_rate_and_never_a_diverged_one(kancl: Kancl, desk:
 def test_tuned_cells_are_not_tuned_again_and_a_stopped_tuning_goes_on(
     kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runners.experiment import tuning
+    from runners.experiment.executors import job
 
     seen: list[float] = []
-    work = tuning.work
+    work = job.work
 
-    def interrupted(cell: Any, *arguments: Any, **more: Any) -> Any:
-        seen.append(cell.policy.lr)
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        return work(cell, *arguments, **more)
+    def interrupted(cell: Any, store: Any, *arguments: Any) -> Any:
+        if store is None:  # a trial
+            seen.append(cell.policy.lr)
+            if len(seen) == 3:
+                raise KeyboardInterrupt
+        return work(cell, store, *arguments)
 
-    monkeypatch.setattr(tuning, "work", interrupted)
+    monkeypatch.setattr(job, "work", interrupted)
     assert kancl(*TUNE).code == 130
     assert not (desk / "out" / "experiment.json").exists()
     assert kancl(*TUNE).code == 0
