@@ -15,7 +15,7 @@ from runners.cli.main import main
 from runners.results.results import load
 
 COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
-TIMES = ("seconds", "step_seconds")
+TIMES = ("seconds", "step_seconds", "evaluation_seconds")
 """Arrays that hold wall times, which no two runs share."""
 
 

@@ -17,6 +17,7 @@ from runners.avalanche.seed_run import SeedRun
 from runners.avalanche.strategies import remarks_on
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
+from runners.measure.evaluate import thinned_remark
 from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Within, result_of
 from runners.measure.result import Result
 from runners.stream.stream import Stream
@@ -75,8 +76,9 @@ def run_avalanche_cell(
     assert record is not None
     cost = cost_of(networks, stream.train[0].x[:, :2])
     remarks = (*remarks_on(cell.strategy.name), *([EQUALS_NAIVE] if bool(state["equals_naive"].any()) else []))
-    result = result_of(record, stream, adapter.metrics, cost, None)
-    return replace(result, step_seconds=float(np.median(durations)), remarks=remarks)
+    remarks += thinned_remark(stream, cell.curve_samples)
+    result = result_of(record, stream, adapter.metrics, cost, None, remarks)
+    return replace(result, step_seconds=float(np.median(durations)))
 
 
 def joined(one: Record, other: Record) -> Record:
@@ -97,6 +99,7 @@ def joined(one: Record, other: Record) -> Record:
         diverged_at=np.concatenate([one.diverged_at, other.diverged_at]),
         seconds=one.seconds + other.seconds,
         steps=one.steps,
+        evaluation_seconds=one.evaluation_seconds + other.evaluation_seconds,
     )
 
 

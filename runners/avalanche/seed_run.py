@@ -19,7 +19,7 @@ from runners.avalanche.model import Criterion, as_module
 from runners.avalanche.shadow import Shadow, trained
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
 from runners.config.cell import Cell
-from runners.measure.evaluate import Evaluator, evaluation_steps
+from runners.measure.evaluate import Evaluator, evaluation_steps, thinned
 from runners.measure.record import Pauses, Record, Stopped
 from runners.strategies.strategy import PART
 from runners.stream.batches import batches
@@ -97,6 +97,7 @@ class SeedRun:
         self.seed, self.tasks, self.masks = stream.seeds[0], len(stream.train), masks_of(stream)
         self.step_counts = [self.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train]
         self.record, self.evaluator = Record(), Evaluator(stream)
+        self.dense = Evaluator(thinned(stream, cell.curve_samples))
         self.module = as_module(network, self.masks)
         self.criterion = Criterion(not stream.train[0].y.is_floating_point(), self.masks is not None)
         self.durations: list[float] = []
@@ -222,8 +223,8 @@ class SeedRun:
             if self.shadow.is_apart(strategy.model):
                 self.shadow = None
         if self.done in self.places:
-            network = self._network(strategy.model)
-            self.record.measure(self.evaluator, network, self.phase + 1, self.done, end=self.done == steps)
+            network, end = self._network(strategy.model), self.done == steps
+            self.record.measure(self.evaluator if end else self.dense, network, self.phase + 1, self.done, end)
         if self.done % max(1, steps // SLICES) == 0 or self.done == steps:
             self.tell(self.phase, self.record.steps)
         if self.done == steps and self.phase < self.phases[-1]:

@@ -77,6 +77,7 @@ class Run(Execution, Request):
         from runners.cli.progress import Screen
         from runners.experiment.prepare import prepare
         from runners.experiment.sweep import run
+        from runners.report.evaluation_time import evaluation_line
         from runners.report.tables import summary_tables
         from runners.results.results import load
         from runners.store.environment import check_device, check_threads
@@ -108,6 +109,9 @@ class Run(Execution, Request):
             results = load(out)
             for table in summary_tables(results, screen.console.width):
                 screen.console.print(table)
+            slow = evaluation_line(results.entries)
+            if slow is not None:
+                screen.console.print(slow)
         screen.console.print(f"\nWrote {out / 'experiment.json'} and, for each cell, config, status, checkpoint and arrays:")
         for cell in outcome.cells[:LISTED]:
             screen.console.print(f"  {out / 'cells' / cell.key}")

@@ -35,6 +35,7 @@ class Cell:
     all seeds as they were built, and the code of others; it is empty in cells that were stored before it was recorded.
     ``request`` is a digest of what was asked for, by which a cell of other contents is known again, and ``question`` one of the
     same without its seeds, by which cells of other seeds are; it is empty where a seed's values were chosen (tuned) apart.
+    ``curve_samples`` is how many test samples of a task the evaluations inside tasks are made on.
     """
 
     scenario: Spec
@@ -52,6 +53,7 @@ class Cell:
     content: Mapping[str, str] = field(default_factory=dict)
     request: str = ""
     question: str = ""
+    curve_samples: int | Literal["all"] = "all"
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain values; equal configurations give equal JSON."""
@@ -76,6 +78,8 @@ class Cell:
             config = _without(config, "locality")
         if self.runner == "native":
             config = _without(config, "runner")
+        if self.curve_samples == "all":
+            config = _without(config, "curve_samples")
         config["policy"] = {k: v for k, v in config["policy"].items() if k not in LATER or v != LATER[k]}
         for part in ("scenario", "architecture", "strategy"):  # a file counts by its contents, not by its folder
             config[part] = {**config[part], "name": Path(config[part]["name"]).name}

@@ -80,6 +80,10 @@ class Request:
     """Number format; float32 if not given."""
     evaluations: Said[int] = None
     """Evaluations of all tasks during each task, at log-spaced steps; 12 if not given."""
+    # What is asked for has the name that it had before there was this choice.
+    curve_samples: Said[int | Literal["all"]] = field(default=None, repr=False)
+    """Test samples of each task that the evaluations inside tasks are made on, classes alike, the same for all who learn it; at
+    the ends of tasks it is always all of them. all if not given."""
     data_root: Said[Path] = field(default=None, repr=False)  # what is asked for has the same name wherever the files are
     """Folder of data files, for scenarios that read some; data if not given."""
     locality: Said[Literal["on", "off"]] = None

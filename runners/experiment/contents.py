@@ -57,6 +57,8 @@ def request_digest(request: Request, asked: Mapping[str, str], whole: bool = Tru
     """
     parts = ("scenarios", "architectures", "strategies", "cells")
     said = {key: value for key, value in vars(request).items() if value is not None and key not in (*parts, "data_root")}
+    if said.get("curve_samples") == "all":  # as where nothing is said
+        del said["curve_samples"]
     said["seeds"] = parse_seeds(request.seeds or 0) if whole else ()
     named = [_placed(parse_spec(asked[part])) for part in ("scenario", "architecture", "strategy")]
     text = json.dumps([named, said], sort_keys=True, default=str)

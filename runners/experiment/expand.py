@@ -124,6 +124,9 @@ def _cells_of(request: Request, check: _Check) -> list[Cell]:
     with faults.of("evaluations"):
         if not 2 <= (request.evaluations or 0) <= MOST_EVALUATIONS:
             raise InputError(f"evaluations must be at least 2 and at most {MOST_EVALUATIONS:,}, got {request.evaluations}")
+    with faults.of("curve_samples"):
+        if request.curve_samples is not None and request.curve_samples != "all" and request.curve_samples < 1:
+            raise InputError(f"curve_samples must be all or a number of at least 1, got {request.curve_samples}")
     with faults.of("runner"):
         runner.check_request(request, "cpu")
     seeds: tuple[int, ...] = ()
@@ -214,6 +217,7 @@ def _checked_cells(
             data_root=str(request.data_root),
             request=request_digest(request, asked),
             question=request_digest(request, asked, whole=False),
+            curve_samples=request.curve_samples or "all",
         )  # fmt: skip
         own.append(replace(cell, content=content_of(cell, stream)))
     if not own:

@@ -1,8 +1,9 @@
 """Scores of a stack of networks on the test samples of all tasks, in one batched forward pass."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch.func import functional_call
 
 from kancl.models import Network
 from kancl.parts import in_parts, samples_at_once
-from runners.stream.samples import union
+from kancl.seeding import generator
+from runners.strategies.tools.memories import in_turns
+from runners.stream.samples import Samples, once, union
 from runners.stream.stream import Stream
 
 Answers = Callable[[int], Mapping[str, Tensor] | None]
@@ -113,6 +116,44 @@ def _groups(stream: Stream, sizes: list[int], together: bool) -> Iterator[Group]
         if mask is not None:
             mask = mask.expand(seeds, *mask.shape).reshape(seeds * len(tasks), n, -1)
         yield Group(tasks, where, samples.y.reshape(seeds * len(tasks), n, *samples.y.shape[2:]), mask)
+
+
+def thinned(stream: Stream, count: int | Literal["all"]) -> Stream:
+    """Return a stream with fewer test samples, for the evaluations inside tasks.
+
+    Which ones they are follows from the task's number and, for classes, from the labels, of which as many of each are taken as
+    there can be: so they are the same for all networks, whatever the stack, the strategy and the cell.
+
+    Args:
+        stream: the tasks.
+        count: test samples of a task to keep at most.
+    """
+    if count == "all":
+        return stream
+    return replace(stream, test=tuple(_chosen(samples, count, task) for task, samples in enumerate(stream.test)))
+
+
+def _chosen(samples: Samples, count: int, task: int) -> Samples:
+    """Return some samples of each seed, in their order."""
+    total, device = samples.x.shape[1], samples.x.device
+    if count >= total:
+        return samples
+    y = once(samples.y).cpu()
+    tag = torch.rand(total, generator=generator(0, "curve-samples", task), dtype=torch.float64).expand(len(y), -1)
+    places = in_turns(torch.zeros(len(y), total, dtype=torch.long), y, tag)[:, :count].sort(1).values.to(device)
+    if samples.y.is_floating_point() or len(y) == 1:  # the same for every seed
+        x, y = (once(side)[:, places[0]] for side in (samples.x, samples.y))
+        seeds = len(samples.x)
+        return Samples(x.expand(seeds, *x.shape[1:]), y.expand(seeds, *y.shape[1:]), samples.task[places[0]])
+    rows = torch.arange(len(places), device=device)[:, None]
+    return Samples(samples.x[rows, places], samples.y[rows, places], samples.task[places[0]])
+
+
+def thinned_remark(stream: Stream, count: int | Literal["all"]) -> tuple[str, ...]:
+    """Return what has to be known of curves of a thinned stream; nothing where it has all samples of every task."""
+    if count == "all" or all(samples.x.shape[1] <= count for samples in stream.test):
+        return ()
+    return (f"curves on {count} samples",)
 
 
 def evaluation_steps(steps: int, count: int) -> list[int]:

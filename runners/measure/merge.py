@@ -61,6 +61,7 @@ def merge(results: Sequence[Result], seeds: Sequence[int]) -> Result:
         diverged_at=gathered([result.diverged_at for result in results]),
         seconds=sum(result.seconds for result in results),
         steps=sum(result.steps for result in results),
+        evaluation_seconds=sum(result.evaluation_seconds for result in results),
         step_seconds=mean([result.step_seconds for result in results]),
         locality=_localities([result.locality for result in results], order),
         input_offset=_offsets(results, order),

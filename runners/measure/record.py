@@ -1,11 +1,13 @@
 """What has been measured so far, told and saved while a cell is in training, and made into its result at the end."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from kancl.errors import Stopped as Stopped
@@ -65,11 +67,14 @@ class Record:
     diverged_at: np.ndarray | None = None
     seconds: float = 0.0
     steps: int = 0
+    evaluation_seconds: float = 0.0
 
     def measure(
         self, evaluator: Evaluator, network: Network, task: int, step: int, end: bool, answers: Answers | None = None
     ) -> None:
         """Evaluate all tasks; at the end of a task (or before the first) the scores are also a row of R."""
+        synchronize(evaluator.stream.device)  # or the steps that it still has to take would count as evaluation
+        began = time.perf_counter()
         scores = evaluator.scores(network, answers)
         broken = ~np.isfinite(np.stack(list(scores.values()))).all((0, 2))
         if self.diverged_at is None:
@@ -82,6 +87,7 @@ class Record:
             function = evaluator.function(network)
             if function is not None:
                 self.functions.append(function)
+        self.evaluation_seconds += time.perf_counter() - began
 
     def since(self, rows: int, evaluations: int) -> "Record":
         """Return what came after the first rows and evaluations; whether seeds diverged, seconds and steps are as they are."""
@@ -149,7 +155,14 @@ class MisfitError(Exception):
     """A checkpoint does not fit the cell that it is said to be of."""
 
 
-def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, cost: Cost, locality: Locality | None) -> Result:
+def result_of(
+    record: Record,
+    stream: Stream,
+    metrics: tuple[str, ...] | None,
+    cost: Cost,
+    locality: Locality | None,
+    remarks: tuple[str, ...] = (),
+) -> Result:
     """Return what was measured as a result.
 
     Args:
@@ -158,6 +171,7 @@ def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, c
         metrics: those that mean something under the strategy; None for all.
         cost: of the networks as they are at the end.
         locality: the locality record, if the cell asked for one.
+        remarks: what a reader has to know of it.
     """
 
     def gathered(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -180,6 +194,8 @@ def result_of(record: Record, stream: Stream, metrics: tuple[str, ...] | None, c
         **asdict(cost),
         seconds=record.seconds,
         steps=record.steps,
+        evaluation_seconds=record.evaluation_seconds,
+        remarks=remarks,
         functions=np.stack(record.functions, 1) if record.functions else None,
         plot_x=_plot_x(stream),
         plot_target=None if stream.plot_target is None else stream.plot_target.numpy(),
@@ -195,3 +211,9 @@ def _plot_x(stream: Stream) -> np.ndarray | None:
     x = stream.plot_x.cpu()
     # All seeds have the same points, hence the same offset.
     return (x if stream.offset is None else x.double() + stream.offset[:1]).numpy()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

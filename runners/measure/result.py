@@ -22,7 +22,8 @@ class Result:
         higher_is_better: direction by score name; the first score is the main one.
         R: the retention matrix by score name, R[s, i, j] after training task i, row 0 before any training.
         null: by score name, what each task's best constant predictor reaches.
-        curves: by score name, the scores of all tasks at every evaluation.
+        curves: by score name, the scores of all tasks at every evaluation; at the ends of tasks they are the rows of R,
+            elsewhere they may be those of some of the test samples (a remark says so).
         curve_task, curve_step: the task in training (from 1, 0 before any) and the steps taken in it, at every evaluation:
             (E,) where all seeds have the same, else (S, E), with -1 after a seed's last one
             (:func:`runners.measure.merge.merge`).
@@ -34,6 +35,7 @@ class Result:
         step_seconds: measured time of a training step of the second phase per network (:mod:`runners.training.step_time`; by
             the avalanche runner: of all phases but the first); NaN if it was not measured.
         seconds, steps: wall time in training and evaluation, and optimiser steps, for the whole stack.
+        evaluation_seconds: the part of it that evaluations took; NaN in results of older versions.
         locality: the locality record, if the cell asked for one.
         input_offset: what was subtracted from the inputs of each seed before they were converted to the cell's number format
             (:mod:`scenarios.checks.precision`); None where nothing was. ``plot_x`` has it in.
@@ -64,6 +66,7 @@ class Result:
     locality: Locality | None = None
     remarks: tuple[str, ...] = ()
     input_offset: Float[np.ndarray, "S I"] | None = None
+    evaluation_seconds: float = math.nan
 
     @property
     def score(self) -> str:
@@ -120,6 +123,7 @@ class Result:
             "seconds": np.array(self.seconds),
             "steps": np.array(self.steps),
             "step_seconds": np.array(self.step_seconds),
+            "evaluation_seconds": np.array(self.evaluation_seconds),
         }
         costs = {"active": self.active, "flops": self.flops, "step_flops": self.step_flops}
         arrays |= {name: np.array(value) for name, value in costs.items() if value is not None}
@@ -156,6 +160,7 @@ class Result:
             flops=float(arrays["flops"]) if "flops" in arrays else None,
             step_flops=float(arrays["step_flops"]) if "step_flops" in arrays else None,
             step_seconds=float(arrays.get("step_seconds", np.nan)),
+            evaluation_seconds=float(arrays.get("evaluation_seconds", np.nan)),
             functions=arrays.get("functions"),
             plot_x=arrays.get("plot_x"),
             plot_target=arrays.get("plot_target"),

@@ -36,6 +36,7 @@ def write_checkpoint(file: IO[bytes], checkpoint: Checkpoint, mark: Mapping[str,
         "diverged_at": torch.from_numpy(record.diverged_at),
         "seconds": record.seconds,
         "steps": record.steps,
+        "evaluation_seconds": record.evaluation_seconds,
         "watch": checkpoint.watch,
     }
     torch.save(content, file)
@@ -56,6 +57,7 @@ def read_checkpoint(path: Path, root: Path, name: str, history: History) -> tupl
     content, sealed = read_tensors(path, root, name)
     check_format("checkpoint.pt", content["format"])
     record = Record(diverged_at=content["diverged_at"].numpy(), seconds=content["seconds"], steps=content["steps"])
+    record.evaluation_seconds = content.get("evaluation_seconds", 0.0)
     if sealed:
         history.read(content["history"], record)
     else:

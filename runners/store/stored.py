@@ -33,8 +33,8 @@ ROOM, RATIO = 1 << 28, 100
 KINDS = {
     "seeds": ("iu", 1), "tasks": ("U", 1), "setting": ("U", 0), "metrics": ("U", 1), "scores": ("U", 1), "remarks": ("U", 1),
     "higher_is_better": ("b", 1), "parameters": ("iu", 0), "active": ("iu", 0), "steps": ("iu", 0), "seconds": ("iuf", 0),
-    "flops": ("iuf", 0), "step_flops": ("iuf", 0), "step_seconds": ("iuf", 0), "locality/layers": ("U", 1),
-    "locality/causes": ("U", 1),
+    "flops": ("iuf", 0), "step_flops": ("iuf", 0), "step_seconds": ("iuf", 0), "evaluation_seconds": ("iuf", 0),
+    "locality/layers": ("U", 1), "locality/causes": ("U", 1),
 }  # fmt: skip
 """Of arrays that hold no measured tables, what kind they are and how many axes they have."""
 

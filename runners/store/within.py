@@ -39,6 +39,7 @@ def write_within(file: IO[bytes], within: Within, after: str) -> None:
         "diverged_at": None if record.diverged_at is None else torch.from_numpy(record.diverged_at),
         "seconds": record.seconds,
         "steps": record.steps,
+        "evaluation_seconds": record.evaluation_seconds,
     }
     torch.save(content, file)
 
@@ -67,6 +68,7 @@ def within_of(content: Mapping[str, Any]) -> Within:
         diverged_at=None if diverged is None else diverged.numpy(),
         seconds=content["seconds"],
         steps=content["steps"],
+        evaluation_seconds=content.get("evaluation_seconds", 0.0),
     )
     return Within(phase, step, content["network"], content["learner"], content["state"], record)
 

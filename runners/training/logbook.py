@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from kancl.global_generators import unmoved
 from kancl.models import cost_of
-from runners.measure.evaluate import Evaluator
+from runners.measure.evaluate import Evaluator, thinned, thinned_remark
 from runners.measure.record import PRETRAINING, Checkpoint, Pauses, Progress, Record, Saved, Stopped, Within, result_of
 from runners.measure.result import Result
 from runners.training.phase import BegunPhase, pretraining_steps
@@ -47,21 +47,24 @@ class Logbook:
         self.record = record if within is None else record.followed_by(within.record)
         self.on_save, self.on_progress, self.on_measured = save, tell, measured
         self.pauses = pauses
-        self.evaluator = Evaluator(training.stream)
+        self.evaluator = self.dense = Evaluator(training.stream)
+        if training.cell.curve_samples != "all":
+            self.dense = Evaluator(thinned(training.stream, training.cell.curve_samples))
         self.total = pretraining_steps(training.policy, training.stream) + sum(training.step_counts)
         self.began, self.before = time.perf_counter(), self.record.seconds
         self.due = self.began + pauses.every
 
     def measure(self, task: int, step: int, end: bool) -> None:
-        """Evaluate all tasks.
+        """Evaluate all tasks, on all test samples at the end of one.
 
         Args:
             task: in training, from 1; 0 before the first.
             step: taken in it.
             end: whether it ends here.
         """
+        evaluator = self.evaluator if end else self.dense
         with unmoved("evaluation"):
-            self.record.measure(self.evaluator, self.training.network, task, step, end, self.training.answers())
+            self.record.measure(evaluator, self.training.network, task, step, end, self.training.answers())
         paused = time.perf_counter()
         self.on_measured(self.record)
         self.began += time.perf_counter() - paused
@@ -120,5 +123,6 @@ class Logbook:
         """Return what was measured, at the end."""
         training, stream = self.training, self.training.stream
         locality = None if training.recorder is None else training.recorder.record()
+        remarks = thinned_remark(stream, training.cell.curve_samples)
         cost = cost_of(training.network, stream.train[0].x[:, :2])  # as they are at the end: some networks grow
-        return result_of(self.record, stream, training.strategy.metrics, cost, locality)
+        return result_of(self.record, stream, training.strategy.metrics, cost, locality, remarks)

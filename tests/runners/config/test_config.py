@@ -371,6 +371,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("seeds", (1, 0)),
     ("dtype", "float64"),
     ("evaluations", 13),
+    ("curve_samples", 100),
     ("locality", True),
     ("runner", "avalanche"),
     ("sources", {"mine.py": "abc"}),
@@ -408,6 +409,7 @@ def test_the_key_does_not_change_with_how_it_was_asked() -> None:
     assert replace(cell, asked={"scenario": "x"}).key == cell.key
     assert replace(cell, data_root="elsewhere").key == cell.key
     assert replace(cell, request="another", question="another").key == cell.key
+    assert replace(cell, curve_samples="all").key == cell.key
     written_out = one_cell(
         scenarios=("gaussian-peaks:tasks=5,samples=100",), architectures=("mlp:hidden=13x12,activation=tanh",)
     )

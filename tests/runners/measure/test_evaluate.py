@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kancl.models import Network
-from runners.measure.evaluate import Evaluator
+from runners.measure.evaluate import Evaluator, thinned
 from runners.stream.samples import Samples
 from runners.stream.stream import Stream
 from scenarios import Advice
@@ -113,3 +113,56 @@ def test_scores_are_computed_once_for_each_size_and_not_for_each_task():
     stream = replace(stream, objective=replace(stream.objective, scores=scores))
     assert Evaluator(stream).scores(Fixed(2))["rmse"].shape == (2, 1000)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_some_samples_are_the_same_for_a_seed_alone_and_all_classes_alike(shared: bool) -> None:
+    stream = stream_of("cross-entropy", [40, 7, 40], 3, 3, heads=True, shared=shared)
+    some = thinned(stream, 9)
+    assert [samples.x.shape[1] for samples in some.test] == [9, 7, 9]
+    assert some.test[1] is stream.test[1]
+    assert not torch.equal(some.test[0].x, some.test[2].x)
+    for s in range(3):
+        own = replace(stream, test=tuple(Samples(p.x[s : s + 1], p.y[s : s + 1], p.task) for p in stream.test))
+        for part, alone, whole in zip(some.test, thinned(own, 9).test, stream.test, strict=True):
+            assert torch.equal(part.x[s], alone.x[0])
+            assert torch.equal(part.y[s], alone.y[0])
+            assert torch.equal(part.task, whole.task[: part.x.shape[1]])
+            pairs = {(*x.tolist(), int(y)) for x, y in zip(whole.x[s], whole.y[s], strict=True)}
+            assert len({(*x.tolist(), int(y)) for x, y in zip(part.x[s], part.y[s], strict=True)} & pairs) == part.x.shape[1]
+        for part in (some.test[0], some.test[2]):
+            assert part.y[s].bincount(minlength=3).tolist() == [3, 3, 3]
+    assert all((samples.x.stride(0) == 0) == shared for samples in (some.test[0], some.test[2]))  # once in memory
+
+
+def test_few_of_a_rare_class_are_all_taken_and_numbers_have_no_classes() -> None:
+    stream = stream_of("cross-entropy", [30], 1, 2)
+    y = torch.tensor([[1, 1, 1] + [0] * 27])
+    rare = replace(stream, test=(replace(stream.test[0], y=y),))
+    assert thinned(rare, 10).test[0].y.sum() == 3
+    numbers = stream_of("mse", [30], 2, 2)
+    some = thinned(numbers, 10).test[0]
+    places = [(numbers.test[0].x[s][:, None] == some.x[s]).all(-1).nonzero()[:, 0].tolist() for s in range(2)]
+    assert places[0] == places[1]  # of the same places for every seed
+    assert len(places[0]) == 10
+    assert thinned(numbers, "all") is numbers
+
+
+def test_curves_on_some_samples_have_the_rows_of_all(tools: Any) -> None:
+    said: dict[str, Any] = {"steps": 4, "lr": 0.01, "optimizer": "adam", "evaluations": 3, "seeds": 2}
+    cell = tools.make_cell("split-digits", "mlp:hidden=4", **said)
+    few = tools.make_cell("split-digits", "mlp:hidden=4", curve_samples=20, **said)
+    many = tools.make_cell("split-digits", "mlp:hidden=4", curve_samples=10_000, **said)
+    assert len({cell.key, few.key, many.key}) == 3
+    assert tools.make_cell("split-digits", "mlp:hidden=4", curve_samples="all", **said).key == cell.key
+    whole, part, same = (tools.train(one).result for one in (cell, few, many))
+    assert (whole.remarks, part.remarks, same.remarks) == ((), ("curves on 20 samples",), ())
+    assert 0 < part.evaluation_seconds < part.seconds
+    ends = np.concatenate([whole.curve_task[1:] != whole.curve_task[:-1], [True]])
+    for name in whole.R:
+        np.testing.assert_array_equal(part.R[name], whole.R[name])
+        np.testing.assert_array_equal(part.curves[name][:, ends], whole.R[name])
+        assert not np.array_equal(part.curves[name][:, ~ends], whole.curves[name][:, ~ends])
+        np.testing.assert_array_equal(same.curves[name], whole.curves[name])
+    steps = part.curves["accuracy"][:, ~ends] * 20
+    np.testing.assert_allclose(steps, steps.round(), atol=1e-4)  # of 20 samples
