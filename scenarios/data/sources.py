@@ -1,6 +1,7 @@
 """Where data sets come from: a loader for each name."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,25 +35,25 @@ def load_data(name: str, data_root: Path) -> DataSet:
     return DATA_SETS[name](data_root)
 
 
-def _digits(data_root: Path) -> DataSet:
-    from sklearn.datasets import load_digits  # on use: slow to import
+@cache
+def _shipped(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and labels of a set inside scikit-learn, which reads it from text; shared, so not to be changed."""
+    from sklearn import datasets  # on use: slow to import
 
-    data = load_digits()
-    return DataSet("digits", _tensors(data.data, data.target), None, 10, (8, 8), white=16)
+    data = getattr(datasets, f"load_{name}")()
+    return data.data, data.target
+
+
+def _digits(data_root: Path) -> DataSet:
+    return DataSet("digits", _tensors(*_shipped("digits")), None, 10, (8, 8), white=16)
 
 
 def _wine(data_root: Path) -> DataSet:
-    from sklearn.datasets import load_wine
-
-    data = load_wine()
-    return DataSet("wine", _tensors(data.data, data.target), None, 3)
+    return DataSet("wine", _tensors(*_shipped("wine")), None, 3)
 
 
 def _breast_cancer(data_root: Path) -> DataSet:
-    from sklearn.datasets import load_breast_cancer
-
-    data = load_breast_cancer()
-    return DataSet("breast-cancer", _tensors(data.data, data.target), None, 2)
+    return DataSet("breast-cancer", _tensors(*_shipped("breast_cancer")), None, 2)
 
 
 def _mnist(data_root: Path) -> DataSet:
@@ -132,4 +133,5 @@ def _images(
 
 
 def _tensors(x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.from_numpy(np.asarray(x, dtype=np.float32)), torch.from_numpy(np.asarray(y, dtype=np.int64))
+    """Return copies of both."""
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.int64)

