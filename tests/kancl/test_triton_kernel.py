@@ -174,8 +174,8 @@ def interpret_sums_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     from kancl.splines import triton_kernel
 
     monkeypatch.setattr(triton_kernel, "_parts", lambda length, block, programs: (-(-length // block), block))
-    grid = make_grid("uniform-each", 3, 2, 9, torch.float32)
-    layer = make_layer(grid, 2, 33, 9, 2, torch.float32)
+    grid = make_grid("uniform-each", 3, 2, 20, torch.float32)
+    layer = make_layer(grid, 2, 40, 20, 2, torch.float32)
     assert_same(by_triton(grid, *layer), by_dense(grid, *layer))
 
 

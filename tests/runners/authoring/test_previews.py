@@ -145,7 +145,7 @@ def test_every_kind_has_its_panels_and_names_its_tasks(kind: str) -> None:
     make, panels = KINDS[kind]
     scenario = make()
     figure = preview(scenario, "the-label:option=3", seed=5)
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     assert len(axes_of(figure)) == panels
     said = texts(figure)
     drawn = min(8, len(scenario.tasks))

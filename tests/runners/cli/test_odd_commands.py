@@ -3,11 +3,13 @@
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,17 +156,44 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def test_a_label_of_any_length_has_figures(stored: Path, kancl: Any, tmp_path: Path) -> None:
-    ended = kancl("compare", stored, "--figures", tmp_path)
-    assert ended.code == 0, ended.err
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png"] * 3 + [".svg"] * 3
+@dataclass(frozen=True)
+class Drawn:
+    """A comparison with figures, in the home folder: what is in their folder, and what another process left there before."""
+
+    folder: Path
+    left: Path
+    living: Path
 
 
-def test_the_home_folder_is_spelled_out(stored: Path, kancl: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def drawn(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Drawn once, in a folder that two processes were writing to, of which one was killed; not to be changed."""
+    from runners.cli.main import main
+
+    home = tmp_path_factory.mktemp("home")
+    (home / "figures").mkdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, living = (home / "figures" / f".a.png.{pid}.tmp" for pid in (dead.pid, os.getppid()))
+    left.touch()
+    living.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.chdir(home)
+        assert main(["compare", str(stored), "--figures=~/figures"]) == 0
+    return Drawn(home / "figures", left, living)
+
+
+def test_a_label_of_any_length_has_figures(drawn: Drawn) -> None:
+    shown = [path.suffix for path in drawn.folder.iterdir() if not path.name.startswith(".")]
+    assert sorted(shown) == [".png"] * 3 + [".svg"] * 3
+
+
+def test_the_home_folder_is_spelled_out(drawn: Drawn, kancl: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not (drawn.folder.parent / "~").exists()
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    assert kancl("compare", stored, "--figures=~/figures").code == 0
-    assert len([*(tmp_path / "home" / "figures").iterdir()]) == 6
     ended = kancl("scenario", "show", "gaussian-peaks", "--figure=~/peaks.png")
     assert ended.code == 0, ended.err
     assert (tmp_path / "home" / "peaks.png").is_file()
@@ -183,8 +212,10 @@ def full_disk(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_on_a_full_disk_no_half_file_stays_and_no_whole_one_goes(stored: Path, kancl: Any, tmp_path: Path) -> None:
-    kancl("compare", stored, "--figures", tmp_path)
+def test_on_a_full_disk_no_half_file_stays_and_no_whole_one_goes(
+    stored: Path, drawn: Drawn, kancl: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(drawn.folder, tmp_path, dirs_exist_ok=True)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     commands = [
         ("compare", stored, "--figures", tmp_path),
@@ -210,15 +241,9 @@ def test_pictures_larger_than_memory_are_refused(kancl: Any, tmp_path: Path, dpi
     assert "at most 1,200" in ended.err
 
 
-def test_what_a_killed_comparison_left_among_the_figures_is_swept(stored: Path, kancl: Any, tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    left, living = tmp_path / f".a.png.{dead.pid}.tmp", tmp_path / f".a.png.{os.getppid()}.tmp"
-    left.touch()
-    living.touch()
-    assert kancl("compare", stored, "--figures", tmp_path).code == 0
-    assert not left.exists()
-    assert living.exists()
+def test_what_a_killed_comparison_left_among_the_figures_is_swept(drawn: Drawn) -> None:
+    assert not drawn.left.exists()
+    assert drawn.living.exists()
 
 
 def start(script: str, folder: Path, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -27,6 +27,16 @@ def rows_of(x: torch.Tensor) -> set[bytes]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_whoever_changes_a_data_set_changes_it_for_nobody_else(name: str, data_root: Path) -> None:
+    first = load_data(name, data_root)
+    assert first.train[1].dtype == torch.int64
+    kept = [tensor.clone() for tensor in first.train]
+    for tensor in first.train:
+        tensor.zero_()
+    assert all(map(torch.equal, load_data(name, data_root).train, kept))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_data_set_says_what_it_is(name: str, data_root: Path) -> None:
     data = load_data(name, data_root)
     assert data.name == name
