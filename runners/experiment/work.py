@@ -9,10 +9,10 @@ from kancl.errors import InputError, Stopped, StorageError, is_interrupt, places
 from runners.config.cell import Cell
 from runners.experiment.blame import told
 from runners.experiment.blocks import run_blocks, run_in
+from runners.experiment.continuation import added_later, continued
 from runners.measure.record import NEVER, Checkpoint, Pauses, Progress
 from runners.measure.result import Result
 from runners.run import RUNNERS, run_cell
-from runners.store.cell import CellStore
 from runners.store.claims import Claim
 from runners.store.contents import DATA
 from runners.store.experiment import Store
@@ -89,8 +89,7 @@ def work(
             if known is not None:
                 return known
             pauses = replace(pauses, asked=partial(_is_over, claim, asked))
-            files = store.cell(cell.key)
-            return Outcome("done", "done", _trained(cell, files, device, streams, tell, tracking, step_seconds, pauses))
+            return Outcome("done", "done", _trained(cell, store, device, streams, tell, tracking, step_seconds, pauses))
         except Stopped:
             if claim.lost and not asked():
                 return Outcome("held", f"left to {store.holder(cell.key) or 'another process'}, which took it over")
@@ -136,7 +135,7 @@ def work_stored(cell: Cell, store: Store, tracking: Tracking) -> Outcome | None:
 
 def _trained(
     cell: Cell,
-    files: CellStore,
+    store: Store,
     device: str,
     streams: StreamCache,
     tell: Callable[[Progress], None],
@@ -145,6 +144,7 @@ def _trained(
     pauses: Pauses,
 ) -> Result:
     """Train a cell, with everything in its folder."""
+    files = store.cell(cell.key)
     resume = files.load_checkpoint()
     if isinstance(resume, Checkpoint):
         files.save_checkpoint(resume)  # one of a version without seals gets its own
@@ -154,12 +154,14 @@ def _trained(
         raise InputError(f"the data of `{cell.asked['scenario']}` changed while the sweep ran; run the command again")
     apart = RUNNERS[cell.runner].times_steps
     seconds = step_seconds(cell, stream) if apart else None
+    resume = resume or continued(cell, stream, store, streams)
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
     with tracking.cell(cell, stream.names) as tracked:
         if stream.groups:
             result = run_blocks(cell, stream, files, tell, pauses)
         else:
             result = run_in(files, cell, stream, resume, tell, tracked.measured, pauses)
+        result = replace(result, remarks=(*result.remarks, *added_later(result)))
         if seconds is not None:
             result = replace(result, step_seconds=seconds)
         files.save_result(result)

@@ -214,3 +214,55 @@ def test_tuned_cells_grow(kancl: Kancl, tmp_path: Path) -> None:
         np.testing.assert_array_equal(entry.result.R[score][:2], table)
     again = kancl(*run, "0,1,4,5")
     assert (again.code, again.out.count("as a trial"), again.out.count("done in")) == (0, 0, 0)
+
+
+PERMUTED = "permuted-digits:tasks=2,samples=30"
+DIGITS = ("--architectures", "kan:hidden=2,intervals=3", "--optimizer", "adam", "--steps", 5, "--evaluations", 3, "--seeds", 2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "strategy"),
+    [(("--state", "keep"), "naive"), ((), "ewc"), ((), "der++:memory=20"), (("--schedule", "cosine"), "naive")],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+)
+def test_more_tasks_go_on_from_the_stored_end(kancl: Kancl, tmp_path: Path, policy: tuple[str, ...], strategy: str) -> None:
+    rest = (*DIGITS, *policy, "--strategies", strategy, "--out")
+    assert counts(kancl("run", PERMUTED, *rest, tmp_path / "out")) == (1, 0)
+    said = kancl("run", "permuted-digits:tasks=4,samples=30", *rest, tmp_path / "out")
+    assert counts(said) == (1, 0)
+    assert f"goes on from the end of {PERMUTED}, which is stored" in " ".join(said.out.split())
+    _, grown = runners.load(tmp_path / "out").entries
+    assert kancl("run", "permuted-digits:tasks=4,samples=30", *rest, tmp_path / "fresh").code == 0
+    (fresh,) = runners.load(tmp_path / "fresh").entries
+    assert grown.result.remarks == ("tasks 3 to 4 added later",)
+    assert fresh.result.remarks == ()
+    for score, table in fresh.result.R.items():
+        known = np.ones(table.shape[1:], bool)
+        known[1, 2:] = False  # the first task's end, where the new tasks were not measured
+        np.testing.assert_array_equal(grown.result.R[score][:, known], table[:, known])
+        assert np.isnan(grown.result.R[score][:, ~known]).all()
+        np.testing.assert_array_equal(grown.result.curves[score][:, -6:], fresh.result.curves[score][:, -6:])
+    for name, values in fresh.metrics().items():
+        if name.startswith("windowed_"):  # they look at every evaluation of every task
+            assert np.isnan(grown.metrics()[name]).all()
+        else:
+            np.testing.assert_array_equal(grown.metrics()[name], values, err_msg=name)
+    assert grown.result.steps == fresh.result.steps
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "more"),
+    [
+        ("gaussian-peaks:tasks=2,samples=20", "gaussian-peaks:tasks=3,samples=20", ()),  # other centres
+        (PERMUTED, "permuted-digits:tasks=3,samples=30", ("--strategies", "joint")),
+        (PERMUTED, "permuted-digits:tasks=3,samples=30", ("--schedule", "cosine", "--schedule-over", "sequence")),
+        (PERMUTED, "permuted-digits:tasks=3,samples=40", ()),
+    ],
+    ids=["other tasks", "joint", "one schedule over all", "more samples"],
+)  # fmt: skip
+def test_what_continues_nothing_starts_anew(kancl: Kancl, tmp_path: Path, first: str, then: str, more: tuple[str, ...]) -> None:
+    for scenario in (first, then):
+        said = kancl("run", scenario, *DIGITS, *more, "--out", tmp_path)
+        assert said.code == 0, said.err
+    assert "goes on from" not in said.out
+    assert [entry.result.remarks for entry in runners.load(tmp_path).entries] == [(), ()]
