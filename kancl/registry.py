@@ -6,6 +6,7 @@ A name is looked up in this order: registered in this process, built in (its mod
 
 import difflib
 import importlib
+import os
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
@@ -161,7 +162,7 @@ class Registry:
 
 def _load_file(path: Path, kind: str) -> ModuleType:
     """Import a user's file once per process, together with what lies beside it."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # which takes names that no file can have
         raise InputError(f"{path} is not a file; a {kind} of your own is given as path/to/file.py:function")
     try:
         return load_file(path)

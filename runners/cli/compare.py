@@ -59,7 +59,7 @@ class Compare:
         from runners.report.pages import pages_of
         from runners.results.results import load
         from runners.results.verdicts import compare
-        from runners.store.files import reason_of
+        from runners.store.files import reason_of, refuse_elsewhere
         from scenarios.data.files import at_home
 
         if not self.out:
@@ -81,6 +81,8 @@ class Compare:
             return 0
         folder, lost = at_home(self.figures or self.out[0] / "figures"), []
         try:
+            if self.figures is None:
+                refuse_elsewhere(folder, self.out[0])
             for path in draw_all(results, folder, lambda name, error: lost.append(f"{name} ({one_line(error)})")):
                 notes.print(f"wrote {path}", soft_wrap=True)
             for line in pages_of(results)[1]:

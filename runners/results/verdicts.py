@@ -1,6 +1,8 @@
 """Verdicts on stored results: which cells are compared, and the outcome as a tidy frame."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 
@@ -82,10 +84,12 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
 def _strategy(entry: Entry) -> str:
     """Return the strategy but for what tuning chooses for each architecture by itself."""
     said = parse_spec(entry.cell.asked["strategy"])
-    try:
-        tuned = tunables_of(RUNNERS[entry.cell.runner].strategies.get(said.name))
-    except InputError:  # of a plug-in that is not there any more
-        tuned = {}
+    tuned: Container[str] = ()
+    if ".py:" in said.name:  # results may be anybody's, and no code is run that they name
+        tuned = re.findall(r"([^\s=]+)=", entry.tuning.said) if entry.tuning else ()
+    else:
+        with suppress(InputError):  # of a package that is not there any more
+            tuned = tunables_of(RUNNERS[entry.cell.runner].strategies.get(said.name))
     return Spec(said.name, {key: value for key, value in said.options.items() if key not in tuned}).label
 
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any
 
 from kancl.errors import StorageError
-from runners.store.files import open_stored, reason_of
+from runners.store.files import open_stored, reason_of, refuse_elsewhere
 from runners.store.locks import locked
 
 FILE = "claim.json"
@@ -107,6 +107,7 @@ def claim(folder: Path, root: Path) -> "Claim | None":
     Raises:
         StorageError: the disk does not take the claim.
     """
+    refuse_elsewhere(folder, root)
     with locked(root):
         if (folder / FILE).exists():
             known = holder(folder, _now_on_disk(folder))

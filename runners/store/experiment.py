@@ -142,7 +142,8 @@ class Store:
         self.refuse_strangers()
         with locked(self.out):
             for folder in (self.out, *(found for below in FOLDERS for found in self.out.glob(below))):
-                remove_temporaries(folder)
+                if folder.resolve().is_relative_to(self.out.resolve()):  # not where links lead
+                    remove_temporaries(folder)
             yield
 
     def refuse_strangers(self) -> None:

@@ -199,6 +199,20 @@ def read_or_tell(path: Path, read: Callable[[], T], tell: Tell) -> T | None:
         return None
 
 
+def refuse_elsewhere(path: Path, root: Path) -> None:
+    """See that what is written to a path, or removed from it, lies in a folder: a link may lead anywhere.
+
+    Args:
+        path: to write to; it need not be there.
+        root: the folder.
+
+    Raises:
+        StorageError: it lies elsewhere.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise StorageError(f"{path} is a link to another place, out of {root}; nothing is written there")
+
+
 def once(tell: Tell) -> Tell:
     """Return a listener that passes every line on the first time."""
     told: set[str] = set()

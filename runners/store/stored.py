@@ -15,6 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
+from kancl.errors import InputError
+from kancl.options import parse_spec
 from runners.config.cell import Cell, cell_from_json
 from runners.measure.locality import Locality
 from runners.measure.result import Result
@@ -58,6 +60,11 @@ def checked_cell(config: Mapping[str, Any]) -> Cell:
         raise DamageError(f"holds no configuration of a cell ({str(error)[:200]})") from error
     if set(cell.asked) != set(SPECS):
         raise DamageError(f"holds no configuration of a cell (asked must name {', '.join(SPECS)})")
+    try:
+        for text in cell.asked.values():
+            parse_spec(text)
+    except InputError as error:
+        raise DamageError(f"holds no configuration of a cell ({str(error)[:200]})") from error
     if not cell.seeds or len(set(cell.seeds)) < len(cell.seeds) or not 0 <= min(cell.seeds) <= max(cell.seeds) <= LARGEST_SEED:
         raise DamageError("holds no configuration of a cell (seeds must be at least one, all different and not negative)")
     if cell.evaluations < 2:
@@ -121,8 +128,8 @@ def _array(data: bytes) -> np.ndarray:
     if kind.hasobject or not all(length >= 0 for length in shape):
         raise DamageError("holds an array that is none of numbers or text")
     if 0 in shape and size == len(data):
-        return np.empty(shape, kind)
-    values = np.frombuffer(data, kind, offset=size).copy()
+        return np.empty(shape, kind.newbyteorder("="))
+    values = np.frombuffer(data, kind, offset=size).astype(kind.newbyteorder("="))  # of this machine, whatever wrote it
     return values.reshape(shape, order="F" if by_columns else "C")
 
 

@@ -19,7 +19,7 @@ from runners.config.cell import Cell
 from runners.measure.record import Record
 from runners.measure.result import Result
 from runners.store.experiment import describe
-from runners.store.files import DamageError, Tell, once, read_or_tell
+from runners.store.files import DamageError, Tell, once, read_or_tell, refuse_elsewhere
 from runners.store.seals import read_sealed, write_sealed
 from runners.trackers.events import Evaluation, Evaluations, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
@@ -140,6 +140,8 @@ class Tracked:
         cell, folder = self.cell, self.tracking.folder(name)
         experiment = self.tracking.out.resolve().name
         try:
+            for place in (folder, folder / cell.key):
+                refuse_elsewhere(place, self.tracking.out)
             folder.mkdir(parents=True, exist_ok=True)
             # Before the tool hears it: whenever this is killed, the next run finds what the tool has.
             own_id = Told(folder, self.tracking.warn).note(cell.key, complete=False)

@@ -11,8 +11,8 @@ from kancl.text import counted
 from runners.store.claims import holder
 from runners.store.files import is_temporary, reason_of
 from runners.store.within import WITHIN
-from runners.upkeep.remove import refuse_elsewhere, size_of
-from runners.upkeep.survey import folders, opened
+from runners.upkeep.remove import refuse_linked, size_of
+from runners.upkeep.survey import inner, opened
 
 RESUMED = ("checkpoint.pt", "history.bin", WITHIN)
 """What an unfinished cell goes on from."""
@@ -56,10 +56,10 @@ def litter(path: Path) -> Litter:
         InputError: there is no experiment at ``path``, or its cells lie elsewhere.
     """
     store, _ = opened(path)
-    refuse_elsewhere(path)
+    refuse_linked(path)
     resumed: list[Path] = []
     held, cells = [], 0
-    for folder in folders(path):
+    for folder in inner(path / "cells"):
         owner = holder(folder)
         if owner is not None and owner.lives:
             held.append(folder.name)
@@ -89,27 +89,17 @@ def sweep(found: Litter) -> None:
         raise StorageError(f"{found.path} does not let files be removed: {reason_of(error)}") from error
 
 
-def _inner(folder: Path) -> list[Path]:
-    """Return the folders in a folder, none of them links."""
-    try:
-        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
-    except OSError:
-        return []
-
-
 def _resumed(folder: Path) -> Iterator[Path]:
     """Yield where a cell and its blocks have what they would go on from."""
-    blocks = folder / "blocks"
-    for own in (folder, *(() if blocks.is_symlink() else _inner(blocks))):
+    for own in (folder, *inner(folder / "blocks")):
         yield from (own / name for name in RESUMED)
 
 
 def _places(path: Path, held: set[str]) -> Iterator[Path]:
     """Yield what stands in all folders in which kancl writes, but for those of cells that are held."""
-    cells = [folder for folder in _inner(path / "cells") if folder.name not in held]
-    blocks = [block for cell in cells if not (cell / "blocks").is_symlink() for block in _inner(cell / "blocks")]
-    tools = [] if (path / "tracking").is_symlink() else _inner(path / "tracking")
-    for folder in (path, path / "cells", *cells, *blocks, *tools):
+    cells = [folder for folder in inner(path / "cells") if folder.name not in held]
+    blocks = [block for cell in cells for block in inner(cell / "blocks")]
+    for folder in (path, path / "cells", *cells, *blocks, *inner(path / "tracking")):
         try:
             yield from sorted(folder.iterdir())
         except OSError:

@@ -3,17 +3,14 @@
 import os
 import secrets
 import shutil
-from collections.abc import Collection
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from kancl.errors import InputError, StorageError
 from kancl.text import counted
 from runners.store.claims import holder
-from runners.store.experiment import Store
 from runners.store.files import reason_of, sync_folder
-from runners.store.seals import write_sealed
 from runners.upkeep.selection import Selection
 from runners.upkeep.survey import Standing, opened, survey
 
@@ -43,7 +40,7 @@ def removal(path: Path, selection: Selection) -> Removal:
         InputError: there is no experiment, it lies elsewhere, the selection means nothing, or a living process holds a cell.
     """
     found = survey(path)
-    refuse_elsewhere(path)
+    refuse_linked(path)
     store, _ = opened(path)
     keys = selection.of(found, lambda key: store.cell(key).load_cell())
     known = {cell.key: cell for cell in found.cells}
@@ -79,26 +76,21 @@ def remove(asked: Removal) -> None:
                     raise InputError(f"{folder} is being worked on by {holder(folder)}; wait for it or stop it first")
                 claims.enter_context(claim)
             trash.mkdir()
-            for folder in folders:
-                if os.path.lexists(folder):
-                    os.rename(folder, trash / folder.name)
-            sync_folder(out / "cells")
-        _forget(store, {cell.key for cell in asked.cells})
+            try:
+                for folder in folders:
+                    if os.path.lexists(folder):
+                        os.rename(folder, trash / folder.name)
+                sync_folder(out / "cells")
+                store.forget([cell.key for cell in asked.cells])
+            except Exception:
+                _put_back(trash, out / "cells")
+                raise
         _discard(trash)
     except OSError as error:
         raise StorageError(f"{out} does not let cells be removed: {reason_of(error)}") from error
 
 
-def _forget(store: Store, keys: Collection[str]) -> None:
-    """Take cells off the list, as if they had never been asked for."""
-    with store.locked():
-        listing = store.listing()
-        cells = {key: words for key, words in listing.cells.items() if key not in keys}
-        records = {key: record for key, record in listing.records.items() if key not in keys}
-        write_sealed(store.out / "experiment.json", "experiment.json", replace(listing, cells=cells, records=records).to_json())
-
-
-def refuse_elsewhere(out: Path) -> None:
+def refuse_linked(out: Path) -> None:
     """See that an experiment's files are in its folder.
 
     Raises:
@@ -115,6 +107,14 @@ def size_of(path: Path) -> int:
     if not path.is_dir():
         return path.stat().st_size if path.exists() else 0
     return sum(size_of(entry) for entry in path.iterdir())
+
+
+def _put_back(trash: Path, cells: Path) -> None:
+    """Undo the first half of a removal, as far as the disk lets it be done."""
+    with suppress(OSError):
+        for entry in trash.iterdir():
+            os.rename(entry, cells / entry.name)
+        trash.rmdir()
 
 
 def _discard(folder: Path) -> None:

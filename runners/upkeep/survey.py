@@ -86,7 +86,9 @@ def survey(path: Path) -> Survey:
     store, damaged = opened(path)
     listed = store.listing().cells
     cells = tuple(_standing(store.cell(key), key, words) for key, words in listed.items())
-    return Survey(path, cells, tuple(folder.name for folder in folders(path) if folder.name not in listed), tuple(damaged))
+    return Survey(
+        path, cells, tuple(folder.name for folder in inner(path / "cells") if folder.name not in listed), tuple(damaged)
+    )
 
 
 def opened(path: Path) -> tuple[Store, list[str]]:
@@ -103,10 +105,12 @@ def opened(path: Path) -> tuple[Store, list[str]]:
     return store, damaged
 
 
-def folders(path: Path) -> Sequence[Path]:
-    """Return the folders of cells that are there, listed or not; never links."""
+def inner(folder: Path) -> Sequence[Path]:
+    """Return the folders in a folder, none if it is a link, and without those that are links: they may lead anywhere."""
+    if folder.is_symlink():
+        return []
     try:
-        return sorted(entry for entry in (path / "cells").iterdir() if entry.is_dir() and not entry.is_symlink())
+        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
     except OSError:
         return []
 

@@ -18,7 +18,7 @@ from runners.store.seals import HEAD, LONGEST, SEAL
 from runners.store.stored import RATIO, ROOM
 from runners.store.within import WITHIN
 from runners.trackers.tracking import Told
-from runners.upkeep.survey import opened
+from runners.upkeep.survey import inner, opened
 
 OWN = ("experiment.json", "matching.json", "tuning.json")
 OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin", WITHIN)
@@ -116,19 +116,27 @@ def _is_checked(place: tuple[str, ...]) -> bool:
     return False
 
 
+def _is_folder(place: tuple[str, ...]) -> bool:
+    """Tell whether kancl has a folder at a place."""
+    match place:
+        case ("cells",) | ("cells", _) | ("cells", _, "blocks") | ("cells", _, "blocks", _) | ("tracking",) | ("tracking", _):
+            return True
+    return False
+
+
 def _of_experiment(store: Store, damaged: list[str]) -> Iterator[Finding]:
     """Yield the damage of all files that have their place, with what is missing."""
     out, listing = store.out, store.listing()
     if not (out / "experiment.json").exists():
         yield Finding("damage", "experiment.json", "is missing; the cells' own files name them")
-    tell, tools = once(damaged.append), sorted(out.glob("tracking/*/"))
+    tell, tools = once(damaged.append), inner(out / "tracking")
     for name in ("matching.json", "tuning.json"):
         Choices(out / name, tell)
     for tool in tools:
         Told(tool, tell).is_complete("")
     yield from _damages(damaged, [*(out / name for name in OWN), *(tool / "cells.json" for tool in tools)], out)
     known = {*listing.cells, *(cell.get("cell") for cell in listing.superseded)}
-    for folder in sorted(out.glob("cells/*/")):
+    for folder in inner(out / "cells"):
         if folder.name not in known:
             yield Finding("note", f"cells/{folder.name}", "is in no list of cells")
         found = list(_of_cell(folder, out))
@@ -140,7 +148,7 @@ def _of_experiment(store: Store, damaged: list[str]) -> Iterator[Finding]:
 
 def _of_cell(folder: Path, out: Path) -> Iterator[Finding]:
     """Yield the damage of the files of a cell and its blocks: whatever kancl would not believe when it reads them."""
-    for own in sorted(folder.glob("blocks/*/")):
+    for own in inner(folder / "blocks"):
         yield from _of_cell(own, out)
     said: list[str] = []
     files = CellStore(folder, out, once(said.append))
@@ -205,7 +213,9 @@ def _strangers(out: Path, files: Iterable[Path]) -> Iterator[Finding]:
         place = file.relative_to(out).parts
         if _is_checked(place) or place == (locks.FILE,) or (place[0] == "cells" and place[2:] == (claims.FILE,)):
             continue
-        if is_temporary(file):
+        if file.is_symlink() and _is_folder(place):
+            yield Finding("damage", "/".join(place), "is a link; nothing behind it is read")
+        elif is_temporary(file):
             yield Finding("note", "/".join(place), "was being written when a process ended; kancl runs gc removes it")
         elif place[0] in UNCHECKED and len(place) > 1:
             unchecked[place[0]] = unchecked.get(place[0], 0) + 1

@@ -138,6 +138,12 @@ def test_a_file_may_define_dataclasses(registry: Registry, tmp_path: Path) -> No
     assert registry.get(f"{write(tmp_path, source)}:mine")().size == 4
 
 
+def test_a_file_whose_name_no_file_can_have_is_none(registry: Registry) -> None:
+    for name in ("a" * 300, "a\0b", "\ud800"):
+        with pytest.raises(InputError, match="is not a file"):
+            registry.get(f"{name}.py:mine")
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from runners.cli.runs.export import Export
 from runners.cli.runs.gc import Gc
 from runners.cli.runs.rm import Rm
 from runners.cli.runs.status import Status
@@ -20,6 +21,7 @@ class Runs:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Rm, tyro.conf.subcommand("rm")]
         | Annotated[Gc, tyro.conf.subcommand("gc")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
     ]
 
     def execute(self) -> int:

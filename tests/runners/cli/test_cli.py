@@ -34,7 +34,7 @@ QUICK = ("--seeds", "2", "--steps", "2")
 HELP = """
 import sys
 from runners.cli.main import main
-parts = {"scenario": ("new", "check", "show"), "runs": ("status", "verify", "rm", "gc")}
+parts = {"scenario": ("new", "check", "show"), "runs": ("status", "verify", "rm", "gc", "export")}
 below = [[verb, part] for verb, own in parts.items() for part in own]
 for command in ([], ["run"], ["compare"], ["list"], ["scenario"], ["runs"], *below):
     try:

@@ -426,6 +426,7 @@ CONFIGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "scenario is a number": lambda c: c.update(scenario=7),
     "name is a list": lambda c: c["scenario"].update(name=[1]),
     "asked for nothing": lambda c: c.update(asked={}),
+    "asked cannot be read": lambda c: c["asked"].update(strategy="ewc:strength"),
     "asked is text": lambda c: c.update(asked="kan"),
     "evaluations negative": lambda c: c.update(evaluations=-1),
     "format of tomorrow": lambda c: c.update(format=999),
@@ -450,6 +451,7 @@ ARRAYS: dict[str, Callable[[dict[str, np.ndarray]], Any]] = {
     "functions without a place": lambda a: a.pop("plot_x"),
     "half a locality record": lambda a: a.update({"locality/layers": np.array(["a"])}),
     "something more": lambda a: a.update(payload=np.ones(3)),
+    "steps are text": lambda a: a.update(steps=np.array("3")),
     "complex": lambda a: a.update({"R/rmse": a["R/rmse"] + 1j}),
 }
 ARCHIVES: dict[str, Callable[[Path], Any]] = {

@@ -132,7 +132,7 @@ def test_a_cell_that_a_living_process_holds_is_refused_and_nothing_goes(out: Pat
     assert len(survey(out).cells) == 2
 
 
-@pytest.mark.parametrize("after", ["_forget", "_discard"])
+@pytest.mark.parametrize("after", ["forget", "_discard"])
 def test_killed_in_between_every_cell_is_there_or_not_and_the_rest_is_swept(
     out: Path, after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,17 +140,17 @@ def test_killed_in_between_every_cell_is_there_or_not_and_the_rest_is_swept(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(removing, after, killed)
+        patch.setattr(Store if after == "forget" else removing, after, killed)
         with pytest.raises(KeyboardInterrupt):
             remove(removal(out, Selection(architectures=["mlp"])))
     states = [cell.state for cell in survey(out).cells]
-    assert states == (["absent"] * 2 if after == "_forget" else []) + ["done"] * 2
+    assert states == (["absent"] * 2 if after == "forget" else []) + ["done"] * 2
     (left,) = out.glob(".removed*")
     assert f"{left.name} was being written when a process ended; kancl runs gc removes it" in map(str, verify(out).findings)
     os.utime(left, (0, time.time() - 3600))
     sweep(litter(out))
     assert not left.exists()
-    if after == "_forget":
+    if after == "forget":
         remove(removal(out, Selection(cells=[CELLS["mlp/naive"], CELLS["mlp/ewc"]])))
     assert len(survey(out).cells) == 2
     assert verify(out).of("damage") == []
