@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import atexit
 import gc
 import importlib.util
 import sys
@@ -33,13 +34,9 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        atexit.register(gc.unfreeze)  # at the end all of it may go; not before pytest has looked through what tests made
         gc.set_threshold(RARELY)  # and seldom while they run: hardly anything here is garbage that only it could find
         gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """At the end all of it may go."""
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

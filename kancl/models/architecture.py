@@ -161,7 +161,7 @@ def uniform(*shape: int, bound: float, dtype: torch.dtype) -> Callable[[torch.Ge
             f"a parameter of {' x '.join(map(str, shape))} numbers holds more than the {LARGEST:,} of the largest; take a "
             "smaller network"
         )
-    return lambda g: (2 * torch.rand(*shape, generator=g, dtype=dtype) - 1) * bound
+    return lambda g: torch.rand(*shape, generator=g, dtype=dtype).mul_(2).sub_(1).mul_(bound)
 
 
 def parameters_per_seed(network: Network) -> int:

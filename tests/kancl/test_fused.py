@@ -128,7 +128,7 @@ def test_first_and_second_derivatives_are_finite_differences(kind: str, based: b
     for name in need:
         getattr(case, name).requires_grad_()
     assert torch.autograd.gradcheck(case.evaluate, case.tensors)
-    assert torch.autograd.gradgradcheck(case.evaluate, case.tensors)
+    assert torch.autograd.gradgradcheck(case.evaluate, case.tensors, fast_mode=True)  # along one direction drawn at random
 
 
 @over_bases

@@ -32,8 +32,9 @@ from runners.report.figures.matrices import NUMBERED, draw_matrices, matrices
 from runners.report.figures.panels import draw_line, legend_below, styles
 from runners.report.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
 from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, moments, ticks
+from runners.results.blocks import _labelled
 from runners.results.entry import Entry
-from runners.results.results import Results, _labelled
+from runners.results.results import Results
 from scenarios import Scenario, Task
 
 
