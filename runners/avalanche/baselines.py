@@ -16,6 +16,7 @@ class Naive(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "Naive"
+    carries: ClassVar[bool] = False
     may_equal_naive: ClassVar[bool] = True
 
 
@@ -29,6 +30,7 @@ class Cumulative(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "Cumulative"
+    carries: ClassVar[bool] = False
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return all tasks so far."""
@@ -47,6 +49,7 @@ class Joint(AvalancheStrategy):
     template: ClassVar[str] = "JointTraining"
     metrics: ClassVar[tuple[str, ...] | None] = ("final_score",)
     boundaries: ClassVar[bool] = False
+    carries: ClassVar[bool] = False
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return all tasks."""

@@ -1,6 +1,5 @@
 """The avalanche runner: the seeds of a cell one after another, each from the stack's own initial weights."""
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +11,14 @@ import torch
 from kancl import options
 from kancl.models import cost_of, take_seed
 from runners.avalanche.data import stream_of_seed
+from runners.avalanche.keeper import Keeper
 from runners.avalanche.registry import avalanche_strategies
 from runners.avalanche.seed_run import SeedRun
 from runners.avalanche.strategies import remarks_on
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
 from runners.measure.evaluate import thinned_remark
-from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Within, result_of
+from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Stopped, Within, result_of
 from runners.measure.result import Result
 from runners.stream.stream import Stream
 from runners.training.networks import build_network
@@ -41,10 +41,10 @@ def run_avalanche_cell(
     """Train a cell seed by seed; see :func:`runners.run.run_cell`. Nothing is measured of all seeds before the end.
 
     What is saved at the end of every seed is the record and the networks of the seeds so far, and ``phases_done`` is 0: a run
-    that was stopped goes on with the next seed.
+    that was stopped goes on with the next seed. Inside a seed it goes on where the strategy carries nothing of its own
+    (:attr:`runners.avalanche.strategy.AvalancheStrategy.carries`); elsewhere the seed begins anew.
     """
-    if isinstance(resume, Within):
-        resume = resume.before
+    within, resume = (resume, resume.before) if isinstance(resume, Within) else (None, resume)
     adapter: AvalancheStrategy = options.build(avalanche_strategies.get(cell.strategy.name), cell.strategy)
     record = None if resume is None else resume.record
     state, weights = ({}, {}) if resume is None else (dict(resume.state), dict(resume.network))
@@ -58,20 +58,23 @@ def run_avalanche_cell(
             def told(phase: int, steps: int, s: int = s) -> None:
                 tell(Progress(phase + 1, len(stream.train), s * total + steps, len(stream.seeds) * total))
 
-            began = time.perf_counter()
-            run = SeedRun(
-                cell, stream_of_seed(stream, s), take_seed(networks, s), adapter, watched=s == 0, tell=told, pauses=pauses
-            )
+            if pauses.asked():
+                raise Stopped
+            own = within if s == first else None
+            keeper = Keeper(save, pauses, 0.0 if own is None else own.record.seconds)
+            run = SeedRun(cell, stream_of_seed(stream, s), take_seed(networks, s), adapter, s == 0, told, keeper)
             with own_randomness(stream.seeds[s], "avalanche-strategy"):
-                network = run.train()
-            run.record.seconds = time.perf_counter() - began
+                network = run.train(own)
+            run.record.seconds = keeper.seconds
             record = run.record if record is None else joined(record, run.record)
             durations.append(float(np.median(run.durations)))
             if s == 0:
                 state["equals_naive"] = torch.tensor([run.equals_naive])
             state["durations"] = torch.tensor(durations, dtype=torch.float64)
-            own = network.state_dict()
-            weights = {name: torch.cat([weights[name], tensor]) if name in weights else tensor for name, tensor in own.items()}
+            ended = network.state_dict()
+            weights = {
+                name: torch.cat([weights[name], tensor]) if name in weights else tensor for name, tensor in ended.items()
+            }
             save(Checkpoint(0, weights, None, state, record))
     assert record is not None
     cost = cost_of(networks, stream.train[0].x[:, :2])

@@ -6,6 +6,7 @@ rates, adds the architecture's penalty, clips, and measures at the steps at whic
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,14 +14,15 @@ from torch import nn
 
 from kancl.errors import Foreign, InputError
 from kancl.models import Network
-from kancl.models.architecture import BACKWARD
 from runners.avalanche.data import masks_of, minibatch, scenario_of
+from runners.avalanche.keeper import Keeper, place_of, restore
 from runners.avalanche.model import Criterion, as_module
 from runners.avalanche.shadow import Shadow, trained
+from runners.avalanche.steered import Silent, Steered
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
 from runners.config.cell import Cell
 from runners.measure.evaluate import Evaluator, evaluation_steps, thinned
-from runners.measure.record import Pauses, Record, Stopped
+from runners.measure.record import MisfitError, Record, Within
 from runners.strategies.strategy import PART
 from runners.stream.batches import batches
 from runners.stream.samples import union
@@ -34,42 +36,6 @@ from scenarios import to_avalanche
 TRAINING = Foreign(PART, "avalanche's training", spare=True)
 
 
-class Steered:
-    """What is put before avalanche's own class: batches, optimiser and number format are the runner's."""
-
-    run: "SeedRun"
-
-    def make_train_dataloader(self: Any, **more: Any) -> None:
-        """Give the batches of exactly as many steps as the policy takes."""
-        self.dataloader = self.run.batches_of_call(self)
-
-    def make_optimizer(self: Any, **more: Any) -> None:
-        """Train what is to be trained, with the state that the policy keeps: avalanche would take in every parameter, and keep
-        all state."""
-        self.optimized_param_id = dict(self.model.named_parameters())
-        self.run.renew_optimizer(self)
-
-    def optimizer_step(self: Any) -> None:
-        """Take a step as the policy does."""
-        self.run.updates.step()
-
-    def backward(self: Any) -> None:
-        """Go backward; an error is the network's until something better is known."""
-        with BACKWARD:
-            super().backward()  # type: ignore[misc]
-
-    def _make_empty_loss(self: Any) -> Any:
-        return next(self.model.parameters()).new_zeros(1)
-
-
-class Silent:
-    """Stands where avalanche has its evaluation, and does nothing."""
-
-    def get_last_metrics(self) -> dict[str, float]:
-        """Return nothing."""
-        return {}
-
-
 class SeedRun:
     """Trains one seed.
 
@@ -80,7 +46,7 @@ class SeedRun:
         adapter: the strategy and its options.
         watched: whether to train a shadow beside it.
         tell: called with the number of steps taken.
-        pauses: tells whether to stop.
+        keeper: saves the seed, and stops it.
     """
 
     def __init__(
@@ -91,7 +57,7 @@ class SeedRun:
         adapter: AvalancheStrategy,
         watched: bool,
         tell: Callable[[int, int], None],
-        pauses: Pauses,
+        keeper: Keeper,
     ) -> None:
         self.cell, self.policy, self.stream, self.adapter, self.tell = cell, cell.policy, stream, adapter, tell
         self.seed, self.tasks, self.masks = stream.seeds[0], len(stream.train), masks_of(stream)
@@ -105,7 +71,8 @@ class SeedRun:
         self.watched = watched and adapter.boundaries and not adapter.may_equal_naive and self.tasks > 1
         self.updates: TakesSteps
         self.phase, self.done, self.mark = 0, 0, 0.0
-        self.pauses = pauses
+        self.keeper = keeper
+        self.within: Within | None = None
         self.rates: Iterator[float] | None = None
         self.rate: float | None = None
 
@@ -114,13 +81,23 @@ class SeedRun:
         """Whether the weights were those of the shadow from the second task to the end."""
         return self.watched and self.shadow is not None
 
-    def train(self) -> Network:
-        """Train on all tasks and return the network; ``record`` holds what was measured."""
-        self.record.measure(self.evaluator, self._network(self.module), 0, 0, end=True)
+    def train(self, within: Within | None = None) -> Network:
+        """Train on all tasks and return the network; ``record`` holds what was measured.
+
+        Args:
+            within: where to go on, if an earlier run came there.
+
+        Raises:
+            MisfitError: it is of another cell.
+            Stopped: somebody asked for it.
+        """
+        if within is None:
+            self.record.measure(self.evaluator, self._network(self.module), 0, 0, end=True)
         experiences = list(to_avalanche(scenario_of(self.stream)).train_stream)
         strategy = self._make_strategy()
-        for phase in range(self.tasks) if self.adapter.boundaries else (0,):
-            self.phases = range(phase, phase + 1) if self.adapter.boundaries else range(self.tasks)
+        first = 0 if within is None else self._go_on(strategy, within)
+        for phase in range(first, self.tasks) if self.adapter.boundaries else (first,):
+            self.phases = range(phase, phase + 1 if self.adapter.boundaries else self.tasks)
             count = self.stream.train[phase].x.shape[1]
             strategy.train_mb_size = count if self.policy.batch_size == "full" else min(self.policy.batch_size, count)
             self._begin_phase(phase)
@@ -132,6 +109,26 @@ class SeedRun:
                     f"{self.step_counts[self.phase]} steps: what its method batches returns must not end"
                 )
         return self._network(strategy.model)
+
+    def _go_on(self, strategy: Any, within: Within) -> int:
+        """Put everything to where it was between two steps, and return the task that is trained next."""
+        if not 0 <= within.phase < self.tasks or not 0 <= within.step < self.step_counts[within.phase]:
+            raise MisfitError(f"is of step {within.step} of task {within.phase + 1}")
+        restore(within, self._network(strategy.model), strategy.optimizer)
+        self.record, self.durations = within.record, within.state["durations"].flatten().tolist()
+        # Where it is no more watched, it was apart from its shadow.
+        self.watched = self.watched and (within.phase, within.step) <= (1, 0)
+        self.within = within
+        return within.phase
+
+    def _place(self, strategy: Any) -> Within | None:
+        """Return where the seed is; None where avalanche's object, or the shadow, holds more than could be saved."""
+        phase, step = self.phase, self.done
+        if step == self.step_counts[phase]:
+            phase, step = phase + 1, 0
+        if self.adapter.carries or self.shadow is not None:
+            return None
+        return place_of(phase, step, self._network(strategy.model), strategy.optimizer, self.record, self.durations)
 
     def _make_strategy(self) -> Any:
         template = self.adapter.find_template()
@@ -156,7 +153,8 @@ class SeedRun:
     def batches_of_call(self, strategy: Any) -> Iterator[Minibatch]:
         """Yield the batches of the phases that avalanche is called for, as many as there are steps."""
         for phase in self.phases:
-            yield from islice(self._batches(strategy, phase), self.step_counts[phase])
+            taken = self.within.step if self.within is not None and self.within.phase == phase else 0
+            yield from islice(self._batches(strategy, phase), taken, self.step_counts[phase])
 
     def _batches(self, strategy: Any, phase: int) -> Iterator[Minibatch]:
         for batch in self.adapter.batches(strategy, self, phase):
@@ -173,16 +171,19 @@ class SeedRun:
         self.updates = LazyUpdates(strategy.optimizer, strategy.optimizer) if self.policy.lazy else strategy.optimizer
 
     def _begin_phase(self, phase: int) -> None:
-        self.phase, self.done = phase, 0
+        self.phase = phase
+        self.done = self.within.step if self.within is not None and self.within.phase == phase else 0
         steps = self.step_counts[phase]
         self.places = set(evaluation_steps(steps, self.cell.evaluations))
-        self.rates = learning_rates(self.policy, self.step_counts, phase, self.adapter.boundaries)
+        self.rates = learning_rates(self.policy, self.step_counts, phase, self.adapter.boundaries, self.done)
 
     def before_training_exp(self, strategy: Any, **more: Any) -> None:
         """Tell the network of the task, as the native runner does, and let the shadow begin or go on."""
         samples = union([self.stream.train[number] for number in self.adapter.data_of(self.phase, self.tasks)])
         self._network(strategy.model).begin_task(samples.x)
         self.adapter.begin_task(strategy, self, self.phase)
+        if self.within is not None and (self.done or not self.adapter.boundaries):  # what the task's beginning did is over
+            restore(self.within, self._network(strategy.model), strategy.optimizer)
         if self.watched and self.phase > 0:
             state = None
             if self.phase == 1:
@@ -229,8 +230,8 @@ class SeedRun:
             self.tell(self.phase, self.record.steps)
         if self.done == steps and self.phase < self.phases[-1]:
             self._begin_phase(self.phase + 1)
-        if self.pauses.asked():
-            raise Stopped
+        if self.phase + 1 < self.tasks or self.done < self.step_counts[self.phase]:
+            self.keeper.pause(partial(self._place, strategy))
         self.mark = time.perf_counter()
 
     @staticmethod

@@ -69,6 +69,10 @@ class AvalancheStrategy:
     restarts: ClassVar[bool] = False
     """Whether every task begins with the initial weights, so that no state of an optimiser can be kept."""
 
+    carries: ClassVar[bool] = True
+    """Whether avalanche's object carries anything from step to step, or task to task, beside the network, the optimiser and the
+    number of the step. A run goes on inside a seed only where it does not; else the seed begins anew."""
+
     corrected: ClassVar[bool] = False
     """Whether something that avalanche does otherwise is put right; the remark `corrected` on results says so."""
 

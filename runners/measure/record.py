@@ -123,11 +123,12 @@ class Within:
     """A place inside a phase: what its steps changed, to be put over a phase that was begun anew at the end of the last one.
 
     Args:
-        phase: its number, from 0, or :data:`PRETRAINING`; by the avalanche runner that of the seed in training.
+        phase: its number, from 0, or :data:`PRETRAINING`; by the avalanche runner of the seed after those of ``before``.
         step: steps of it that were taken; all that was to be measured until then is in the record.
         network, learner, state: as of a :class:`Checkpoint`.
         record: what was measured since the end of the last phase; its seconds and steps are those of everything until now.
-        before: the end of the last phase; None where there is none, and everything is begun anew. It has files of its own.
+        before: the end of the last phase; None where there is none, and everything is begun anew. It has files of its
+            own. By the avalanche runner it is the end of the last seed, and ``record`` that of the seed in training.
     """
 
     phase: int

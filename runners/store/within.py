@@ -56,7 +56,9 @@ def within_of(content: Mapping[str, Any]) -> Within:
     shapes = {values.shape for scores in curve for values in scores.values()}
     last, functions = ends(place), [values.numpy() for values in content["functions"]]
     rows, phase, step = content["rows"], content["phase"], content["step"]
-    numbers = all(type(number) is int for number in (rows, phase, step)) and 0 <= rows <= len(last) and phase >= -1 and step > 0
+    numbers = (
+        all(type(number) is int for number in (rows, phase, step)) and 0 <= rows <= len(last) and phase >= -1 and step >= 0
+    )
     if not numbers or len(shapes) > 1 or len(curve) != len(place) or len(functions) not in (0, rows):
         raise DamageError("holds a history that is none of a task")
     diverged = content["diverged_at"]

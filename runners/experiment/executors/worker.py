@@ -111,6 +111,8 @@ def main(job: Job, setting: Setting, connection: Connection) -> None:
         line.send("disk", str(error))
     except BaseException as error:
         if is_interrupt(error):
+            if str(error):
+                line.say(f"{job.cell.key}: {error}")
             line.send("stopped", None)
         else:
             line.send("receipt", Receipt(job, "failed", one_line(error)))

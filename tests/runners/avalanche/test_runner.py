@@ -25,7 +25,7 @@ from runners.avalanche.strategies import make_strategy, remarks_on
 from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
 from runners.experiment.expand import expand
-from runners.measure.record import Checkpoint
+from runners.measure.record import Checkpoint, Pauses, Stopped, Within
 from runners.report.tables import results_as_markdown
 from runners.run import run_cell
 from runners.store.experiment import Store
@@ -349,3 +349,63 @@ def test_a_strategy_of_ones_own_comes_from_a_file(tools: Any, tmp_path: Path) ->
     assert own.remarks == ()
     with pytest.raises(InputError, match=r"must be a runners\.avalanche\.AvalancheStrategy, got int"):
         make_strategy(f"{file}:nothing")
+
+
+def stopping_at(places: list[tuple[int, int]], files: Store, cell: Any) -> Any:
+    """What saves a cell after every step, keeps it in a folder of its own at some places, and the ends of seeds in all."""
+    ends: list[Checkpoint] = []
+
+    def save(saved: Any) -> None:
+        if isinstance(saved, Checkpoint):
+            ends.append(copy.deepcopy(saved))
+            return
+        place = (saved.phase, saved.step)
+        if ends and place in places:
+            store = files.cell(f"{saved.phase}-{saved.step}")
+            store.begin(cell)
+            store.save_checkpoint(ends[-1])
+            store.save_checkpoint(saved)
+
+    return save
+
+
+@pytest.mark.parametrize("strategy", ["naive", "cumulative", "joint"])
+@pytest.mark.parametrize("policy", ["reset", "keep", "lazy"])
+def test_a_seed_goes_on_inside_a_task_where_avalanche_carries_nothing(
+    tools: Any, tmp_path: Path, strategy: str, policy: str
+) -> None:
+    said = {"reset": {"schedule": "cosine"}, "keep": {"state": "keep"}, "lazy": {"lazy": True, "clip": 0.1}}[policy]
+    own = {**SHORT, "steps": 4, "batch_size": 8, "optimizer": "adam", **said}
+    cell = tools.make_cell(
+        "gaussian-peaks:tasks=3,samples=20", "kan:hidden=3,grid=each-task", strategy, runner="avalanche", **own, seeds=(4, 1)
+    )
+    stream, places = tools.stream_of(cell), [(0, 2), (1, 0), (1, 3), (2, 1)]
+    whole = run_cell(cell, stream, save=stopping_at(places, Store(tmp_path), cell), pauses=Pauses(every=0.0))
+    for phase, step in places:
+        saved = Store(tmp_path).cell(f"{phase}-{step}").load_checkpoint()
+        assert isinstance(saved, Within)
+        resumed = run_cell(cell, stream, saved)
+        for name, R in whole.R.items():
+            np.testing.assert_array_equal(resumed.R[name], R)
+            np.testing.assert_array_equal(resumed.curves[name], whole.curves[name])
+        assert (resumed.steps, resumed.remarks) == (whole.steps, whole.remarks)
+
+
+def test_a_strategy_that_carries_something_says_at_a_stop_that_its_seed_begins_anew(tools: Any, tmp_path: Path) -> None:
+    cell = cell_of(tools, "numbers", "ewc")
+    stream, files = tools.stream_of(cell), Store(tmp_path).cell(cell.key)
+    files.begin(cell)
+    steps = 0
+
+    def tell(progress: Any) -> None:
+        nonlocal steps
+        steps = progress.steps
+
+    whole = run_cell(cell, stream, tell=tell)
+    half = steps * 3 // 4
+    steps = 0
+    with pytest.raises(Stopped, match="cannot be saved inside a seed, which begins anew"):
+        run_cell(cell, stream, save=files.save_checkpoint, tell=tell, pauses=Pauses(0.0, lambda: steps >= half))
+    saved = files.load_checkpoint()
+    assert isinstance(saved, Checkpoint)
+    np.testing.assert_array_equal(run_cell(cell, stream, saved).R["rmse"], whole.R["rmse"])
