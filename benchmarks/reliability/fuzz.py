@@ -261,9 +261,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         whole = experiment(Path(name))
         outside = watch([Path(name)])
-        third = asked.count // 3
-        tallies = {"experiment files": fuzz_files(third, draw, Path(name)), "texts of options": fuzz_options(third, draw)}
-        tallies |= fuzz_stored(asked.count - 2 * third, draw, whole, Path(name))
+        stored = asked.count * 15 // 100  # each takes as long as some sixty of the others
+        files = (asked.count - stored) // 2
+        tallies = {"experiment files": fuzz_files(files, draw, Path(name))}
+        tallies["texts of options"] = fuzz_options(asked.count - stored - files, draw)
+        tallies |= fuzz_stored(stored, draw, whole, Path(name))
         outside = list(outside)  # what is tidied up is no matter
     text = _table(tallies, outside, time.perf_counter() - began)
     print(text)
