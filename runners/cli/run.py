@@ -71,6 +71,8 @@ class Run(Execution, Request):
             signals: that the process hears; the first one that comes while cells are trained is waited for to be asked.
         """
         asked = self.wanted()
+        if self.emit:
+            return self.print_script(self.command, asked.requests, self.threads)
         self.warm_up(asked.requests)
         import torch
 
@@ -96,7 +98,10 @@ class Run(Execution, Request):
             streams = StreamCache()
             where = self.out and at_home(self.out)
             with asked.placed():
-                cells, out = prepare(asked.requests, where, screen, screen.say, self.device, streams, terms)
+                cells, out = prepare(asked.requests, where, screen, screen.say, self.device, streams, terms, self.part_of())
+            if not cells:
+                screen.say(f"--part {self.part} has no cell: there are fewer cells than parts")
+                return 0
             for line in (*data_files(cells), *streams.remarks):
                 screen.say(line)
             tracking = Tracking(trackers, out, screen.say)

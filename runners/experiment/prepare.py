@@ -20,6 +20,7 @@ from runners.experiment.expand import expand
 from runners.experiment.growth import tunings_for
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
+from runners.experiment.parts import Part
 from runners.experiment.trying import Bench
 from runners.experiment.tuning import tune_cell
 from runners.run import RUNNERS
@@ -42,6 +43,7 @@ def prepare(
     device: str = "cpu",
     streams: StreamCache | None = None,
     terms: Terms = SERIAL,
+    part: Part | None = None,
 ) -> tuple[list[Cell], Path]:
     """Return the cells to run, and the folder for them.
 
@@ -56,6 +58,7 @@ def prepare(
         device: where trials are run and times are measured.
         streams: keeps the scenarios that were built.
         terms: how trials are spread over processes or machines.
+        part: of the cells, which alone is tuned and returned; the folder is that of all.
 
     Raises:
         InputError: anything that cannot be run, matched or tuned; before anything is written, but for trials that all fail.
@@ -72,7 +75,8 @@ def prepare(
     folder = out or _default_out(asked, chosen)
     Store(folder, tell).refuse_strangers()
     if not chosen:
-        return asked, folder
+        keys = part.keys(asked) if part else {cell.key for cell in asked}
+        return [cell for cell in asked if cell.key in keys], folder
     kept = Choices(folder / MATCHING, tell)
     cells: list[tuple[Cell, Request]] = []
     told: dict[str, object] = {}  # what blocks of a file share is told once
@@ -87,6 +91,9 @@ def prepare(
         tell(matched)
     if kept.changed:
         kept.save()
+    if part is not None:
+        keys = part.keys(cell for cell, _ in cells)
+        cells = [(cell, request) for cell, request in cells if cell.key in keys]
     trials = Choices(folder / TUNING, tell)
     steps: list[tuple[Cell, Plan | None]] = []
     for cell, request in cells:

@@ -89,7 +89,7 @@ def run(
         heard = Numbered(Heard(listener), cells)
         stream_of = partial(streams.on, device)
         terms = settled(terms, len(times.waiting), device, partial(times.seconds, stream_of))
-        seconds = {} if terms.executor == "serial" else times.beforehand(stream_of)
+        seconds = times.beforehand(stream_of) if terms.executor == "processes" else {}
         with make_executor(terms, Ears(heard.progress, tell), desk) as executor:
             tools = tuple(tracking.trackers)
             jobs = [

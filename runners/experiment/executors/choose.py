@@ -19,6 +19,8 @@ def settled(terms: Terms, cells: int, device: str, seconds: Callable[[], float])
         device: where; a GPU is not shared unless somebody says so.
         seconds: tells about how long all cells will take; asked only if it matters.
     """
+    if terms.scheduler is not None:  # whose workers do as many as they can
+        return terms
     if terms.jobs is not None:
         return replace(terms, jobs=min(terms.jobs, max(1, cells))) if terms.executor == "processes" else terms
     jobs = min(cores() // terms.threads, cells) if device == "cpu" else 1
