@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
@@ -23,7 +25,7 @@ def start_server() -> ForkServerContext:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    with _environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path), PYTHONSAFEPATH="1"):
+    with _environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path), PYTHONSAFEPATH="1"), _deaf():
         ensure_running()
     return context
 
@@ -37,6 +39,19 @@ def wait_for_server() -> None:
 
 def _nothing() -> None:
     """End at once."""
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let what is started meanwhile not hear Ctrl-C, which a terminal sends to all processes: the parent hears it, and asks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from kancl.errors import is_interrupt
 from kancl.options import parse_spec
 from runners.config.cell import Cell
 from runners.config.optimizers import OPTIMIZERS
-from runners.experiment.blocks import run_in
+from runners.experiment.blocks import run_blocks, run_in
 from runners.measure.record import PRETRAINING, Pauses, Progress, Stopped, Within
 from runners.measure.result import Result
 from runners.run import run_cell
@@ -22,8 +22,10 @@ from runners.store.cell import CellStore
 from runners.store.within import WITHIN
 from runners.strategies import State, Strategy, strategies
 from runners.stream.batches import Batch, batches
+from runners.stream.cache import StreamCache
 from runners.stream.mixtures import mixtures
 from runners.stream.stream import Stream
+from scenarios import Scenario, Task, scenarios
 
 NUMBERS = "gaussian-peaks:tasks=3,samples=20,noise=0.1"
 SAID: dict[str, Any] = {"seeds": 2, "lr": 0.01, "steps": 6, "batch_size": 7, "evaluations": 3, "optimizer": "adam"}
@@ -48,6 +50,21 @@ CASES: dict[str, dict[str, Any]] = {
     "a grid that moves": {"architecture": "kan:hidden=3,intervals=4,grid=each-task", "strategy": "replay:memory=5"},
     "heads": {"scenario": "split-digits:classes_per_task=5,setting=task", "strategy": "lwf"},
 }  # fmt: skip
+
+
+@pytest.fixture
+def uneven(enrol: Any) -> str:
+    """A scenario whose seeds have tasks of different sizes, and so are trained in blocks."""
+
+    def build(seed: int) -> Scenario:
+        def task(number: int) -> Task:
+            x = number + torch.arange(2.0 * (8 + 3 * seed))[:, None] / 100 + seed / 7
+            return Task(f"task {number}", (x[::2], x[::2].sin()), (x[1::2], x[1::2].sin()))
+
+        return Scenario((task(0), task(1)), "mse")
+
+    enrol(scenarios, "uneven", build)
+    return "uneven"
 
 
 def cell_of(tools: Any, scenario: str = NUMBERS, architecture: str = KAN, strategy: str = "naive", **said: Any) -> Cell:
@@ -233,3 +250,16 @@ def test_a_strategy_of_ones_own_goes_on_with_the_state_that_its_batches_hold(too
     with pytest.raises(Stopped):
         run_on(CellStore(tmp_path), cell, stream, 8)
     assert_same(run_on(CellStore(tmp_path), cell, stream), run_cell(cell, stream))
+
+
+def test_a_run_in_blocks_goes_on_inside_a_task_of_a_block(tools: Any, tmp_path: Path, uneven: str) -> None:
+    cell = tools.make_cell(uneven, "mlp:hidden=3", "ewc", **{**SAID, "seeds": (0, 1)})
+    stream, stopped = StreamCache().of(cell), 0
+    assert len(stream.groups) == 2
+    for stop in (4, 9, 16, 9):  # the steps of a block that is stored are not told again
+        pauses, tell = pause_at(stop)
+        with pytest.raises(Stopped):
+            run_blocks(cell, stream, CellStore(tmp_path), tell, pauses)
+        stopped += len(list(tmp_path.rglob(WITHIN)))
+    assert stopped >= 3
+    assert_same(run_blocks(cell, stream, CellStore(tmp_path), lambda progress: None), run_cell(cell, stream))
