@@ -76,3 +76,10 @@ class Choices:
             self.refresh()
             write_sealed(self.path, self.path.name, {"format": FORMAT, "entries": self.entries})
         self._own, self.changed = {}, False
+
+
+class Looked(Choices):
+    """Choices that are looked at, and never written."""
+
+    def save(self) -> None:
+        """Write nothing."""

@@ -15,6 +15,8 @@ from runners.config.request import Request, Said, with_axes
 
 if TYPE_CHECKING:
     from runners.cli.asked import Wanted
+    from runners.cli.progress import Screen
+    from runners.stream.cache import StreamCache
 
 LISTED = 20
 """Folders of cells that are named at the end."""
@@ -36,6 +38,8 @@ class Run(Execution, Request):
     """Scenarios, before the options, each NAME, NAME:option=value,... or path/to/file.py:function."""
     zip: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME,NAME ...", help_behavior_hint="")] = None
     """Settings whose values go together, the first with the first, instead of each with each: --zip lr,steps."""
+    dry_run: bool = False
+    """Print the cells, what they cost, about how long they take and how much memory, and what is there; write nothing."""
     file: Said[Path] = None
     """Experiment file: TOML with these options down to tune_range, and zip; [[block]] tables are variations."""
     out: Said[Path] = None
@@ -73,7 +77,8 @@ class Run(Execution, Request):
         asked = self.wanted()
         if self.emit:
             return self.print_script(self.command, asked.requests, self.threads)
-        self.warm_up(asked.requests)
+        if not self.dry_run:
+            self.warm_up(asked.requests)
         import torch
 
         from runners.cli.progress import Screen
@@ -93,9 +98,10 @@ class Run(Execution, Request):
         check_device(self.device)
         torch.set_num_threads(self.threads)
         trackers = make_trackers(self.track)
-        screen = Screen(self.quiet)
+        screen, streams = Screen(self.quiet), StreamCache()
+        if self.dry_run:
+            return self._look(asked, screen, streams)
         with screen:
-            streams = StreamCache()
             where = self.out and at_home(self.out)
             with asked.placed():
                 cells, out = prepare(asked.requests, where, screen, screen.say, self.device, streams, terms, self.part_of())
@@ -130,6 +136,18 @@ class Run(Execution, Request):
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
         return 1 if outcome.failures else 0
+
+    def _look(self, asked: "Wanted", screen: "Screen", streams: "StreamCache") -> int:
+        """Print what a run would do."""
+        from runners.cli.dry_run import show
+        from runners.experiment.dry_run import dry_run
+        from scenarios.data.files import at_home
+
+        with asked.placed():
+            where = self.out and at_home(self.out)
+            found = dry_run(asked.requests, where, screen, screen.say, self.device, streams, self.part_of())
+        show(found, screen.console)
+        return 0
 
 
 def data_files(cells: Sequence[Cell]) -> list[str]:

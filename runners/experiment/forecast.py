@@ -1,4 +1,4 @@
-"""What a cell will take, before it is run: found by a rehearsal, which is the cell itself with a few steps and seeds."""
+"""The memory that a cell will take, before it is run: found by a rehearsal, which is the cell with a few steps and seeds."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,8 +15,7 @@ BUILDING = 4
 """While a stack is built, two seeds are beside it, in double precision."""
 SLACK, GROUND = 1.5, 1 << 24
 """What a process takes for the tensors that it holds: so many times their bytes, since the gaps that freed ones leave are not
-all filled again, and so many bytes in any case. Measured on a dozen cells of 40 to 650 MB, estimates were 0.7 to 1.6 times the
-peak, by whatever strategy and optimiser."""
+all filled again, and so many bytes in any case. Of ten cells of 40 to 600 MB the estimates were 0.8 to 1.6 times the peak."""
 
 
 def memory_of(cell: Cell, stream: Stream) -> int:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kancl.options import parse_spec
@@ -33,6 +33,81 @@ MATCHING = "matching.json"
 
 PAUSE = 0.2
 """Seconds between two looks at whether another process has chosen."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is known of an experiment before anything is written, or any trial is run.
+
+    Args:
+        folder: for the results.
+        steps: the cells with matched widths, and how each is tuned that is; of these the seeds that were tuned before apart.
+        matched: what was solved for.
+        matching: the widths of this and earlier commands; None where nothing is matched or tuned.
+        tuning: the trials of earlier commands.
+    """
+
+    folder: Path
+    steps: list[tuple[Cell, Plan | None]]
+    matched: list[object] = field(default_factory=list)
+    matching: Choices | None = None
+    tuning: Choices | None = None
+
+    def is_chosen(self, cell: Cell, plan: Plan) -> bool:
+        """Tell whether a tuning is done, and costs nothing more."""
+        assert self.tuning is not None
+        return "choices" in (self.tuning.get(place_of_plan(cell, plan)) or {})
+
+
+def planned_cells(
+    requests: Sequence[Request],
+    out: Path | None,
+    tell: Callable[[object], None],
+    device: str,
+    streams: StreamCache,
+    choices: type[Choices] = Choices,
+    part: Part | None = None,
+) -> Preparation:
+    """Return what :func:`prepare` does before it writes.
+
+    Args:
+        requests, out, tell, device, streams, part: as there.
+        choices: reads those of earlier commands.
+
+    Raises:
+        InputError: anything that cannot be run, matched or tuned.
+    """
+    for request in requests:
+        check_match(request)
+        RUNNERS[request.over(DEFAULTS).runner or "native"].check_request(request, device)
+    asked = expand(requests, streams=streams)
+    reported = sorted({seed for cell in asked for seed in cell.seeds})
+    for request in requests:
+        check_tune(request, reported)
+    chosen = [request for request in requests if request.match or request.tune]
+    folder = out or _default_out(asked, chosen)
+    Store(folder, tell).refuse_strangers()
+    if not chosen:
+        keys = part.keys(asked) if part else {cell.key for cell in asked}
+        return Preparation(folder, [(cell, None) for cell in asked if cell.key in keys])
+    kept = choices(folder / MATCHING, tell)
+    cells: list[tuple[Cell, Request]] = []
+    told: dict[str, object] = {}  # what blocks of a file share is told once
+
+    def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
+        own = match_cells(request, own, stream.to(device), kept, lambda matched: told.setdefault(str(matched), matched))
+        cells.extend((cell, request) for cell in own)
+        return own
+
+    expand(requests, adjust, streams)
+    if part is not None:
+        keys = part.keys(cell for cell, _ in cells)
+        cells = [(cell, request) for cell, request in cells if cell.key in keys]
+    trials = choices(folder / TUNING, tell)
+    steps: list[tuple[Cell, Plan | None]] = []
+    for cell, request in cells:
+        steps += [(cell, None)] if request.tune is None else tunings_for(cell, request, reported, trials, streams)
+    return Preparation(folder, steps, list(told.values()), kept, trials)
 
 
 def prepare(
@@ -63,58 +138,24 @@ def prepare(
     Raises:
         InputError: anything that cannot be run, matched or tuned; before anything is written, but for trials that all fail.
     """
-    for request in requests:
-        check_match(request)
-        RUNNERS[request.over(DEFAULTS).runner or "native"].check_request(request, device)
     streams = StreamCache() if streams is None else streams
-    asked = expand(requests, streams=streams)
-    reported = sorted({seed for cell in asked for seed in cell.seeds})
-    for request in requests:
-        check_tune(request, reported)
-    chosen = [request for request in requests if request.match or request.tune]
-    folder = out or _default_out(asked, chosen)
-    Store(folder, tell).refuse_strangers()
-    if not chosen:
-        keys = part.keys(asked) if part else {cell.key for cell in asked}
-        return [cell for cell in asked if cell.key in keys], folder
-    kept = Choices(folder / MATCHING, tell)
-    cells: list[tuple[Cell, Request]] = []
-    told: dict[str, object] = {}  # what blocks of a file share is told once
-
-    def adjust(request: Request, own: list[Cell], stream: Stream) -> list[Cell]:
-        own = match_cells(request, own, stream.to(device), kept, lambda matched: told.setdefault(str(matched), matched))
-        cells.extend((cell, request) for cell in own)
-        return own
-
-    expand(requests, adjust, streams)
-    for matched in told.values():
+    prepared = planned_cells(requests, out, tell, device, streams, part=part)
+    for matched in prepared.matched:
         tell(matched)
-    if kept.changed:
-        kept.save()
-    if part is not None:
-        keys = part.keys(cell for cell, _ in cells)
-        cells = [(cell, request) for cell, request in cells if cell.key in keys]
-    trials = Choices(folder / TUNING, tell)
-    steps: list[tuple[Cell, Plan | None]] = []
-    for cell, request in cells:
-        steps += [(cell, None)] if request.tune is None else tunings_for(cell, request, reported, trials, streams)
-    for cost in dict.fromkeys(str(plan) for cell, plan in steps if plan and not _is_chosen(cell, plan, trials)):
+    if prepared.matching is not None and prepared.matching.changed:
+        prepared.matching.save()
+    for cost in dict.fromkeys(str(plan) for cell, plan in prepared.steps if plan and not prepared.is_chosen(cell, plan)):
         tell(cost)
     ready, bench = list[Cell](), Bench(device, streams, terms, tell)
-    for cell, plan in steps:
-        if plan is None:
+    for cell, plan in prepared.steps:
+        if plan is None or prepared.tuning is None:
             ready.append(cell)
             continue
-        with alone(folder, place_of_plan(cell, plan), trials):
-            tuned = tune_cell(cell, plan, trials, Heard(listener), bench)
+        with alone(prepared.folder, place_of_plan(cell, plan), prepared.tuning):
+            tuned = tune_cell(cell, plan, prepared.tuning, Heard(listener), bench)
         tell(tuned)
         ready += tuned.cells
-    return list({cell.key: cell for cell in ready}.values()), folder
-
-
-def _is_chosen(cell: Cell, plan: Plan, kept: Choices) -> bool:
-    """Tell whether a tuning is done, and costs nothing more."""
-    return "choices" in (kept.get(place_of_plan(cell, plan)) or {})
+    return list({cell.key: cell for cell in ready}.values()), prepared.folder
 
 
 @contextmanager

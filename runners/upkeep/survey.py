@@ -85,7 +85,7 @@ def survey(path: Path) -> Survey:
     """
     store, damaged = opened(path)
     listed = store.listing().cells
-    cells = tuple(_standing(store.cell(key), key, words) for key, words in listed.items())
+    cells = tuple(standing(store.cell(key), key, words) for key, words in listed.items())
     return Survey(
         path, cells, tuple(folder.name for folder in inner(path / "cells") if folder.name not in listed), tuple(damaged)
     )
@@ -115,7 +115,7 @@ def inner(folder: Path) -> Sequence[Path]:
         return []
 
 
-def _standing(files: CellStore, key: str, words: str) -> Standing:
+def standing(files: CellStore, key: str, words: str) -> Standing:
     """Return the state of a cell."""
     status = files.load_status() or {}
     if (files.folder / "arrays.npz").exists():
@@ -152,14 +152,14 @@ def _where(owner: Holder) -> str:
         since = (datetime.now(UTC) - datetime.fromisoformat(owner.started)).total_seconds()
     except (ValueError, TypeError):  # the file of somebody else
         since = float("nan")
-    began = f", for {_lasting(since)}" if since >= 0 else ""
-    return f"{said}{began}, last heard of {_lasting(owner.silent)} ago"
+    began = f", for {lasting(since)}" if since >= 0 else ""
+    return f"{said}{began}, last heard of {lasting(owner.silent)} ago"
 
 
-def _lasting(seconds: float) -> str:
+def lasting(seconds: float) -> str:
     """Return a time in the unit that suits it.
 
-    >>> [_lasting(seconds) for seconds in (7, 600, 10_000, 400_000)]
+    >>> [lasting(seconds) for seconds in (7, 600, 10_000, 400_000)]
     ['7 s', '10 min', '2.8 h', '4.6 days']
     """
     for unit, size in (("s", 1), ("min", 60)):
