@@ -21,8 +21,9 @@ ELSEWHERE = 7919
 WORDS = 624
 """Numbers of 32 bits that a Mersenne twister's state consists of, beside the place of the next one."""
 
-CHECKERS = {"random": "beartype"}
-"""Generators that a checker of types, once imported, draws from: which items of a list it looks at bears on no result."""
+CHECKERS = {"random": ("beartype", "distributed")}
+"""Generators that others, once imported, draw from for ends that bear on no result: which items of a list a checker of types
+looks at, and when a thread of a scheduler's worker is to wake."""
 
 REASON = "which no seed governs: a seed would give other numbers alone, in a stack, and when the run is repeated or resumed"
 REMEDY = "draw from kancl.seeding.generator(seed, purpose, ...)"
@@ -83,7 +84,7 @@ def states() -> dict[str, object]:
 
 def moved(before: dict[str, object]) -> list[str]:
     """Return the modules whose generators are in another state than before, but for those that a checker of types moves."""
-    idle = {name for name, user in CHECKERS.items() if user in sys.modules}
+    idle = {name for name, users in CHECKERS.items() if any(user in sys.modules for user in users)}
     return [name for name, state in states().items() if name in before and name not in idle and state != before[name]]
 
 

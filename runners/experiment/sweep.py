@@ -13,6 +13,7 @@ from runners.experiment.executors.registry import make_executor
 from runners.experiment.executors.schedule import carry_out
 from runners.experiment.growth import Growth
 from runners.experiment.listener import Heard, Listener
+from runners.experiment.memory import Room, room_on
 from runners.experiment.step_times import StepTimes
 from runners.experiment.work import work_stored
 from runners.measure.record import Pauses, Progress
@@ -92,8 +93,9 @@ def run(
         seconds = times.beforehand(stream_of) if terms.executor == "processes" else {}
         with make_executor(terms, Ears(heard.progress, tell), desk) as executor:
             tools = tuple(tracking.trackers)
+            room = Room() if terms.scheduler else room_on(device).shared(terms.jobs or 1)
             jobs = [
-                Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every)
+                Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every, room)
                 for cell in cells
             ]
             begin = partial(_begin, store=store, tracking=tracking, heard=heard)

@@ -10,6 +10,7 @@ from runners.config.cell import Cell
 from runners.experiment.blame import told
 from runners.experiment.blocks import run_blocks, run_in
 from runners.experiment.continuation import added_later, continued
+from runners.experiment.memory import Fitted, Room, fitted
 from runners.measure.record import NEVER, Checkpoint, Pauses, Progress
 from runners.measure.result import Result
 from runners.run import RUNNERS, run_cell
@@ -52,6 +53,7 @@ def work(
     tracking: Tracking | None = None,
     step_seconds: StepSeconds = lambda cell, stream: float("nan"),
     pauses: Pauses = NEVER,
+    room: Room = Room(),  # noqa: B008, it is frozen
 ) -> Outcome:
     """Do a cell: what is stored is taken, what was begun goes on, everything else is trained; a failure is an outcome.
 
@@ -64,6 +66,7 @@ def work(
         tracking: the tools that are told what is measured.
         step_seconds: times the cell's steps, for runners whose steps can be timed apart.
         pauses: when to save inside a task, and whether to stop.
+        room: the memory that there is; seeds that do not fit together are trained in blocks.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; other cells would fare no better.
@@ -89,7 +92,8 @@ def work(
             if known is not None:
                 return known
             pauses = replace(pauses, asked=partial(_is_over, claim, asked))
-            return Outcome("done", "done", _trained(cell, store, device, streams, tell, tracking, step_seconds, pauses))
+            result = _trained(cell, store, device, streams, tell, tracking, step_seconds, pauses, room)
+            return Outcome("done", "done", result)
         except Stopped:
             if claim.lost and not asked():
                 return Outcome("held", f"left to {store.holder(cell.key) or 'another process'}, which took it over")
@@ -142,6 +146,7 @@ def _trained(
     tracking: Tracking,
     step_seconds: StepSeconds,
     pauses: Pauses,
+    room: Room,
 ) -> Result:
     """Train a cell, with everything in its folder."""
     files = store.cell(cell.key)
@@ -155,16 +160,17 @@ def _trained(
     apart = RUNNERS[cell.runner].times_steps
     seconds = step_seconds(cell, stream) if apart else None
     resume = resume or continued(cell, stream, store, streams)
+    fit = fitted(cell, stream, room) if resume is None else Fitted(stream)  # as it was begun
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
     with tracking.cell(cell, stream.names) as tracked:
-        if stream.groups:
-            result = run_blocks(cell, stream, files, tell, pauses)
+        if fit.stream.groups:
+            result = run_blocks(cell, fit.stream, files, tell, pauses)
         else:
             result = run_in(files, cell, stream, resume, tell, tracked.measured, pauses)
         result = replace(result, remarks=(*result.remarks, *added_later(result)))
         if seconds is not None:
             result = replace(result, step_seconds=seconds)
         files.save_result(result)
-        files.save_done(result)
+        files.save_done(result, **fit.measured())
         tracked.finish(result)
     return result

@@ -62,10 +62,11 @@ class CellStore:
         """Write the status: running, done or failed."""
         self._write("status.json", {"state": state, **more, "environment": environment()})
 
-    def save_done(self, result: Result) -> None:
+    def save_done(self, result: Result, **more: Any) -> None:
         """Write the status of a finished cell."""
         diverged = int((result.diverged_at >= 0).sum())
-        self.save_status("done", tasks_done=len(result.tasks), seconds=result.seconds, steps=result.steps, diverged=diverged)
+        counted = {"tasks_done": len(result.tasks), "seconds": result.seconds, "steps": result.steps, "diverged": diverged}
+        self.save_status("done", **counted, **more)
 
     def save_failure(self, error: BaseException, said: str) -> None:
         """Write down why the cell failed, as it is told and in full; also where the cell never began."""

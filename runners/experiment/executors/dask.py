@@ -23,6 +23,7 @@ from kancl.errors import InputError, Stopped, StorageError, is_interrupt, one_li
 from kancl.plugins import load_file, loaded_files
 from runners.experiment.executors.executor import Ears, Terms
 from runners.experiment.executors.job import Desk, Job, Receipt, desk_for, do
+from runners.experiment.memory import Room, room_on
 from runners.measure.record import Progress
 from runners.store.experiment import Store
 
@@ -167,6 +168,9 @@ def do_there(name: str, job: Job, setting: Setting) -> Receipt | None:
     if setting.version != __version__:
         raise InputError(f"the worker has kancl {__version__}, and the run is by kancl {setting.version}; install the same")
     worker, stop, over = get_worker(), threading.Event(), threading.Event()
+    if job.room.bytes is None and job.out is not None:
+        free, limit = room_on(job.device), getattr(worker.memory_manager, "memory_limit", None)
+        job = replace(job, room=Room(min(free.bytes, limit)) if free.bytes and limit else free)
     last = -SELDOM
 
     def say(line: object) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.config.cell import Cell
+from runners.experiment.memory import Room
 from runners.experiment.work import Outcome, State, StepSeconds, work
 from runners.measure.record import CHECKPOINT_EVERY, Pauses, Progress, never
 from runners.measure.result import Result
@@ -26,6 +27,7 @@ class Job:
         trackers: the names of the tools that are told what is measured.
         step_seconds: how long a training step takes, measured before; NaN if it was not.
         every: seconds of training after which it is saved inside a task.
+        room: the memory that it may take.
         keep: makes of the result what the receipt brings back: plain values, and a function that can be pickled.
     """
 
@@ -36,6 +38,7 @@ class Job:
     trackers: tuple[str, ...] = ()
     step_seconds: float = float("nan")
     every: float = CHECKPOINT_EVERY
+    room: Room = Room()  # noqa: RUF009, it is frozen
     keep: Callable[[Result], Any] | None = None
 
 
@@ -101,7 +104,7 @@ def do(job: Job, desk: Desk, tell: Callable[[Progress], None], say: Callable[[ob
     store = None if job.out is None else Store(job.out, say)
     pauses = Pauses(job.every, desk.asked)
     timed = desk.step_seconds or (lambda cell, stream: job.step_seconds)
-    return receipt_for(job, work(job.cell, store, job.device, desk.streams, tell, desk.tracking, timed, pauses))
+    return receipt_for(job, work(job.cell, store, job.device, desk.streams, tell, desk.tracking, timed, pauses, job.room))
 
 
 def receipt_for(job: Job, outcome: Outcome) -> Receipt:
