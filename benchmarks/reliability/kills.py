@@ -1,81 +1,180 @@
-"""Kills: a sweep of mixed cells is ended by SIGKILL at random moments, again and again, and then left to finish."""
+"""Kills: a sweep of mixed cells loses processes by SIGKILL at random moments, again and again, and is then left to finish."""
 
+import os
 import random
+import signal
+import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from commands import here, numbers, start
 
-SWEEP = (
-    "run", "gaussian-peaks:tasks=4,samples=60,noise=0.05", "split-digits:samples=60,setting=task",
-    "--architectures", "kan:hidden=[4],intervals=8,base=none", "mlp:hidden=12", "lookup",
-    "--strategies", "naive", "joint", "independent", "ewc", "si", "replay",
-    "--optimizer", "adam", "--steps", 250, "--batch-size", 16, "--seeds", 3, "--locality", "off",
-)  # fmt: skip
-"""36 cells: two scenarios, three architectures, six strategies; with batches, penalties, memories and frozen states."""
+SWEEP = """
+scenarios = ["gaussian-peaks:tasks=3,samples=40,noise=0.05", "split-digits:samples=40,setting=task"]
+architectures = ["kan:hidden=[4],intervals=8,base=none", "mlp:hidden=12"]
+seeds = 2
+evaluations = 3
+steps = 150
+
+[[block]]
+optimizer = "adam"
+batch-size = 16
+strategies = ["naive", "joint", "ewc", "replay"]
+
+[[block]]
+optimizer = "sgd"
+
+[[block]]
+optimizer = "adamw"
+state = "keep"
+schedule = "cosine"
+
+[[block]]
+optimizer = "lbfgs"
+steps = 10
+
+[[block]]
+optimizer = "adam"
+steps = 40
+runner = "avalanche"
+strategies = ["naive", "ewc"]
+
+[[block]]
+optimizer = "adam"
+steps = 60
+locality = "on"
+
+[[block]]
+optimizer = "adam"
+scenarios = ["gaussian-peaks:tasks=3,samples=40,noise=0.05"]
+steps = 50
+tune = 2
+tune-seeds = 1
+"""
+"""Some 40 cells: every optimiser, batches, penalties, memories, schedules, avalanche, locality records, and tuned ones."""
+
+EXECUTORS = {"serial": ("--jobs", 1), "processes": ("--jobs", 2), "dask": ("--executor", "dask", "--jobs", 2)}
+ORPHANS = 20.0
+"""Seconds that the workers of a killed run have to end by themselves."""
 
 
 @dataclass(frozen=True)
 class Kills:
-    """Outcome: cells of the sweep, kills, times the sweep was finished, and cells whose numbers were lost or different."""
+    """Outcome: cells of the sweep, kills (of the run itself, of others), sweeps that were finished, cells whose numbers were
+    lost or different, and processes that outlived their run."""
 
     cells: int
-    kills: int
+    runs: int
+    workers: int
     sweeps: int
     lost: int
     different: int
+    orphans: int
 
 
-def kill_again_and_again(kills: int, seed: int = 0) -> Kills:
-    """Kill a sweep so many times, let it finish, and compare with one that was never disturbed, to the bit.
+def kill_again_and_again(kills: int, executor: str, seed: int = 0) -> Kills:
+    """Kill processes of a sweep so many times, let it finish, and compare with one that was never disturbed, to the bit.
 
-    A moment is drawn evenly from the 4 seconds after the sweep has begun to write. A sweep that finishes before it is killed
-    often enough is followed by another in a new folder.
+    A moment is drawn evenly from the 4 seconds after the sweep has begun to write, and the process from all that belong to it:
+    as often the run itself as one of the others, if there are some. A sweep that finishes before there were enough kills is
+    followed by another in a new folder.
 
     Args:
         kills: how many.
+        executor: one of :data:`EXECUTORS`.
         seed: of the moments.
     """
-    moments = random.Random(seed)
+    chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        whole = folder / "undisturbed"
-        ended = here((*SWEEP, "--out", whole))
-        assert ended.code == 0, ended.said
+        file, whole = folder / "sweep.toml", folder / "undisturbed"
+        file.write_text(SWEEP)
+        ended = here(("run", "--file", file, "--jobs", 1, "--out", whole))
+        if ended.code:
+            raise RuntimeError(f"the undisturbed sweep ended with {ended.code}: {ended.said[-2000:]}")
         right = numbers(whole)
-        done, sweeps, lost, different = 0, 0, 0, 0
-        while done < kills:
+        runs, workers, sweeps, lost, different, orphans = 0, 0, 0, 0, 0, 0
+        while runs + workers < kills:
             out = folder / f"killed-{sweeps}"
-            done += _kill_until_finished(out, folder / "log", moments, kills - done)
+            command = ("run", "--file", file, *EXECUTORS[executor], "--checkpoint-every", 0.2, "--out", out)
+            killed = _kill_until_finished(command, out, folder / "log", chance, kills - runs - workers)
             came = numbers(out)
-            lost += len(right.keys() - came.keys())
+            runs, workers, orphans = runs + killed[0], workers + killed[1], orphans + killed[2]
+            lost += len(right.keys() - came.keys()) + len(came.keys() - right.keys())
             different += sum(came[key] != right[key] for key in right.keys() & came.keys())
             sweeps += 1
-    return Kills(len(right), done, sweeps, lost, different)
+    return Kills(len(right), runs, workers, sweeps, lost, different, orphans)
 
 
-def _kill_until_finished(out: Path, log: Path, moments: random.Random, most: int) -> int:
-    """Run the sweep until it ends by itself, killing it at most so many times; return how many it were."""
-    killed = 0
+def _kill_until_finished(
+    command: Sequence[object], out: Path, log: Path, chance: random.Random, most: int
+) -> tuple[int, int, int]:
+    """Run the sweep until it ends by itself; return how often the run was killed, other processes, and how many outlived it."""
+    runs, workers, orphans = 0, 0, 0
     while True:
         before = _written(out)
-        process = start((*SWEEP, "--out", out), log)
-        if killed < most:
-            while process.poll() is None and _written(out) == before:
-                time.sleep(0.005)
-            until = time.monotonic() + moments.uniform(0, 4)
+        process = start(command, log)
+        while runs + workers < most and _wait_for_writing(process, out, before):
+            until = time.monotonic() + chance.uniform(0, 4)
             while process.poll() is None and time.monotonic() < until:
                 time.sleep(0.005)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-                killed += 1
+            others = list(_below(process.pid))
+            if process.poll() is not None:
+                break
+            if others and chance.random() < 0.5:
+                with suppress(ProcessLookupError):
+                    os.kill(chance.choice(others), signal.SIGKILL)
+                    workers += 1
+                before = _written(out)
                 continue
-        if process.wait() != 0:
-            raise RuntimeError(f"the sweep ended with {process.returncode}: {log.read_text(errors='replace')[-2000:]}")
-        return killed
+            process.kill()
+            process.wait()
+            runs += 1
+            orphans += _outlived(others)
+        if process.poll() is None or process.returncode != -signal.SIGKILL:
+            if process.wait() != 0:
+                raise RuntimeError(f"the sweep ended with {process.returncode}: {log.read_text(errors='replace')[-3000:]}")
+            return runs, workers, orphans
+
+
+def _wait_for_writing(process: "subprocess.Popen[bytes]", out: Path, before: int) -> bool:
+    """Wait until a run writes something new; return whether it still runs."""
+    while process.poll() is None and _written(out) == before:
+        time.sleep(0.005)
+    return process.poll() is None
+
+
+def _below(process: int) -> Iterator[int]:
+    """Yield the processes that a process started, and those that they did."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return
+    for child in map(int, children):
+        yield child
+        yield from _below(child)
+
+
+def _outlived(processes: Sequence[int]) -> int:
+    """Return how many processes are still there after a while, and end them."""
+    until = time.monotonic() + ORPHANS
+    while (left := [process for process in processes if _lives(process)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return len(left)
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _written(out: Path) -> int:
