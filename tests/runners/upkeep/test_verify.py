@@ -11,6 +11,7 @@ import pytest
 
 from runners.choices.file import Choices
 from runners.measure.record import Checkpoint, Within
+from runners.store import claims
 from runners.store.cell import CellStore
 from runners.trackers.tracking import Told
 from runners.upkeep.verify import OF_CELLS, verify
@@ -104,6 +105,24 @@ def test_every_bit_of_an_array_counts_and_the_array_is_named(out: Path) -> None:
         (finding,) = verify(out).of("damage")
         assert finding.file == f"cells/{CELL}/arrays.npz"
         assert finding.said.endswith(f"its checksum does not match); damaged in it: {member.filename}"), finding.said
+
+
+def test_what_a_living_process_was_just_writing_is_looked_at_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, holder = out / "cells" / CELL / "status.json", claims.holder
+    whole = path.read_bytes()
+
+    def written_meanwhile(folder: Path) -> claims.Holder | None:
+        path.write_bytes(whole)
+        return holder(folder)
+
+    monkeypatch.setattr(claims, "holder", written_meanwhile)
+    path.write_bytes(whole[:-9])
+    assert damaged(out) == [f"cells/{CELL}/status.json"]
+    held = claims.claim(path.parent, out)
+    assert held is not None
+    with held:
+        path.write_bytes(whole[:-9])
+        assert damaged(out) == []
 
 
 def test_what_is_missing_is_named(out: Path) -> None:
