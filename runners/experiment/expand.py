@@ -43,6 +43,7 @@ def expand(
     adjust: Adjust = lambda request, cells, stream: cells,
     streams: StreamCache | None = None,
     checked: set[str] | None = None,
+    faults: Faults | None = None,
 ) -> list[Cell]:
     """Return the cells of all requests, each once, with every option spelled out.
 
@@ -51,6 +52,7 @@ def expand(
         adjust: changes the cells.
         streams: keeps the scenarios that were built for the check.
         checked: the networks that kept the contract before, and are what they were; these are added.
+        faults: what was found to be wrong before; it is told with all else.
 
     An architecture whose networks raise when they are tried stays, if there are others: its cells will fail, and tell why.
 
@@ -58,7 +60,12 @@ def expand(
         RefusedError: all that could not be run, before anything is.
     """
     cells: dict[str, Cell] = {}
-    check = _Check(StreamCache() if streams is None else streams, adjust, checked=set() if checked is None else checked)
+    check = _Check(
+        StreamCache() if streams is None else streams,
+        adjust,
+        faults=Faults() if faults is None else faults,
+        checked=set() if checked is None else checked,
+    )
     forget_edited()
     requests = [request.over(DEFAULTS) for request in requests]
     asked = sum(len(request.scenarios or ()) * _count(request) for request in requests)

@@ -8,7 +8,7 @@ from pathlib import Path
 from kancl.models import Cost, Network, cost_of
 from runners.config.cell import Cell
 from runners.experiment.forecast import memory_of, shortened
-from runners.measure.evaluate import Evaluator, evaluation_steps
+from runners.measure.evaluate import Evaluator, evaluation_steps, thinned
 from runners.run import RUNNERS, run_cell
 from runners.stream.cache import StreamCache
 from runners.stream.stream import Stream
@@ -95,7 +95,8 @@ class Forecaster:
         if RUNNERS[cell.runner].times_steps:
             (step,) = step_seconds([own], some)
         network = build_network(own, some)
-        cost, evaluation = cost_of(network, some.train[0].x[:, :2]), _evaluation(network, some)
+        looked_at = some if cell.curve_samples == "all" else thinned(some, cell.curve_samples)
+        cost, evaluation = cost_of(network, some.train[0].x[:, :2]), _evaluation(network, looked_at)
         scale = 1.0 if stream.groups else seeds / few
         steps, evaluations = _counts(short, stream)
         return _Measured(cost, memory, step * seeds, evaluation * seeds / len(some.seeds), seconds * scale, steps, evaluations)

@@ -17,6 +17,7 @@ from runners.config.cell import Cell
 from runners.config.request import DEFAULTS, Request
 from runners.experiment.executors.executor import SERIAL, Terms
 from runners.experiment.expand import expand
+from runners.experiment.faults import Faults
 from runners.experiment.growth import tunings_for
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
@@ -77,13 +78,18 @@ def planned_cells(
     Raises:
         InputError: anything that cannot be run, matched or tuned.
     """
-    for request in requests:
-        check_match(request)
-        RUNNERS[request.over(DEFAULTS).runner or "native"].check_request(request, device)
-    asked = expand(requests, streams=streams)
+    faults = Faults()
+    for faults.number, request in enumerate(requests):
+        with faults.of("match"):
+            check_match(request)
+        with faults.of("runner"):
+            RUNNERS[request.over(DEFAULTS).runner or "native"].check_request(request, device)
+    asked = expand(requests, streams=streams, faults=faults)
     reported = sorted({seed for cell in asked for seed in cell.seeds})
-    for request in requests:
-        check_tune(request, reported)
+    for faults.number, request in enumerate(requests):
+        with faults.of("tune"):
+            check_tune(request, reported)
+    faults.refuse()
     chosen = [request for request in requests if request.match or request.tune]
     folder = out or _default_out(asked, chosen)
     Store(folder, tell).refuse_strangers()

@@ -221,6 +221,12 @@ def test_what_is_wrong_on_the_command_line_is_told_at_once(kancl: Any) -> None:
     assert all(name in ended.err for name in ("gaussian-peak", "kna", "ewcc"))
 
 
+def test_half_a_match_is_told_with_all_else(kancl: Any) -> None:
+    ended = kancl("run", "gaussian-peak", "--match", "flops", "--runner", "avalanche", "--locality", "on", "--seeds", "1")
+    assert ended.code == 2
+    assert all(part in ended.err for part in ("--match needs --to", "--locality", "gaussian-peak"))
+
+
 def test_no_more_than_twenty_faults_are_told() -> None:
     names = tuple(f"nothing-{k}" for k in range(30))
     with pytest.raises(RefusedError) as caught:
