@@ -109,12 +109,12 @@ class Silence:
 def sweep(cell: Cell, out: Path, stop: tuple[int, BaseException] | None = None, **tools: Any) -> tuple[Outcomes, list[str]]:
     """Run one cell in a store, up to an error when a task gets going, and return what came of it and the warnings."""
 
-    def stopping(cell: Cell, stream: Any, resume: Any, save: Any, tell: Any, measured: Any) -> Result:
+    def stopping(cell: Cell, stream: Any, resume: Any, save: Any, tell: Any, *more: Any) -> Result:
         def told(progress: Progress) -> None:
             if stop is not None and progress.task == stop[0]:
                 raise stop[1]
 
-        return run_cell(cell, stream, resume, save, told, measured)
+        return run_cell(cell, stream, resume, save, told, *more)
 
     warnings: list[str] = []
     tracking = Tracking(tools, out, warnings.append)
