@@ -18,6 +18,8 @@ GAP = 5.0
 """Seconds between two such reports, whichever cells they are of."""
 SOON = 0.2
 """Seconds of work before which no speed is told."""
+MARGIN = 4
+"""Lines of a terminal that no cell's bar takes."""
 SHORTEST = 20
 """Columns that a cell's title has at the least."""
 
@@ -77,13 +79,14 @@ class Screen:
         self.bars.stop()
 
     def begin_cell(self, cell: Cell, number: int, count: int) -> None:
-        """Add the cell's line, above the one of the whole sweep."""
+        """Add the cell's line, under the one of the whole sweep."""
         now = time.perf_counter()
         self.began = now if self.began is None else self.began
         if count != self.count or (not self.cells and self.over >= self.count):
             self._begin_sweep(count)
         title = f"[{number}/{count}] {describe(cell)}"
-        bar = self.bars.add_task(title, total=None, state="begins", left="")
+        room = len(self.cells) < self.console.height - MARGIN  # or the line of all cells would be pushed off a small terminal
+        bar = self.bars.add_task(title, total=None, state="begins", left="", visible=room)
         self.cells[cell.key] = Shown(title, bar, now, now)
         self._move_whole()
 

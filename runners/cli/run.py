@@ -16,6 +16,7 @@ from runners.config.request import Request, Said, with_axes
 if TYPE_CHECKING:
     from runners.cli.asked import Wanted
     from runners.cli.progress import Screen
+    from runners.experiment.sweep import Outcomes
     from runners.stream.cache import StreamCache
 
 LISTED = 20
@@ -84,9 +85,6 @@ class Run(Execution, Request):
         from runners.cli.progress import Screen
         from runners.experiment.prepare import prepare
         from runners.experiment.sweep import run
-        from runners.report.evaluation_time import evaluation_line
-        from runners.report.tables import summary_tables
-        from runners.results.results import load
         from runners.store.environment import check_device, check_threads
         from runners.store.experiment import Store
         from runners.stream.cache import StreamCache
@@ -116,6 +114,18 @@ class Run(Execution, Request):
             with signals.patiently():
                 store = Store(out, screen.say)
                 outcome = run(cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses, self.command)
+        if not self.quiet:
+            self._print_results(screen, outcome, out, tracking.hints())
+        for key, message in outcome.failures.items():
+            screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
+        return 1 if outcome.failures else 0
+
+    def _print_results(self, screen: "Screen", outcome: "Outcomes", out: Path, hints: Sequence[str]) -> None:
+        """Print tables of what is stored, and where it is."""
+        from runners.report.evaluation_time import evaluation_line
+        from runners.report.tables import summary_tables
+        from runners.results.results import load
+
         if outcome.results:
             results = load(out)
             for table in summary_tables(results, screen.console.width):
@@ -131,11 +141,8 @@ class Run(Execution, Request):
         screen.console.print(
             f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
         )
-        for hint in tracking.hints():
+        for hint in hints:
             screen.console.print(f"Tracked: {hint}", soft_wrap=True)
-        for key, message in outcome.failures.items():
-            screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
-        return 1 if outcome.failures else 0
 
     def _look(self, asked: "Wanted", screen: "Screen", streams: "StreamCache") -> int:
         """Print what a run would do."""
