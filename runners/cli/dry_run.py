@@ -57,6 +57,9 @@ def lines(found: DryRun) -> Iterator[str]:
     yield f"{counted(len(states), 'cell')} in {found.folder}{'' if found.folder.exists() else ' (not there yet)'}: {said}"
     for plan in dict.fromkeys(str(planned.plan) for planned in found.cells if planned.plan):
         yield f"{plan}; the times above include them"
+    for planned in found.cells:
+        if planned.said:
+            yield f"{' / '.join(planned.cell.labels.values())} fails: {planned.said}"
     left = [planned for planned in found.cells if planned.forecast is not None]
     if left:
         memory = max(planned.forecast.memory for planned in left if planned.forecast)

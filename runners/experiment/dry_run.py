@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kancl.errors import is_interrupt
 from runners.choices.file import Looked
 from runners.choices.plans import Plan
 from runners.config.cell import Cell
 from runners.config.request import Request
+from runners.experiment.blame import told
 from runners.experiment.executors.executor import SERIAL
 from runners.experiment.foresight import Forecast, Forecaster
 from runners.experiment.growth import Growth
@@ -28,14 +30,16 @@ class Planned:
     Args:
         cell: the configuration, with any rate if it is to be tuned.
         state: done, running, begun, failed or damaged; new where nothing is there, and "to tune" where trials come first.
-        forecast: what it will take; None if it is done.
+        forecast: what it will take; None if it is done, or fails when it is tried.
         plan: of its tuning, if that is to be done.
+        said: why it cannot be foretold, in a line: it will fail.
     """
 
     cell: Cell
     state: str
     forecast: Forecast | None
     plan: Plan | None = None
+    said: str = ""
 
     @property
     def seconds(self) -> float:
@@ -79,9 +83,19 @@ def dry_run(
     for cell, plan in _known(prepared, listener, Bench(device, streams, SERIAL, tell)):
         for own in [cell] if plan else growth.settled([cell]):
             state = "to tune" if plan else _state(store, own)
-            forecast = None if state == "done" else forecaster.of(own)
-            found.setdefault(own.key, Planned(own, state, forecast, plan))
+            forecast, said = (None, "") if state == "done" else _foretold(forecaster, own)
+            found.setdefault(own.key, Planned(own, state, forecast, plan, said))
     return DryRun(prepared.folder, prepared.matched, list(found.values()))
+
+
+def _foretold(forecaster: Forecaster, cell: Cell) -> tuple[Forecast | None, str]:
+    """Return what a cell will take, or why it fails already now."""
+    try:
+        return forecaster.of(cell), ""
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        return None, told(error, cell)
 
 
 def _known(prepared: Preparation, listener: Listener, bench: Bench) -> Iterator[tuple[Cell, Plan | None]]:

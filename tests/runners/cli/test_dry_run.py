@@ -100,3 +100,21 @@ def test_where_memory_is_short_fewer_seeds_are_measured(tools: Any, monkeypatch:
     Forecaster(StreamCache(), free=1).of(cell)
     Forecaster(StreamCache()).of(cell)
     assert timed == [1, 6]
+
+
+def test_a_cell_that_fails_when_it_is_tried_is_told_beside_the_others(
+    kancl: Kancl, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = foresight.memory_of
+
+    def memory_of(cell: Any, stream: Any) -> int:
+        if cell.architecture.name == "kan":
+            raise RuntimeError("no memory today")
+        return whole(cell, stream)
+
+    monkeypatch.setattr(foresight, "memory_of", memory_of)
+    said = kancl(*RUN, "--cells", "mlp/naive", "kan/naive", "--dry-run")
+    assert said.code == 0
+    assert "kan / naive fails: " in said.out
+    assert "no memory today" in said.out
+    assert rows(said.out)[0][-3:-1] == ["207", "8"]
