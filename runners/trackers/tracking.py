@@ -20,6 +20,7 @@ from runners.measure.record import Record
 from runners.measure.result import Result
 from runners.store.experiment import describe
 from runners.store.files import DamageError, Tell, once, read_or_tell, refuse_elsewhere
+from runners.store.locks import locked
 from runners.store.seals import read_sealed, write_sealed
 from runners.trackers.events import Evaluation, Evaluations, summary
 from runners.trackers.tracker import Description, Sink, State, Tracker
@@ -224,9 +225,10 @@ class Told:
 
     def note(self, key: str, complete: bool) -> str:
         """Write down that the tool was told of a cell, and return the cell's id, made if it has none yet."""
-        cells = self._read()
-        own_id = cells[key]["id"] if key in cells else uuid.uuid4().hex
-        write_sealed(self.path, self._name, {**cells, key: {"id": own_id, "complete": complete}})
+        with locked(self.folder.parent.parent):  # other processes have cells of the same tool
+            cells = self._read()
+            own_id = cells[key]["id"] if key in cells else uuid.uuid4().hex
+            write_sealed(self.path, self._name, {**cells, key: {"id": own_id, "complete": complete}})
         return own_id
 
     @property

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
 from runners.trackers import Description, Evaluation, State, Tracking, make_trackers, trackers
 from runners.trackers.events import SEEDS_SHOWN, Evaluations, summary
+from runners.trackers.tracking import Told
 
 Kancl = Callable[..., Any]
 TASKS = 3
@@ -423,3 +425,14 @@ def test_each_tool_is_made_once(enrol: Callable[[Registry, str, Any], None]) -> 
     enrol(trackers, "notes", lambda: made.append(Notes()) or made[-1])
     assert list(make_trackers(["notes", "notes"])) == ["notes"]
     assert len(made) == 1
+
+
+def test_what_several_processes_told_at_once_is_all_noted(tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "tracking" / "tool"
+    folder.mkdir(parents=True)
+    keys = [f"cell {number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda key: Told(folder).note(key, complete=True), keys))
+    assert len(set(ids)) == len(keys)
+    assert all(Told(folder).is_complete(key) for key in keys)
+    assert [Told(folder).note(key, complete=False) for key in keys] == ids
