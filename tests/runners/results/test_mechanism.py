@@ -175,12 +175,12 @@ def test_no_line_is_drawn_where_overlaps_differ_too_little(results: Results) -> 
 def test_compare_tells_the_regression_in_every_format(results: Results, kancl: Kancl) -> None:
     (mechanism,) = mechanisms(results)
     assert isinstance(mechanism, Mechanism)
-    table = kancl("compare", str(results.path), "--no-figures").out
+    table = kancl("compare", str(results.paths[0]), "--no-figures").out
     assert "Overlap and forgetting" in table
-    found = json.loads(kancl("compare", str(results.path), "--no-figures", "--format", "json").out)
+    found = json.loads(kancl("compare", str(results.paths[0]), "--no-figures", "--format", "json").out)
     assert found["overlap"] == [json.loads(json.dumps(mechanism.to_json()))]
     assert f"Overlap and forgetting: {mechanism.sentence()}." in (
-        kancl("compare", str(results.path), "--no-figures", "--format", "markdown").out
+        kancl("compare", str(results.paths[0]), "--no-figures", "--format", "markdown").out
     )
     explained = [verdict["explanation"] for verdict in found["verdicts"]]
     assert explained
@@ -188,6 +188,6 @@ def test_compare_tells_the_regression_in_every_format(results: Results, kancl: K
 
 
 def test_compare_draws_them(results: Results, kancl: Kancl, tmp_path: Path) -> None:
-    kancl("compare", str(results.path), "--figures", str(tmp_path))
+    kancl("compare", str(results.paths[0]), "--figures", str(tmp_path))
     names = {path.name for path in tmp_path.iterdir()}
     assert len({name for name in names if name.endswith(("-size.png", "-overlap.png", "-size.svg", "-overlap.svg"))}) == 4
