@@ -5,27 +5,30 @@ scheduler gives the jobs of a worker that is lost to another one, which goes on 
 """
 
 import logging
+import multiprocessing
 import os
 import queue
 import secrets
 import threading
 import time
-from contextlib import chdir, suppress
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import torch
-
 from kancl import __version__
 from kancl.errors import InputError, Stopped, StorageError, is_interrupt, one_line
 from kancl.plugins import load_file, loaded_files
 from runners.experiment.executors.executor import Ears, Terms
-from runners.experiment.executors.job import Desk, Job, Receipt, desk_for, do
+from runners.experiment.executors.job import Desk, Job, Receipt
+from runners.experiment.executors.processes import Processes
 from runners.experiment.memory import Room, room_on
 from runners.measure.record import Progress
 from runners.store.experiment import Store
+from runners.stream.cache import StreamCache
+from runners.trackers import Tracking
 
 SELDOM = 1.0
 """Seconds between two signs of progress of a job."""
@@ -49,6 +52,7 @@ class Setting:
         files: plug-ins that were loaded.
         version: of kancl.
         topic: under which it tells how it goes, and hears that it is to stop.
+        hang_after: seconds without any sign of progress after which a job is stopped and tried again.
     """
 
     folder: Path
@@ -56,6 +60,7 @@ class Setting:
     files: tuple[Path, ...]
     version: str
     topic: str
+    hang_after: float
 
 
 class Dask:
@@ -69,7 +74,7 @@ class Dask:
         self.running: dict[str, tuple[Job, Any]] = {}
         topic = f"kancl-{secrets.token_hex(8)}"
         taken = {name: value for name, value in os.environ.items() if name.startswith(TAKEN)}
-        self.setting = Setting(Path.cwd(), taken, tuple(loaded_files()), __version__, topic)
+        self.setting = Setting(Path.cwd(), taken, tuple(loaded_files()), __version__, topic, terms.hang_after)
         self.cluster = None if terms.scheduler else _local_cluster(terms.jobs or 1)
         self.client = _client(terms.scheduler or self.cluster)
         self.client.subscribe_topic(topic, self._note)
@@ -182,21 +187,50 @@ def do_there(name: str, job: Job, setting: Setting) -> Receipt | None:
             last = time.monotonic()
             worker.log_event(setting.topic, (name, "progress", astuple(progress)))
 
-    with _ALONE, chdir(setting.folder):
+    with _ALONE, chdir(setting.folder), _children_allowed():
         os.environ.update(setting.environment)
-        torch.set_num_threads(job.threads)
+        for file in setting.files:
+            load_file(file)
         asked = Event(setting.topic, client=get_client())
         threading.Thread(target=_listen, args=(asked, stop, over), name="stop", daemon=True).start()
+        ears = Ears(lambda job, progress: tell(progress), say)
         try:
-            for file in setting.files:
-                load_file(file)
-            return do(job, desk_for(job, say, stop.is_set), tell, say)
-        except BaseException as error:
-            if is_interrupt(error):
-                return None
-            raise
+            return _apart(job, ears, setting.hang_after, stop)
         finally:
             over.set()
+
+
+def _apart(job: Job, ears: Ears, hang_after: float, stop: threading.Event) -> Receipt | None:
+    """Do a job in a process of its own: dask's threads draw from Python's global generator while a worker works.
+
+    Args:
+        job: which.
+        ears: hear how it goes.
+        hang_after: seconds without progress after which it is tried again.
+        stop: is set when it is to stop.
+    """
+    with Processes(Terms("processes", 1, job.threads, hang_after), ears, Desk(StreamCache(), Tracking())) as one:
+        one.begin(job)
+        while not stop.is_set():
+            for receipt in one.ended(SELDOM):
+                return receipt
+    return None
+
+
+@contextmanager
+def _children_allowed() -> Iterator[None]:
+    """Let a worker have processes of its own.
+
+    Most workers of dask's are daemons, which Python gives no children so that none outlives them; a job's process ends by
+    itself where its parent is gone.
+    """
+    own: Any = multiprocessing.current_process()
+    before = own._config.get("daemon")
+    own._config["daemon"] = False
+    try:
+        yield
+    finally:
+        own._config["daemon"] = before
 
 
 def _listen(asked: Any, stop: threading.Event, over: threading.Event) -> None:

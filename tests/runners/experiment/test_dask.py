@@ -25,12 +25,12 @@ from pathlib import Path
 from runners.strategies import Strategy
 
 class Kills(Strategy):
-    # Its worker, in the second task of the first try.
+    # Its worker, which started this process, in the second task of the first try.
     def begin_task(self, state, network, samples, phase):
         marker = Path(__file__).parent / "killed"
         if phase == 1 and parent_process() is not None and not marker.exists():
-            marker.write_text(str(os.getpid()))
-            os.kill(os.getpid(), signal.SIGKILL)
+            marker.write_text(str(parent_process().pid))
+            os.kill(parent_process().pid, signal.SIGKILL)
         return state
 
 class Raises(Strategy):
@@ -66,7 +66,9 @@ def test_two_workers_of_which_one_is_killed_in_a_cell(tmp_path: Path, monkeypatc
     outcomes = run(cells, Store(Path("out")), heard, terms=Terms("dask", jobs=2))
     assert (tmp_path / "killed").exists()
     boom = "strategy kills.py:Raises failed in its hook begin_task: ValueError: boom"
-    assert heard.ended == {name: boom if "Raises" in name else "done" for name in names}
+    # The process that lost its worker may have come to the end by itself.
+    assert heard.ended.pop("kills.py:Kills") in ("done", "stored")
+    assert heard.ended == {name: boom if "Raises" in name else "done" for name in names[1:]}
     assert list(outcomes.failures.values()) == [boom]
     for cell in cells[:2]:
         alone = run_cell(cell, StreamCache().of(cell))
