@@ -117,7 +117,7 @@ def test_a_network_that_draws_elsewhere_is_refused(enrol: Callable[..., None], n
     build, said = UNGOVERNED[name]
     enrol(architectures, "noisy", build)
     before = torch.get_rng_state(), np.random.get_state()[2]
-    with pytest.raises(UngovernedError, match=said):
+    with pytest.raises(InputError, match=said):
         check(DIGITS, "noisy", seeds=seeds, **STEPS)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == np.random.get_state()[2]
