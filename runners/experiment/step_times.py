@@ -25,8 +25,8 @@ class StepTimes:
     cells: Sequence[Cell]
     store: Store
     known: dict[str, float] = field(default_factory=dict)
-    expected: float = 0.0
-    """About how many seconds training will take, all cells together whose steps were timed beforehand."""
+    expected: dict[str, float] = field(default_factory=dict)
+    """About how many seconds the training of each cell will take, once all were timed beforehand; infinity if nobody knows."""
 
     @cached_property
     def waiting(self) -> dict[str, Cell]:
@@ -49,7 +49,7 @@ class StepTimes:
         """
         for cell in () if self.known else self.waiting.values():
             if not RUNNERS[cell.runner].times_steps:
-                self.expected = math.inf  # nobody knows
+                self.expected[cell.key] = math.inf
                 continue
             try:
                 stream = stream_of(cell)
@@ -59,7 +59,7 @@ class StepTimes:
                 continue
             steps = sum(cell.policy.steps_per_task(samples.x.shape[1]) for samples in stream.train)
             seconds = steps * self.of(cell, stream) * len(cell.seeds)
-            self.expected += 0.0 if math.isnan(seconds) else seconds
+            self.expected[cell.key] = 0.0 if math.isnan(seconds) else seconds
         return self.known
 
     def seconds(self, stream_of: Callable[[Cell], Stream]) -> float:
@@ -69,7 +69,7 @@ class StepTimes:
             stream_of: as of :meth:`beforehand`, which this is known by.
         """
         self.beforehand(stream_of)
-        return self.expected
+        return sum(self.expected.values())
 
 
 def data_of(cell: Cell) -> tuple[object, ...]:

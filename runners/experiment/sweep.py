@@ -96,7 +96,7 @@ def run(
             room = Room() if terms.scheduler else room_on(device).shared(terms.jobs or 1)
             jobs = [
                 Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every, room)
-                for cell in cells
+                for cell in sorted(cells, key=lambda cell: -times.expected.get(cell.key, 0.0))  # the longest must not come last
             ]
             begin = partial(_begin, store=store, tracking=tracking, heard=heard)
             done, failures = list[str](), dict[str, str]()
