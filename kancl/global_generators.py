@@ -21,9 +21,9 @@ ELSEWHERE = 7919
 WORDS = 624
 """Numbers of 32 bits that a Mersenne twister's state consists of, beside the place of the next one."""
 
-CHECKERS = {"random": ("beartype", "distributed")}
+CHECKERS = {"random": ("beartype",)}
 """Generators that others, once imported, draw from for ends that bear on no result: which items of a list a checker of types
-looks at, and when a thread of a scheduler's worker is to wake."""
+looks at."""
 
 REASON = "which no seed governs: a seed would give other numbers alone, in a stack, and when the run is repeated or resumed"
 REMEDY = "draw from kancl.seeding.generator(seed, purpose, ...)"

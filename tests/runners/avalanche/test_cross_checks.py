@@ -14,12 +14,14 @@ from kancl.errors import InputError
 from kancl.models import take_seed
 from runners.avalanche import AvalancheStrategy
 from runners.avalanche.data import masks_of, stream_of_seed
+from runners.avalanche.keeper import Keeper
 from runners.avalanche.model import INACTIVE, Criterion
 from runners.avalanche.penalties import EWC, MAS, SI
 from runners.avalanche.projections import DAMPING, GEM, project
 from runners.avalanche.runner import surroundings
 from runners.avalanche.seed_run import SeedRun
 from runners.config.cell import Cell
+from runners.measure.record import NEVER
 from runners.strategies import Strategy, strategies
 from runners.strategies.tools.gradients import choose, fisher, remember_stream
 from runners.stream.batches import batches
@@ -139,7 +141,15 @@ def driven(tools: Any, cell: Cell, adapter: AvalancheStrategy, s: int = 0) -> tu
     stream = stream_of_seed(tools.stream_of(cell), s)
     network = take_seed(build_network(cell, tools.stream_of(cell)), s)
     with surroundings(torch.float64):
-        run = SeedRun(cell, stream, network, Spy(**values), watched=True, tell=lambda phase, steps: None)
+        run = SeedRun(
+            cell,
+            stream,
+            network,
+            Spy(**values),
+            watched=True,
+            tell=lambda phase, steps: None,
+            keeper=Keeper(lambda saved: None, NEVER, 0.0),
+        )
         run.train()
     return caught[0], run
 
@@ -318,7 +328,15 @@ def test_avalanche_trains_on_the_native_batches(tools: Any) -> None:
     network = take_seed(build_network(cell, tools.stream_of(cell)), 1)
     Recorder.seen.clear()
     with surroundings(torch.float64):
-        SeedRun(cell, stream, network, Recorder(), watched=False, tell=lambda phase, steps: None).train()
+        SeedRun(
+            cell,
+            stream,
+            network,
+            Recorder(),
+            watched=False,
+            tell=lambda phase, steps: None,
+            keeper=Keeper(lambda saved: None, NEVER, 0.0),
+        ).train()
     assert len(Recorder.seen) == 12 * len(stream.train)
     for phase, samples in enumerate(stream.train):
         source = batches(stream, samples, 8, phase)
@@ -337,7 +355,15 @@ def test_batches_that_end_too_early_are_refused(tools: Any) -> None:
     cell = tools.make_cell(CLASSES, MLP, **SHORT, seeds=1)
     network = build_network(cell, tools.stream_of(cell))
     with surroundings(torch.float64), pytest.raises(InputError, match="gave 5 batches for task 2, and the policy takes 12"):
-        SeedRun(cell, tools.stream_of(cell), network, Short(), watched=False, tell=lambda phase, steps: None).train()
+        SeedRun(
+            cell,
+            tools.stream_of(cell),
+            network,
+            Short(),
+            watched=False,
+            tell=lambda phase, steps: None,
+            keeper=Keeper(lambda saved: None, NEVER, 0.0),
+        ).train()
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ def test_seeds_that_differ_in_what_takes_no_part_are_refused(kancl: Callable[...
     assert "seeds 0 and 1 compute the same initial function" in said.err
 
 
-@pytest.mark.parametrize(("line", "told"), [("clip = true", "clip takes no true or false"), ("lr = false", "lr takes no true")])
+@pytest.mark.parametrize(
+    ("line", "told"), [("clip = true", "clip: takes no true or false"), ("lr = false", "lr: takes no true")]
+)
 def test_true_and_false_are_no_numbers(kancl: Callable[..., Any], tmp_path: Path, line: str, told: str) -> None:
     (tmp_path / "x.toml").write_text(f'scenarios = ["gaussian-peaks"]\n{line}\n')
     said = kancl("run", "--file", tmp_path / "x.toml", "--out", tmp_path / "out")

@@ -600,13 +600,13 @@ def test_no_threads_are_refused(kancl: Kancl, desk: Path, threads: str) -> None:
 def test_no_figures_draws_nothing(kancl: Kancl, twins: Results, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given: drawn.append(given) or [])
-    before = listing(twins.path)
-    ended = kancl("compare", twins.path, "--no-figures", "--format", form)
+    before = listing(twins.paths[0])
+    ended = kancl("compare", twins.paths[0], "--no-figures", "--format", form)
     assert (ended.code, ended.err, drawn) == (0, "", [])
     assert "rmse" in ended.out or form == "markdown"
     assert "final" in ended.out
-    assert listing(twins.path) == before
-    assert kancl("compare", twins.path, "--format", form).code == 0
+    assert listing(twins.paths[0]) == before
+    assert kancl("compare", twins.paths[0], "--format", form).code == 0
     assert len(drawn) == 1
 
 
