@@ -44,7 +44,7 @@ def carry_out(
                 yield receipt
         if asked():
             raise Stopped
-        for receipt in executor.ended(POLL):
+        for receipt in executor.ended(POLL) if executor.busy or held else ():
             if receipt.state == "held":
                 held.append(receipt.job)
             yield receipt

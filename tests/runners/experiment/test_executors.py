@@ -209,6 +209,13 @@ class Slots:
         pass
 
 
+def test_nobody_is_waited_for_where_all_is_stored(tools: Any) -> None:
+    job = Job(tools.make_cell("gaussian-peaks:tasks=2", "mlp", "naive"), None)
+    executor = Slots({})
+    executor.ended = lambda patience: pytest.fail("waited")  # type: ignore[method-assign]
+    assert [receipt.state for receipt in carry_out([job], executor, lambda job: Receipt(job, "stored", "stored"))] == ["stored"]
+
+
 def test_cells_that_another_process_holds_are_come_back_to(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "POLL", 0.0)
     jobs = [Job(tools.make_cell("gaussian-peaks:tasks=2", "mlp", name), None) for name in ("naive", "joint", "ewc", "replay")]
@@ -284,12 +291,12 @@ def test_cells_are_timed_once_and_together(tools: Any, tmp_path: Path) -> None:
 
 
 def test_who_is_asked_to_stop_finishes_a_step_and_another_run_goes_on_from_there(desk: Path) -> None:
-    out, heard, (cell, other) = desk / "stopped", Heard(), cells_of("naive", "ewc", steps=1500)
+    out, heard, (cell, other) = desk / "stopped", Heard(), cells_of("naive", "ewc", steps=3000)
     with pytest.raises(Stopped):
         run([cell, other], Store(out), heard, terms=Terms("processes", 2), pauses=Pauses(asked=lambda: len(heard.moved) == 2))
-    assert not heard.ended
-    begun = {own.key: Store(out).cell(own.key).load_checkpoint() for own in (cell, other)}
-    assert all(saved is not None for saved in begun.values())
+    left = [own for own in (cell, other) if own.strategy.name not in heard.ended]  # one may have been quick
+    assert left
+    assert all(Store(out).cell(own.key).load_checkpoint() is not None for own in left)
     outcomes, heard = swept([cell, other], out, executor="processes", jobs=2)
     assert set(outcomes.results) == {cell.key, other.key}
     alone = run_cell(cell, StreamCache().of(cell))
