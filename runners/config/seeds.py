@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from kancl.errors import InputError
 
+SHOWN = 6
+"""Seeds that are written one by one."""
+
 MOST_SEEDS = 10_000
 """Seeds of one cell: all their networks and samples are in memory at once."""
 
@@ -29,3 +32,16 @@ def parse_seeds(text: int | str) -> tuple[int, ...]:
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"seeds must be at least one and all different, got {written[:60]!r}")
     return tuple(seeds)
+
+
+def said_seeds(seeds: Sequence[int]) -> str:
+    """Return seeds in words: how many where they are the first ones, else which.
+
+    >>> said_seeds([0, 1]), said_seeds([2, 3, 4]), said_seeds([3, 8])
+    ('2 seeds', 'seeds 2-4', 'seeds 3,8')
+    """
+    count, first = len(seeds), seeds[0]
+    if list(seeds) == list(range(first, first + count)) and (first == 0 or count > 1):
+        return f"{count} seed{'s' * (count > 1)}" if first == 0 else f"seeds {first}-{first + count - 1}"
+    shown = ",".join(map(str, seeds[:SHOWN])) + ",..." * (count > SHOWN)
+    return f"seed{'s' * (count > 1)} {shown}"

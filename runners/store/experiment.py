@@ -14,6 +14,7 @@ from pathlib import Path
 from kancl import __version__
 from kancl.errors import InputError
 from runners.config.cell import Cell
+from runners.config.seeds import said_seeds
 from runners.store.cell import CellStore
 from runners.store.claims import Claim, Holder, claim, holder
 from runners.store.compared import Compared, compare
@@ -172,4 +173,4 @@ class Store:
 def describe(cell: Cell) -> str:
     """Return a cell in words."""
     labels = [cell.labels.get(part, "") for part in ("scenario", "architecture", "strategy")]
-    return f"{' / '.join(labels)} / {cell.policy.label} / {len(cell.seeds)} seeds"
+    return f"{' / '.join(labels)} / {cell.policy.label} / {said_seeds(cell.seeds)}"
