@@ -1,7 +1,7 @@
 """A sweep: stored cells are skipped, started ones continued, and the others run, by an executor."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -98,22 +98,28 @@ def run(
                 Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every, room)
                 for cell in sorted(cells, key=lambda cell: -times.expected.get(cell.key, 0.0))  # the longest must not come last
             ]
-            begin = partial(_begin, store=store, tracking=tracking, heard=heard)
-            done, failures = list[str](), dict[str, str]()
+            done, failures, left = list[str](), dict[str, str](), set[str]()
+            begin = partial(_begin, store=store, tracking=tracking, heard=heard, left=left)
             for receipt in carry_out(jobs, executor, begin, partial(_is_free, store=store), pauses.asked):
                 heard.end(receipt)
                 if receipt.state == "failed":
                     failures[receipt.job.cell.key] = receipt.said
-                elif receipt.state != "held":
+                elif receipt.state == "held":
+                    left.add(receipt.job.cell.key)
+                else:
                     done.append(receipt.job.cell.key)
     order = {cell.key: number for number, cell in enumerate(cells)}
     return Outcomes(StoredResults(store, tuple(sorted(done, key=order.__getitem__))), failures, cells)
 
 
-def _begin(job: Job, store: Store, tracking: Tracking, heard: "Numbered") -> Receipt | None:
-    """Tell that a cell's turn has come; a receipt if it is stored."""
+def _begin(job: Job, store: Store, tracking: Tracking, heard: "Numbered", left: Collection[str]) -> Receipt | None:
+    """Tell that a cell's turn has come; a receipt if it is stored, or failed in the process that it was left to."""
     heard.begin(job)
     outcome = work_stored(job.cell, store, tracking)
+    if outcome is None and job.cell.key in left:
+        status = store.cell(job.cell.key).load_status() or {}
+        if status.get("state") == "failed":
+            return Receipt(job, "failed", str(status.get("error")))
     return None if outcome is None else receipt_for(job, outcome)
 
 

@@ -36,6 +36,8 @@ TAKEN = ("KANCL_", "MLFLOW_", "WANDB_")
 """How the names of the variables begin that workers take over: all others are those of their own machine."""
 IN_FLIGHT = 64
 """Jobs that the scheduler has at the least, so that a cluster that grows with its work sees some."""
+STARTS = 3
+"""How often a cluster of this machine is started whose workers do not come up."""
 CONNECT = 60.0
 """Seconds in which a scheduler must answer."""
 _ALONE = threading.Lock()
@@ -255,7 +257,6 @@ def _local_cluster(workers: int) -> Any:
     """Return a cluster of this machine: a process for each worker, which does a job at a time."""
     from runners.experiment.executors.server import start_server
 
-    start_server()  # workers are forks of it, as those of the other executor are
     try:
         import dask
 
@@ -264,7 +265,14 @@ def _local_cluster(workers: int) -> Any:
     except ImportError as error:
         raise InputError("--executor dask needs the package distributed: pip install 'kancl[dask]'") from error
     quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
+    reasons: list[str] = []
+    for _ in range(STARTS):
+        start_server()  # workers are forks of it, as those of the other executor are
+        try:
+            return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
+        except RuntimeError as failed:  # one of them was killed while it started, or their server was
+            reasons.append(one_line(failed))
+    raise InputError(f"no cluster of dask's can be started on this machine ({reasons[-1]}); try --executor processes")
 
 
 def _client(cluster: Any) -> Any:

@@ -77,6 +77,22 @@ def test_two_workers_of_which_one_is_killed_in_a_cell(tmp_path: Path, monkeypatc
     assert status["state"] == "done"
 
 
+def test_a_cluster_that_does_not_come_up_is_started_again_and_then_told(
+    monkeypatch: pytest.MonkeyPatch, tools: Any, tmp_path: Path
+) -> None:
+    tried: list[int] = []
+
+    def cluster(**more: Any) -> None:
+        tried.append(more["n_workers"])
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", cluster)
+    cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp")
+    with pytest.raises(InputError, match="Nanny failed to start"):
+        run([cell], Store(tmp_path), Heard(), terms=Terms("dask", jobs=2))
+    assert tried == [2, 2, 2]
+
+
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch, tools: Any, tmp_path: Path) -> None:
     monkeypatch.setattr("runners.experiment.executors.dask.CONNECT", 0.2)
     cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp")

@@ -209,6 +209,25 @@ class Slots:
         pass
 
 
+@pytest.mark.parametrize("there", ["failed", "running"])
+def test_what_failed_in_the_process_that_it_was_left_to_has_failed(
+    tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp:hidden=2", steps=2)
+    store, real = Store(tmp_path), Store.claim
+
+    def held_once(own: Store, key: str) -> Any:
+        monkeypatch.setattr(Store, "claim", real)
+        own.cell(key).begin(cell)
+        own.cell(key).save_status(there, error="boom")  # as the other process left it
+        return None
+
+    monkeypatch.setattr(Store, "claim", held_once)
+    outcomes = run([cell], store, Heard())
+    assert outcomes.failures == ({cell.key: "boom"} if there == "failed" else {})
+    assert list(outcomes.results) == ([] if there == "failed" else [cell.key])
+
+
 def test_nobody_is_waited_for_where_all_is_stored(tools: Any) -> None:
     job = Job(tools.make_cell("gaussian-peaks:tasks=2", "mlp", "naive"), None)
     executor = Slots({})
