@@ -221,7 +221,7 @@ def test_tables_frames_figures_and_trackers_see_one_cell(tmp_path: Path, kancl: 
     said = kancl("run", "coins", *asked[:-4], "--tune", "2", "--tune-seeds", "7,8,9", "--out", out)
     assert said.code == 0, said.err
     assert said.out.count("the tasks of its seeds differ in size") == 2  # of the trials' seeds, and of the reported ones
-    assert "4 seeds: done" in said.out
+    assert "seeds 5,0,3,2: done" in said.out
     results = runners.load(out)
     entry = results.entries[0]
     assert len(results.entries) == 2
