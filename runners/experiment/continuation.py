@@ -14,12 +14,11 @@ from torch import Tensor
 
 from kancl import options
 from kancl.models import Network
-from kancl.options import Spec
 from runners.config.cell import Cell
 from runners.measure.evaluate import Evaluator
 from runners.measure.record import Checkpoint, Record
 from runners.measure.result import Result
-from runners.store.contents import BY_SEED
+from runners.store.contents import family, kin
 from runners.store.experiment import Store
 from runners.store.history import ends
 from runners.strategies import Strategy, strategies
@@ -69,22 +68,16 @@ def added_later(result: Result) -> tuple[str, ...]:
 
 def _alike(cell: Cell, stream: Stream, store: Store) -> Iterator[tuple[Cell, Result]]:
     """Yield the finished cells that differ in options of the scenario alone, and have fewer tasks of the same names."""
-    names = cell.key.rpartition("--")[0]
-    for key in store.listing().cells:
-        if key.rpartition("--")[0] != names or key == cell.key:
+    name = kin(cell)
+    for key, record in store.listing().records.items():
+        if record.get("kin") != name or record.get("family") == family(cell):
             continue
         stored = store.cell(key).load()
-        if stored is None or _kin(stored[0]) != _kin(cell):
+        if stored is None:
             continue
         tasks = stored[1].tasks
         if len(tasks) < len(stream.names) and tasks == stream.names[: len(tasks)]:
             yield stored
-
-
-def _kin(cell: Cell) -> Cell:
-    own = {name: digest for name, digest in cell.content.items() if name not in BY_SEED}
-    scenario = Spec(cell.scenario.name, {})
-    return replace(cell, scenario=scenario, content=own, asked={}, request="", question="", data_root="")
 
 
 def _end_of(other: Cell, result: Result, cell: Cell, stream: Stream, store: Store, streams: StreamCache) -> Checkpoint | None:

@@ -57,7 +57,7 @@ class Growth:
             own = for_seeds(cell, seeds, self.streams)
             if own.key == key:
                 left -= set(seeds)
-                yield replace(own, request=str(self.store.listing().records[key].get("request", "")))
+                yield replace(own, request=str(self.store.listing().records.get(key, {}).get("request", "")))
         if left:
             yield for_seeds(cell, tuple(seed for seed in cell.seeds if seed in left), self.streams)
 

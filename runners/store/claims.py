@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any
 
 from kancl.errors import StorageError
-from runners.store.files import open_stored, reason_of, refuse_elsewhere
+from runners.store.files import lives, open_stored, reason_of, refuse_elsewhere
 from runners.store.locks import locked
 
 FILE = "claim.json"
@@ -62,7 +62,7 @@ class Holder:
     def lives(self) -> bool:
         """Whether the owner may still work."""
         if self.machine and self.machine == _machine():
-            return _born(self.process) == self.born if self.born else _exists(self.process)
+            return _born(self.process) == self.born if self.born else lives(self.process)
         return self.silent < STALE
 
     def __str__(self) -> str:
@@ -216,13 +216,3 @@ def _born(process: int) -> str:
     except OSError:
         return ""
     return "" if rest[0] in ("Z", "X") else rest[19]
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # another user's
-        return True
-    return True

@@ -31,6 +31,15 @@ def family(cell: Cell) -> str:
     return replace(cell, seeds=(), content=own).key
 
 
+def kin(cell: Cell) -> str:
+    """Return the name of all cells that are this one but for options of its scenario, and for what depends on these.
+
+    Tasks may be the first ones of another's where two cells have one name.
+    """
+    own = {name: digest for name, digest in cell.content.items() if name not in BY_SEED}
+    return replace(cell, scenario=replace(cell.scenario, options={}), content=own).key
+
+
 def recorded(cell: Cell) -> dict[str, str]:
     """Return what may change while the same is asked for, by name: contents, files that were read, and what was filled in."""
     filled = [cell.scenario.options, cell.architecture.options, cell.strategy.options, cell.policy.label]

@@ -6,7 +6,7 @@ temporary file, is synced, and takes its name by ``os.replace``, so a file is ei
 folder is read.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from runners.config.seeds import said_seeds
 from runners.store.cell import CellStore
 from runners.store.claims import Claim, Holder, claim, holder
 from runners.store.compared import Compared, compare
-from runners.store.files import Tell, is_temporary, once, read_or_tell, remove_temporaries
+from runners.store.files import Tell, identity, is_temporary, once, read_or_tell, remove_temporaries
 from runners.store.formats import refuse_newer
 from runners.store.listing import Listing
 from runners.store.locks import locked
@@ -43,6 +43,7 @@ class Store:
 
     def __init__(self, out: Path, tell: Tell = lambda line: None) -> None:
         self.out, self.tell = out, once(tell)
+        self._read: tuple[tuple[int, ...], Listing] | None = None  # which file was read last, and what it holds
 
     def cell(self, key: str) -> CellStore:
         """Return the store of one cell."""
@@ -60,11 +61,6 @@ class Store:
         """Return the cells' keys in the order in which they were asked for."""
         return list(self.listing().cells)
 
-    def was_asked(self, cells: Iterable[Cell]) -> bool:
-        """Tell whether all these were asked for before, in the same words, whatever their contents were then."""
-        known = {record.get("request") for record in self.listing().records.values()}
-        return all(cell.request in known for cell in cells)
-
     def listing(self) -> Listing:
         """Return the list of the experiment's cells; if it cannot be read, of those that have files, and empty without any."""
         listed = self._listed()
@@ -72,8 +68,13 @@ class Store:
 
     def _listed(self) -> Listing | None:
         path = self.out / LIST
+        which = identity(path)
+        if which is not None and self._read is not None and self._read[0] == which:
+            return self._read[1]
         refuse_newer(path)
-        return read_or_tell(path, lambda: Listing.from_json(read_sealed(path, self.out, path.name)[0]), self.tell)
+        listing = read_or_tell(path, lambda: Listing.from_json(read_sealed(path, self.out, path.name)[0]), self.tell)
+        self._read = None if which is None or listing is None else (which, listing)
+        return listing
 
     def _found(self) -> Listing:
         try:

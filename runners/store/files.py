@@ -92,7 +92,7 @@ def remove_temporaries(folder: Path) -> None:
     for path, match in found:
         if match is None or path.is_dir() or match[2] not in (None, _machine()):
             continue
-        if not _lives(int(match[1])):
+        if not lives(int(match[1])):
             _discard(path)
 
 
@@ -119,7 +119,8 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Tell whether this machine has a process of that number."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -177,6 +178,15 @@ def open_stored(path: Path, root: Path, most: int | None = None) -> IO[bytes]:
 
 ABSENT = "; it counts as absent"
 """What is said of a file that is damaged."""
+
+
+def identity(path: Path) -> tuple[int, ...] | None:
+    """Return what tells a file apart from one that took its place, and from itself when it was written to; None without one."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_or_tell(path: Path, read: Callable[[], T], tell: Tell) -> T | None:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from runners.config.cell import FORMAT, Cell
-from runners.store.contents import family, recorded
+from runners.store.contents import family, kin, recorded
 from runners.store.files import DamageError
 
 
@@ -23,8 +23,8 @@ class Listing:
     Args:
         cells: key and words of every cell that is meant now, in the order in which they were first asked for.
         records: by key, what the cell depends on (``contents``), what was asked for (``request``, and ``question`` without its
-            seeds), its ``seeds``, its ``family`` and the day (``since``); a cell that was stored before contents were recorded
-            has in ``taken_for`` the key that it would have today.
+            seeds), its ``seeds``, ``family`` and ``kin``, and the day (``since``); a cell that was stored before contents were
+            recorded has in ``taken_for`` the key that it would have today.
         superseded: the cells that were meant before: ``cell``, ``by``, ``on`` which day, ``changed`` in words.
         requests: what was asked for, in order: ``command``, ``version``, ``date`` and its ``cells``.
     """
@@ -94,7 +94,8 @@ class Listing:
 
 def record_of(cell: Cell) -> dict[str, Any]:
     """Return what the list keeps of a cell."""
-    said = {"request": cell.request, "question": cell.question, "family": family(cell), "seeds": ",".join(map(str, cell.seeds))}
+    said = {"request": cell.request, "question": cell.question, "seeds": ",".join(map(str, cell.seeds))}
+    said |= {"family": family(cell), "kin": kin(cell)}
     return {**said, "since": f"{date.today()}", "contents": recorded(cell)}
 
 

@@ -74,6 +74,22 @@ class Lesson:
     operator: Operator | None = None
 
 
+def take_each(step: Callable[[Batch], None], source: Iterator[Batch], count: int, pause: Ask) -> int:
+    """Take steps one by one, and return how many: all, or as many as were taken when a pause was due.
+
+    Args:
+        step: takes one.
+        source: gives the batches.
+        count: how many there are to take.
+        pause: is asked after each.
+    """
+    for taken in range(1, count + 1):
+        step(next(source))
+        if pause():
+            return taken
+    return count
+
+
 class StackedLearner:
     """Adam, AdamW or SGD on the stacked parameters.
 
@@ -89,11 +105,7 @@ class StackedLearner:
 
     def take_steps(self, source: Iterator[Batch], count: int, pause: Ask = never) -> int:
         """Take steps for all seeds at once."""
-        for taken in range(1, count + 1):
-            self.step(next(source))
-            if pause():
-                return taken
-        return count
+        return take_each(self.step, source, count, pause)
 
     def step(self, batch: Batch) -> None:
         """Take one step."""
@@ -138,11 +150,7 @@ class SeedwiseLearner:
 
     def take_steps(self, source: Iterator[Batch], count: int, pause: Ask = never) -> int:
         """Take each step seed by seed, and write the networks back into the stack."""
-        for taken in range(1, count + 1):
-            self.step(next(source))
-            if pause():
-                return taken
-        return count
+        return take_each(self.step, source, count, pause)
 
     def step(self, batch: Batch) -> None:
         """Take one step."""

@@ -17,6 +17,7 @@ from kancl.errors import InputError
 from runners.cli.main import main
 from runners.results.entry import Entry
 from runners.results.results import Results
+from runners.store.cell import CellStore
 from runners.store.experiment import Store
 
 Kancl = Callable[..., Any]
@@ -266,3 +267,15 @@ def test_what_continues_nothing_starts_anew(kancl: Kancl, tmp_path: Path, first:
         assert said.code == 0, said.err
     assert "goes on from" not in said.out
     assert [entry.result.remarks for entry in runners.load(tmp_path).entries] == [(), ()]
+
+
+def test_no_cell_is_opened_that_cannot_be_a_beginning(kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every cell of a sweep would read all that were done before it."""
+    monkeypatch.setattr(CellStore, "load", lambda self: pytest.fail(f"{self.folder.name} was read"))
+    opened: list[str] = []
+    real = CellStore.load_result
+    monkeypatch.setattr(CellStore, "load_result", lambda self: opened.append(self.folder.name) or real(self))
+    monkeypatch.setattr("runners.results.results.load", lambda *paths: SimpleNamespace(entries=()))
+    said = kancl("run", PERMUTED, *DIGITS, "--lr", 0.01, 0.02, 0.03, "--quiet", "--out", tmp_path)
+    assert said.code == 0, said.err
+    assert len(list(tmp_path.glob("cells/*/arrays.npz"))) == len(set(opened)) == 3
