@@ -196,6 +196,49 @@ def test_what_changed_takes_the_place_of_all_blocks(kancl: Kancl, tmp_path: Path
     assert (entry.cell.seeds, entry.result.parameters) == ((0, 1), 10)
 
 
+LINES = """
+from pathlib import Path
+import numpy as np
+from scenarios import Scenario, Task
+
+def lines(seed: int):
+    table = np.loadtxt(Path(__file__).parent / "table.csv", delimiter=",")
+    x, y = table[:, :1], table[:, 1:] + seed
+    return Scenario(tuple(Task(f"line {k}", (x, k * y), (x, k * y)) for k in (1, 2)), loss="mse", test_is_train=True)
+"""
+
+
+def test_blocks_of_other_data_are_no_answer(kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tasks.py").write_text(LINES)
+    Path("table.csv").write_text("".join(f"{k / 9},{k % 3}\n" for k in range(10)))
+    run = ("run", "./tasks.py:lines", "--architectures", MLP, *RUN[2:], "--out", "out", "--seeds")
+    assert counts(kancl(*run, 2)) == (1, 0)
+    Path("table.csv").write_text("".join(f"{k / 9},{k % 4}\n" for k in range(10)))
+    said = kancl(*run, 3)
+    assert counts(said) == (1, 0)
+    assert "the data of `tasks.py:lines` changed since" in said.out
+    (entry,) = runners.load("out").entries
+    assert (entry.cell.seeds, len(entry.stored)) == ((0, 1, 2), 1)
+
+
+def test_seeds_of_other_code_are_not_merged(kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out, width, seeds in (("a", "(3,)", "0-1"), ("b", "(4,)", "2-3")):
+        Path("network.py").write_text(NETWORK.replace("(3,)", width))
+        assert counts(kancl(*RUN, "--architectures", "./network.py:small", "--seeds", seeds, "--out", out)) == (1, 0)
+    assert [entry.cell.seeds for entry in runners.load("a", "b").entries] == [(0, 1), (2, 3)]
+
+
+def test_what_another_process_adds_to_the_list_is_seen(tmp_path: Path, tools: Any) -> None:
+    one, other = Store(tmp_path), Store(tmp_path)
+    first, second = (tools.make_cell("gaussian-peaks:tasks=2", MLP, name) for name in ("naive", "ewc"))
+    with one.opened([first]):
+        assert one.keys() == other.keys() == [first.key]
+    with other.opened([second]):
+        assert one.keys() == [first.key, second.key]
+
+
 def test_tuned_cells_grow(kancl: Kancl, tmp_path: Path) -> None:
     run = (*RUN, "--architectures", MLP, "--tune", 2, "--tune-seeds", 1, "--out", tmp_path / "out", "--seeds")
     first = kancl(*run, 2)
