@@ -3,10 +3,9 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import tyro
-
+from runners.cli.shown import Shown
 from runners.config.request import Said
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(Shown):
     """Compare the stored cells of experiments: a table with intervals, verdicts on who retains more, figures as PNG and SVG.
 
     Several folders are read as one; seeds that were trained at different times are one cell.
@@ -24,27 +23,10 @@ class Compare:
     With --format json, csv or markdown the rows go to standard output and everything else to standard error.
     """
 
-    out: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="OUT ...", help_behavior_hint="")]
-    """Folders that kancl run wrote."""
-    scenarios: tuple[str, ...] = ()
-    """Show these alone, as they were asked for, or by name with whatever options."""
-    architectures: tuple[str, ...] = ()
-    """Show these alone, likewise."""
-    strategies: tuple[str, ...] = ()
-    """Show these alone, likewise."""
-    seeds: Said[int | str] = None
-    """Show these seeds alone: how many, a range (16-31) or a list (3,5,8)."""
     format: Literal["table", "json", "csv", "markdown"] = "table"
     """How to print the comparison."""
     rows: Literal["cells", "verdicts"] = "cells"
     """What csv holds, which has room for one table; the other formats hold both."""
-    against: Said[str] = None
-    """Architecture to compare the others with; mlp if not given, and every pair where that was not run."""
-    margin: float = 0.1
-    """Learning scores further apart than this share of the gap from the best constant predictor to perfection forbid a verdict.
-    At 0.1 what was learned can change a retention by a tenth, at worst by a fifth."""
-    equivalence: Said[float] = None
-    """Say equivalent if the 95 % interval of the difference of retention lies within plus or minus this; never if not given."""
     figures: Said[Path] = None
     """Folder for the figures; figures in the first OUT if not given."""
     no_figures: bool = False
@@ -53,24 +35,14 @@ class Compare:
     def execute(self) -> int:
         """Print, draw and return the exit code."""
         from kancl.errors import InputError, StorageError, one_line
-        from kancl.verdict import Rules
         from runners.cli.screen import make_console
         from runners.report.figures.draw_all import draw_all
         from runners.report.pages import pages_of
-        from runners.results.results import load
-        from runners.results.verdicts import compare
         from runners.store.files import reason_of, refuse_elsewhere
         from scenarios.data.files import at_home
 
-        if not self.out:
-            raise InputError("name the folder that kancl run --out wrote, e.g. kancl compare runs/demo")
-        results = load(*self.out)
-        if not results.entries:
-            damage = "".join(f"\n  - {line}" for line in results.damaged)
-            raise InputError(f"{results.place} holds no finished cell yet; repeat the kancl run that made it{damage}")
-        results = results.select(self.scenarios, self.architectures, self.strategies, self.seeds)
-        rules = Rules(margin=self.margin, equivalence=self.equivalence)
-        self._print(results, compare(results, self.against, rules), rules)
+        results, rules = self.results("compare"), self.rules()
+        self._print(results, self.comparisons(results), rules)
         notes = make_console(stderr=True)
         for line in results.damaged:
             notes.print(f"damaged: {line}", style="yellow", soft_wrap=True)
