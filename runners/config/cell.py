@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +57,7 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain values; equal configurations give equal JSON."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, **_plain(self)}
 
     @property
     def labels(self) -> dict[str, str]:
@@ -112,6 +112,17 @@ def cell_from_json(config: Mapping[str, Any]) -> Cell:
     values["policy"] = Policy(**values["policy"])
     values["seeds"] = tuple(values["seeds"])
     return Cell(**values)
+
+
+def _plain(value: Any) -> Any:
+    """Return a configuration as plain values, as :func:`dataclasses.asdict` does slowly, by copying texts."""
+    if is_dataclass(value):
+        return {name: _plain(part) for name, part in vars(value).items() if name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(part) for part in value)
+    return value
 
 
 def _without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:

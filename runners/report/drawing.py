@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kancl.errors import one_line
 from kancl.text import visible
@@ -42,7 +42,9 @@ import matplotlib as mpl
 from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure, SubFigure
@@ -58,12 +60,14 @@ __all__ = [
     "draw_each", "finish", "named", "own_style", "rendered", "warn",
 ]  # fmt: skip
 
+DPI = 150
+"""Dots per inch of pictures."""
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.dpi": 150,
+    "figure.dpi": DPI,
     "svg.hashsalt": "kancl",
     "legend.frameon": False,
 }
@@ -72,6 +76,11 @@ SCRIPTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source 
 NO_STYLE = ("backend", "interactive", "toolbar")
 """Settings that are no matter of looks, by how they begin."""
 KINDS = ("png", "svg")
+WRITERS: dict[str, Callable[[Figure, IO[bytes]], None]] = {
+    "png": lambda figure, file: FigureCanvasAgg(figure).print_png(file),
+    "svg": lambda figure, file: FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None}),
+    "pdf": lambda figure, file: figure.savefig(file, format="pdf"),
+}
 UNSEEN = "\u200b"
 
 Drawing = tuple[str, Callable[[], Figure]]
@@ -98,23 +107,22 @@ def finish(figure: Figure) -> Figure:
 
     Numbers that matplotlib writes along an axis itself are left alone.
     """
-    computed: set[Text] = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            if isinstance(axis.get_major_formatter(), FixedFormatter):
-                axis.get_ticklabels()  # makes those of all names
-            else:
-                computed.update(_texts(axis))
-                computed.discard(axis.label)
-    for text in _texts(figure):
-        text.set_parse_math(text in computed)
+    for text, computed in _texts(figure, False):
+        text.set_parse_math(computed)
         text.set_text(visible(text.get_text(), keep=f"\n{UNSEEN}"))
     return figure
 
 
-def _texts(artist: Any) -> list[Text]:
-    found: list[Text] = artist.findobj(Text)
-    return found
+def _texts(artist: Artist, computed: bool) -> Iterator[tuple[Text, bool]]:
+    """Yield the texts of an artist and of all below it, each with whether matplotlib writes it itself."""
+    if isinstance(artist, Axis):
+        computed = not isinstance(artist.get_major_formatter(), FixedFormatter)
+        if not computed:
+            artist.get_ticklabels()  # makes those of all names
+    elif isinstance(artist, Text):
+        yield artist, computed
+    for child in artist.get_children():
+        yield from _texts(child, computed and child is not getattr(artist, "label", None))
 
 
 def named(label: str) -> str:
@@ -122,11 +130,17 @@ def named(label: str) -> str:
     return UNSEEN + label if label.startswith("_") else label
 
 
-def rendered(figure: Figure, kind: str, **more: Any) -> bytes:
-    """Return a figure as the contents of a file of this kind."""
-    FigureCanvasAgg(figure)
+def rendered(figure: Figure, kind: str, dpi: float = DPI) -> bytes:
+    """Return a figure as the contents of a file of this kind: one of :data:`WRITERS`.
+
+    Args:
+        figure: is laid out and drawn in one go; matplotlib's ``savefig`` draws everything once more, for the layout alone.
+        kind: how the file's name ends.
+        dpi: dots per inch where there are dots.
+    """
+    figure.set_dpi(dpi)
     file = io.BytesIO()
-    figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else None, **more)
+    WRITERS[kind](figure, file)
     return file.getvalue()
 
 

@@ -10,6 +10,9 @@ PAGES = 2
 """Pages of one scenario."""
 PANELS = 96
 """Panels of all scenarios together; figures over many cells show the others too."""
+MANY, FEW = 200, 12
+"""Where there are more cells than the first, so many panels in all: they would show next to nothing of the cells, and drawing
+them takes longer than reading a thousand cells."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ def pages_of(results: Results) -> tuple[list[Page], list[str]]:
     """Return the pages, and in words what is on none of them."""
     pages: list[Page] = []
     left_out: list[str] = []
-    room, undrawn = PANELS, 0
+    most = PANELS if len(results.entries) <= MANY else FEW
+    room, undrawn = most, 0
     for (scenario,), entries in results.groups("scenario").items():
         count = min(len(entries), PANELS_ON_PAGE * PAGES, room)
         room -= count
@@ -43,7 +47,9 @@ def pages_of(results: Results) -> tuple[list[Page], list[str]]:
         elif count < len(entries):
             left_out.append(f"{scenario}: the first {count:,} of {len(entries):,} cells have panels, the tables show all")
     if undrawn:
-        left_out.append(f"{undrawn:,} more scenarios have no panels of their own, since figures hold {PANELS} in all")
+        left_out.append(f"{undrawn:,} more scenarios have no panels of their own, since figures hold {most} in all")
+    if left_out:
+        left_out.append("--scenarios, --architectures and --strategies choose which cells are shown")
     return pages, left_out
 
 

@@ -48,8 +48,9 @@ def entries_of(stored: Sequence[Stored]) -> list[Entry]:
             for one in cells:
                 if one.cell.key not in seen:
                     seen.add(one.cell.key)
-                    blocks = alone.setdefault(family(one.cell), [])
-                    found.setdefault(("family", family(one.cell)), (None, blocks))
+                    name = family(one.cell)
+                    blocks = alone.setdefault(name, [])
+                    found.setdefault(("family", name), (None, blocks))
                     blocks.append(one)
     return list(_labelled([entry for tuning, cells in found.values() for entry in _joined(tuning, cells)]))
 

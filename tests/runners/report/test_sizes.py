@@ -24,13 +24,13 @@ from runners.authoring.scenario_tables import tasks_sheet
 from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.measure.result import Result
-from runners.report.drawing import draw_each
+from runners.report.drawing import draw_each, rendered
 from runners.report.figures.curves import ALL_TASKS, curves, draw_curves
 from runners.report.figures.data import line
 from runners.report.figures.functions import FUNCTIONS, draw_functions, functions
 from runners.report.figures.matrices import NUMBERED, draw_matrices, matrices
 from runners.report.figures.panels import draw_line, legend_below, styles
-from runners.report.pages import PAGES, PANELS, PANELS_ON_PAGE, pages_of
+from runners.report.pages import FEW, MANY, PAGES, PANELS, PANELS_ON_PAGE, pages_of
 from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, moments, ticks
 from runners.results.blocks import _labelled
 from runners.results.entry import Entry
@@ -288,18 +288,46 @@ def test_intervals_of_many_cells_are_a_band_and_those_of_few_are_bars(cells: int
 
 def test_cells_beyond_what_figures_hold_are_counted_and_not_drawn() -> None:
     result = result_of(2)
-    one = results_of([entry_of(n, result) for n in range(500)])
+    one = results_of([entry_of(n, result) for n in range(150)])
     pages, left_out = pages_of(one)
     assert [len(page.entries) for page in pages] == [PANELS_ON_PAGE] * PAGES
-    assert [page.note for page in pages] == ["cells 1 to 24 of 500", "cells 25 to 48 of 500, 452 are not drawn"]
-    assert left_out == ["long: the first 48 of 500 cells have panels, the tables show all"]
-    several = results_of([entry_of(n, result, f"scenario {k}") for k in range(40) for n in range(10)])
+    assert [page.note for page in pages] == ["cells 1 to 24 of 150", "cells 25 to 48 of 150, 102 are not drawn"]
+    assert left_out[0] == "long: the first 48 of 150 cells have panels, the tables show all"
+    several = results_of([entry_of(n, result, f"scenario {k}") for k in range(20) for n in range(10)])
     pages, left_out = pages_of(several)
     assert sum(len(page.entries) for page in pages) == PANELS
-    assert left_out[-1] == "30 more scenarios have no panels of their own, since figures hold 96 in all"
+    assert left_out[-2:] == [
+        "10 more scenarios have no panels of their own, since figures hold 96 in all",
+        "--scenarios, --architectures and --strategies choose which cells are shown",
+    ]
     few = pages_of(results_of([entry_of(n, result) for n in range(3)]))
     assert [(page.number, page.note) for page in few[0]] == [("", "")]
     assert few[1] == []
+
+
+@pytest.mark.parametrize("scenarios", [1, 5])
+def test_of_a_thousand_cells_a_dozen_are_drawn_and_that_is_said(scenarios: int) -> None:
+    result = result_of(2)
+    entries = [entry_of(n, result, f"scenario {n % scenarios}") for n in range(1000)]
+    pages, left_out = pages_of(results_of(entries))
+    assert sum(len(page.entries) for page in pages) == FEW
+    assert left_out[0].endswith(f": the first 12 of {1000 // scenarios:,} cells have panels, the tables show all")
+    assert sum(len(page.entries) for page in pages_of(results_of(entries[:MANY]))[0]) > FEW
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_a_picture_is_drawn_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    plain = Figure.draw
+
+    def counting(figure: Figure, renderer: Any) -> None:
+        drawn.append(figure)
+        plain(figure, renderer)
+
+    monkeypatch.setattr(Figure, "draw", counting)
+    figure = draw_curves(curves("long", [entry_of(1, result_of(2))]))
+    assert len(rendered(figure, kind)) > 1000
+    assert drawn == [figure]
 
 
 def test_a_figure_is_laid_out_once_for_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
