@@ -5,7 +5,7 @@ together if the choice falls otherwise, so they are one observation, a *block*; 
 of its own, are blocks of one. Every statistic here is over blocks, and equals that over seeds where each is its own block.
 
 A *lost* seed has no value on a side: it diverged, or learned nothing that it could retain. Those that are left were not drawn
-at random, so nothing is assumed of the lost but that their values lie between 0 and 1.
+at random, so nothing is assumed of the lost but that their values lie within the metric's reach.
 """
 
 import math
@@ -75,14 +75,21 @@ def effect_over(differences: PerSeed, block: Block) -> float:
     return paired_effect_size(differences if alone else np.bincount(block, weights=differences) / sizes)
 
 
-def bounds(first: PerSeed, second: PerSeed) -> tuple[PerSeed, PerSeed]:
-    """Return the least and the largest difference of two values of which one, or both, may be lost (NaN): within 0 to 1.
+def bounds(first: PerSeed, second: PerSeed, reach: tuple[float, float] = (0.0, 1.0)) -> tuple[PerSeed, PerSeed]:
+    """Return the least and the largest difference of two values of which one, or both, may be lost (NaN).
+
+    Args:
+        first, second: the values.
+        reach: the least and the largest value that a lost one may have had; infinite where there is no bound.
 
     >>> bounds(np.array([0.75, np.nan, np.nan]), np.array([0.5, 0.5, np.nan]))
     (array([ 0.25, -0.5 , -1.  ]), array([0.25, 0.5 , 1.  ]))
+    >>> bounds(np.array([0.75, np.nan]), np.array([np.nan, 0.5]), (0.0, np.inf))
+    (array([-inf, -0.5]), array([0.75,  inf]))
     """
-    low = np.where(np.isfinite(first), first, 0.0) - np.where(np.isfinite(second), second, 1.0)
-    high = np.where(np.isfinite(first), first, 1.0) - np.where(np.isfinite(second), second, 0.0)
+    least, most = reach
+    low = np.where(np.isfinite(first), first, least) - np.where(np.isfinite(second), second, most)
+    high = np.where(np.isfinite(first), first, most) - np.where(np.isfinite(second), second, least)
     return low, high
 
 
@@ -93,5 +100,6 @@ def largest_p(low: PerSeed, high: PerSeed, block: Block) -> float:
     difference towards 0 takes as much from the observed sum as from any other in which it keeps its sign, and adds to the
     rest, so p only grows.
     """
-    p = p_over(low if low.sum() > 0 else high, block)
-    return 1.0 if low.sum() <= 0 <= high.sum() and not math.isnan(p) else p
+    if low.sum() <= 0 <= high.sum():
+        return p_over(np.zeros(len(low)), block)  # 1, or NaN where there is no p
+    return p_over(low if low.sum() > 0 else high, block)

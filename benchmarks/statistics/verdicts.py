@@ -15,7 +15,7 @@ from bank import BANK, NETWORKS, SETTINGS
 
 from kancl.options import Spec
 from kancl.statistics import mean_interval, sign_flip_test
-from kancl.verdict import Learner, Outcome, judge
+from kancl.verdict import Contest, Learner, Outcome, judge
 from runners.choices.plans import Plan, plan_of
 from runners.choices.trials import trials_of
 from runners.choices.tuned import tuning_of
@@ -93,7 +93,14 @@ def learner(bank: Bank, side: int, rows: np.ndarray, rates: list[Any], choices: 
     place = (side, np.array(rates), rows[: len(rates)])
     retention = bank.retention[place]
     return Learner(
-        NAMES[side], tuple(range(len(rates))), bank.learning[place], bank.learned[place], retention, -retention, choices
+        name=NAMES[side],
+        seeds=tuple(range(len(rates))),
+        learning=bank.learning[place],
+        learned=bank.learned[place],
+        retention=retention,
+        forgetting=-retention,
+        final=retention,
+        choices=choices,
     )
 
 
@@ -126,7 +133,7 @@ def share(bank: Bank, draw: Draw, said: tuple[Outcome, ...] = (Outcome.MORE, Out
     hits = 0
     for _ in range(draws):
         rows = rng.permutation(bank.learning.shape[2])
-        (verdict,) = judge([(*draw(bank, rows), bank.gap)])
+        (verdict,) = judge([Contest(*draw(bank, rows), bank.gap)])
         hits += verdict.outcome in said
     return hits / draws
 

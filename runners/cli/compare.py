@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compare(Shown):
-    """Compare the stored cells of experiments: a table with intervals, verdicts on who retains more, figures as PNG and SVG.
+    """Compare the stored cells of experiments: tables with intervals, verdicts on who retains more, figures as PNG and SVG.
 
     Several folders are read as one; seeds that were trained at different times are one cell.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -30,11 +30,15 @@ class Shown:
     """Show these seeds alone: how many, a range (16-31) or a list (3,5,8)."""
     against: Said[str] = None
     """Architecture to compare the others with; mlp if not given, and every pair where that was not run."""
+    metric: Said[Literal["retention", "final", "forgetting", "learning"]] = None
+    """What verdicts are about: retention, the final score, forgetting, or the learning score. Not given: the final score where
+    tasks are classes of one head (class-incremental), retention elsewhere."""
     margin: float = 0.1
-    """Learning scores further apart than this share of the gap from the best constant predictor to perfection forbid a verdict.
-    At 0.1 what was learned can change a retention by a tenth, at worst by a fifth."""
+    """Learning scores further apart than this share of the gap from the best constant predictor to perfection forbid a verdict
+    on retention or forgetting. At 0.1 what was learned can change a retention by a tenth, at worst by a fifth."""
     equivalence: Said[float] = None
-    """Say equivalent if the 95 % interval of the difference of retention lies within plus or minus this; never if not given."""
+    """Say equivalent if the 95 % interval of the difference lies within plus or minus this, in the unit of the metric; never if
+    not given."""
 
     def results(self, verb: str) -> "Results":
         """Return the finished cells that are asked for.
@@ -70,4 +74,4 @@ class Shown:
         """Return the verdicts on the results."""
         from runners.results.verdicts import compare
 
-        return compare(results, self.against, self.rules())
+        return compare(results, self.against, self.rules(), self.metric)

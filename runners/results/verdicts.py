@@ -9,18 +9,23 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from kancl.contest import MetricName
 from kancl.errors import InputError
 from kancl.locality import explain_damage
 from kancl.models.tunable import tunables_of
 from kancl.options import Spec, parse_spec
 from kancl.statistics import Interval
-from kancl.verdict import Learner, Rules, Verdict, judge
+from kancl.verdict import Contest, Learner, Rules, Verdict, judge
+from runners.measure.result import Result
 from runners.results.entry import Entry, grouped
 from runners.results.results import Results
 from runners.run import RUNNERS
 
 REFERENCE = "mlp"
 """The architecture that the others are compared with where it was run and no other is asked for."""
+
+COLUMNS = {"sides": "value"}
+"""How :func:`frame` calls what a verdict calls otherwise."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,21 @@ class Comparison:
         return told
 
 
-def compare(results: Results, against: str | None = None, rules: Rules | None = None) -> list[Comparison]:
+def metric_of(result: Result) -> MetricName:
+    """Return what a verdict is about where nothing else is asked for: final scores where tasks are classes of one head.
+
+    There a network that is trained on some classes answers with these alone, so that without a memory of the old ones retention
+    is 0 for everybody; elsewhere it is retention.
+    """
+    return "final" if result.setting == "class" else "retention"
+
+
+def compare(
+    results: Results, against: str | None = None, rules: Rules | None = None, metric: MetricName | None = None
+) -> list[Comparison]:
     """Return the verdicts on all pairs of architectures of each scenario and strategy; one family for Holm's correction.
 
-    Only strategies under which retention means something are compared. A cell is paired with the other architecture's of the
+    Only strategies that learn the tasks one after another, under which retention means something, are compared. A cell is paired with the other architecture's of the
     same policy; if there is none, with those of another learning rate, or of other tunable options of the strategy, as after
     tuning; if there is none either, with all.
 
@@ -63,6 +79,7 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
         against: compare with this architecture only: its label (``mlp:hidden=20``) or else its name (``mlp``). If None it is
             ``mlp`` where that was run; elsewhere every pair is compared.
         rules: the bounds of the verdict.
+        metric: what decides; for each scenario what :func:`metric_of` says if None.
 
     Raises:
         InputError: no architecture is called ``against``, or a bound makes no sense.
@@ -74,7 +91,7 @@ def compare(results: Results, against: str | None = None, rules: Rules | None = 
     groups = grouped(entries, lambda entry: (entry.labels["scenario"], f"{entry.cell.runner} {_strategy(entry)}"))
     pairs = [pair for group in groups.values() for pair in _pairs(group, against)]
     learners = {entry.key: _learner(entry) for entry in entries}
-    judged = judge([(learners[a.key], learners[b.key], _gap(a)) for a, b in pairs], rules)
+    judged = judge([_contest(a, learners[a.key], learners[b.key], metric) for a, b in pairs], rules)
     return [
         Comparison(first, second, replace(verdict, explanation=_explanation(first, second)))
         for (first, second), verdict in zip(pairs, judged, strict=True)
@@ -108,7 +125,7 @@ def _explanation(first: Entry, second: Entry) -> str | None:
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Return one row per comparison.
 
-    ``difference`` and ``forgetting_difference`` are ``architecture`` minus ``against``; an interval takes three columns,
+    ``value`` is the metric that decided; ``difference`` and ``forgetting_difference`` are ``architecture`` minus ``against``; an interval takes three columns,
     ``name``, ``name_low`` and ``name_high``; of seeds that were dropped or lost the columns hold the number. The effect size is
     infinite (null in JSON) where all seeds differ by the same amount.
     """
@@ -126,7 +143,7 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             "n": verdict.difference.n,
         }
         for field in fields(verdict):
-            row |= _columns(field.name, getattr(verdict, field.name))
+            row |= _columns(COLUMNS.get(field.name, field.name), getattr(verdict, field.name))
         row |= {"tuning": "; ".join(comparison.tuning) or None, "cell": first.key, "against_cell": second.key}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -193,6 +210,12 @@ def _but_for_tuned(entry: Entry) -> tuple[object, ...]:
     return replace(entry.cell.policy, lr=1.0), entry.cell.dtype
 
 
+def _contest(entry: Entry, first: Learner, second: Learner, metric: MetricName | None) -> Contest:
+    result = entry.result
+    higher = result.higher_is_better[result.score]
+    return Contest(first, second, _gap(entry), metric or metric_of(result), result.score, higher)
+
+
 def _learner(entry: Entry) -> Learner:
     """Return one side; seeds of a tuning whose cells failed are lost, since who is left may hang on what was chosen."""
     tuning, values, seeds = entry.tuning, entry.metrics(), entry.result.seeds
@@ -208,6 +231,7 @@ def _learner(entry: Entry) -> Learner:
         learned=whole("learned"),
         retention=whole("retention"),
         forgetting=whole("forgetting"),
+        final=whole("final_score"),
         choices=None if tuning is None else tuple(map(tuning.choice_of, (*seeds, *failed))),
     )
 

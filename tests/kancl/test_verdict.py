@@ -10,7 +10,7 @@ import pytest
 
 from kancl.errors import InputError
 from kancl.statistics import holm, mean_interval, paired_effect_size, sign_flip_test
-from kancl.verdict import Learner, Outcome, Rules, Verdict, judge
+from kancl.verdict import Contest, Learner, Outcome, Rules, Verdict, judge
 
 NAN = math.nan
 GAP = 0.5
@@ -20,13 +20,14 @@ def learner(name: str = "kan", n: int = 8, **given: Any) -> Learner:
     """One that learned all tasks (score 0.9, gap 0.5) and kept about half; ``given`` replaces values, seed by seed."""
     wobble = np.random.default_rng(len(name)).normal(0.0, 0.01, (2, n))
     values = {"learning": 0.9 + wobble[0], "learned": np.ones(n), "retention": 0.5 + wobble[1], "forgetting": 0.2 - wobble[1]}
+    values["final"] = 0.7 + wobble[1]
     for key, value in given.items():
         values[key] = np.broadcast_to(np.asarray(value, float), n).copy()
     return Learner(name=name, seeds=tuple(range(n)), **values)
 
 
 def rule(first: Learner, second: Learner, **rules: Any) -> Verdict:
-    (verdict,) = judge([(first, second, GAP)], Rules(**rules))
+    (verdict,) = judge([Contest(first, second, GAP)], Rules(**rules))
     return verdict
 
 
@@ -37,7 +38,7 @@ def spread(n: int, mean: float) -> np.ndarray:
 def diverged(one: Learner, *seeds: int) -> Learner:
     """As if the seeds had given NaN."""
     changed = {}
-    for field in ("learning", "learned", "retention", "forgetting"):
+    for field in ("learning", "learned", "retention", "forgetting", "final"):
         values = getattr(one, field).copy()
         values[list(seeds)] = NAN
         changed[field] = values
@@ -121,15 +122,15 @@ def test_who_did_not_learn_is_not_compared(share: float, side: int) -> None:
     sides = [learner("kan", retention=spread(8, 0.9)), learner("mlp", retention=spread(8, 0.1))]
     sides[side] = replace(sides[side], learned=np.full(8, share))
     verdict = rule(*sides)
-    assert verdict.outcome == "not comparable"
+    assert verdict.outcome == "did not learn"
     assert f"{sides[side].name} learned {100 * share:g} % of its tasks, less than 80 %" in verdict.reason
     assert verdict.learned[side] == pytest.approx(share)
-    assert rule(*sides, learned=max(share, 0.01)).outcome == (Outcome.INCOMPARABLE if share == 0 else Outcome.MORE)
+    assert rule(*sides, learned=max(share, 0.01)).outcome == (Outcome.NOT_LEARNED if share == 0 else Outcome.MORE)
 
 
 def test_who_never_learned_has_no_retention_at_all() -> None:
     verdict = rule(learner("kan"), learner("mlp", retention=NAN, learned=0.0))
-    assert verdict.outcome == Outcome.INCOMPARABLE
+    assert verdict.outcome == Outcome.NOT_LEARNED
     assert "mlp learned 0 %" in verdict.reason
     assert (verdict.difference.n, verdict.undefined) == (0, tuple(range(8)))
     assert math.isnan(verdict.p)
@@ -142,19 +143,20 @@ def test_learning_scores_beyond_the_margin_forbid_a_verdict(sign: int) -> None:
     apart = 0.08  # 16 % of the gap
     first = replace(first, learning=second.learning + sign * apart)
     verdict = rule(first, second)
-    assert verdict.outcome == Outcome.INCOMPARABLE
+    assert verdict.outcome == Outcome.UNLIKE
     assert "differ by 16 % of the gap" in verdict.reason
     assert verdict.learning_difference.mean == pytest.approx(sign * 0.16)
     assert rule(first, second, margin=0.161).outcome == Outcome.MORE
-    assert rule(first, second, margin=0.159).outcome == Outcome.INCOMPARABLE
+    assert rule(first, second, margin=0.159).outcome == Outcome.UNLIKE
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
 def test_too_few_seeds_forbid_a_verdict(n: int) -> None:
     verdict = rule(learner("kan", n, retention=spread(n, 0.9)), learner("mlp", n, retention=spread(n, 0.1)))
-    assert verdict.outcome == (Outcome.MORE if n >= 6 else Outcome.INCOMPARABLE)
+    assert verdict.outcome == (Outcome.MORE if n >= 6 else Outcome.TOO_FEW)
     assert ("6 seeds can" in verdict.reason) == (n < 6)
     assert verdict.difference.n == n
+    assert verdict.said == (f"too few seeds ({n} of 6)" if n < 6 else "retains more")
 
 
 def test_diverged_seeds_are_dropped_in_pairs_and_counted() -> None:
@@ -171,7 +173,7 @@ def test_diverged_seeds_are_dropped_in_pairs_and_counted() -> None:
     lost = "diverged or did not finish in 1 of 12 seeds"
     assert f"whatever was lost had retained (kan {lost}, mlp {lost})" in verdict.reason
     fewer = rule(diverged(first, 4, 5, 6, 7, 8), second)
-    assert fewer.outcome == Outcome.INCOMPARABLE
+    assert fewer.outcome == Outcome.TOO_FEW
     assert "5 seeds cannot reach 5 %" in fewer.reason
 
 
@@ -221,6 +223,7 @@ def test_seeds_that_share_a_choice_are_one_observation() -> None:
     fours = tuple(k // 3 for k in range(12))
     verdict = rule(first, replace(second, choices=fours))
     assert "4 tunings cannot reach 5 %: the smallest p is 0.12; 6 tunings can" in verdict.reason
+    assert (verdict.outcome, verdict.said) == (Outcome.TOO_FEW, "too few tunings (4 of 6)")
     assert verdict.p == 2 / 2**4
     pairs = tuple(k // 2 for k in range(12))
     verdict = rule(replace(first, choices=pairs), replace(second, choices=pairs))
@@ -255,7 +258,7 @@ def test_a_seed_that_learned_nothing_to_retain_is_told_from_a_diverged_one() -> 
 
 def test_all_seeds_of_one_side_diverged() -> None:
     verdict = rule(learner("kan"), diverged(learner("mlp"), *range(8)))
-    assert verdict.outcome == Outcome.INCOMPARABLE
+    assert verdict.outcome == Outcome.NOT_LEARNED
     assert verdict.reason == "every seed of mlp diverged"
     assert verdict.diverged == tuple(range(8))
 
@@ -278,7 +281,7 @@ def test_p_is_corrected_over_all_comparisons() -> None:
     second = learner("mlp", 9, retention=0.5 + rng.normal(0, 0.1, 9))
     shifts = (0.3, 0.1, 0.08, 0.0)
     others = [learner(f"kan{shift}", 9, retention=0.5 + shift + rng.normal(0, 0.1, 9)) for shift in shifts]
-    verdicts = judge([(other, second, GAP) for other in others])
+    verdicts = judge([Contest(other, second, GAP) for other in others])
     alone = [rule(other, second) for other in others]
     assert [verdict.p for verdict in verdicts] == [verdict.p for verdict in alone]
     np.testing.assert_array_equal([v.p_holm for v in verdicts], holm(np.array([v.p for v in alone])))
@@ -288,18 +291,19 @@ def test_p_is_corrected_over_all_comparisons() -> None:
 
 
 def test_more_comparisons_take_more_seeds() -> None:
-    pair = (learner("kan", 8, retention=spread(8, 0.9)), learner("mlp", 8, retention=spread(8, 0.1)), GAP)
+    pair = Contest(learner("kan", 8, retention=spread(8, 0.9)), learner("mlp", 8, retention=spread(8, 0.1)), GAP)
     assert {verdict.outcome for verdict in judge([pair] * 6)} == {Outcome.MORE}
     verdicts = judge([pair] * 7)
-    assert {verdict.outcome for verdict in verdicts} == {Outcome.INCOMPARABLE}
+    assert {verdict.outcome for verdict in verdicts} == {Outcome.TOO_FEW}
     assert "8 seeds cannot reach 5 % over 7 comparisons: the smallest p is 0.055; 9 seeds can" in verdicts[0].reason
-    untested = (learner("kan", retention=NAN, learned=0.0), pair[1], GAP)
+    assert verdicts[0].said == "too few seeds (8 of 9)"
+    untested = Contest(learner("kan", retention=NAN, learned=0.0), pair.second, GAP)
     assert judge([pair] * 6 + [untested])[0].outcome == Outcome.MORE, "what has no p is not tested"
 
 
 def test_a_pair_that_is_significant_is_not_refused_for_the_size_of_its_family() -> None:
-    many = [(learner("kan", 16, retention=spread(16, 0.6)), learner("mlp", 16, retention=0.1), GAP)] * 9
-    few = (learner("kan", 8, retention=spread(8, 0.6)), learner("mlp", 8, retention=0.1), GAP)
+    many = [Contest(learner("kan", 16, retention=spread(16, 0.6)), learner("mlp", 16, retention=0.1), GAP)] * 9
+    few = Contest(learner("kan", 8, retention=spread(8, 0.6)), learner("mlp", 8, retention=0.1), GAP)
     *_, last = judge([*many, few])
     assert last.p_holm == last.p == 2 / 2**8
     assert last.outcome == Outcome.MORE
