@@ -221,7 +221,7 @@ def _measure(contest: Contest) -> Verdict:
         forgetting_difference=over(forgetting, forgetting.differences),
         blocks=int(block.max(initial=-1)) + 1,
         needed=0,
-        p=largest_p(*bounds(*values, contest.reach), blocks_of(both, *choices)) if len(block) else math.nan,
+        p=largest_p(*bounds(values[0], values[1], contest.reach), blocks_of(both, *choices)) if len(block) else math.nan,
         p_holm=math.nan,
         p_left=p_over(judged.differences, block),
         effect_size=effect_over(judged.differences, block),
@@ -295,7 +295,9 @@ def _decide(verdict: Verdict, contest: Contest, rules: Rules) -> tuple[Outcome, 
     if verdict.p_holm <= rules.alpha and not low <= 0 <= high:
         better, worse = DECIDED[contest.metric]
         reason = f"{contest.title} differs by {mean:+.2g} [{low:.2g}, {high:.2g}], p {verdict.p_holm:.2g} after Holm"
-        against = f", whatever was lost had {'retained' if contest.metric == 'retention' else 'reached'} ({lost})" if lost else ""
+        against = (
+            f", whatever was lost had {'retained' if contest.metric == 'retention' else 'reached'} ({lost})" if lost else ""
+        )
         return (better if (mean > 0) == contest.more_is_better else worse), reason + against + _beside(verdict, contest, rules)
     if rules.equivalence is not None and max(-low, high) <= rules.equivalence and not lost:
         outcome, reason = Outcome.EQUIVALENT, f"the 95 % interval of the difference lies within ±{rules.equivalence:g}"

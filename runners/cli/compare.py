@@ -72,11 +72,15 @@ class Compare(Shown):
 
         from runners.cli.screen import make_console
         from runners.report import tables, verdict_tables
+        from runners.report.words import answers
         from runners.results.mechanism import mechanisms
         from runners.results.verdicts import frame
 
         if self.format == "table":
             console = make_console()
+            for answer in answers(comparisons):
+                console.print(answer, style="bold")
+            console.print()
             for table in tables.summary_tables(results, console.width):
                 console.print(table)
             console.print()

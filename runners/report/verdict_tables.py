@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from kancl.contest import JUDGED, MetricName
 from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
 from kancl.text import counted
 from kancl.verdict import Outcome, Rules, Verdict
@@ -14,7 +15,12 @@ from runners.report.sheet import WIDE, Column, Sheet, Tone, Value, Words, as_mar
 from runners.results.entry import grouped
 from runners.results.verdicts import Comparison
 
-TONES: dict[Outcome, Tone] = {Outcome.MORE: "good", Outcome.LESS: "bad", Outcome.INCOMPARABLE: "doubtful"}
+TONES: dict[Outcome, Tone] = {
+    outcome: "good" if outcome.favours > 0 else "bad" if outcome.favours < 0 else "plain" if outcome.comparable else "doubtful"
+    for outcome in Outcome
+}
+BESIDE: tuple[MetricName, ...] = ("learning", "forgetting")
+"""Metrics that stand beside the one that decides."""
 NOTHING = (
     "No verdict: nothing to compare. It takes one scenario with two architectures under the same strategy, one that learns the"
     " tasks one after another (joint and independent training have no retention)."
@@ -34,17 +40,18 @@ def verdict_tables(comparisons: Sequence[Comparison], rules: Rules, width: int =
 
 def verdict_sheets(comparisons: Sequence[Comparison]) -> list[Sheet]:
     """Return a sheet for each scenario, strategy and policy, with three lines for a comparison: both sides, the difference."""
-    return [_sheet(title, group) for title, group in grouped(comparisons, _title).items()]
+    groups = grouped(comparisons, lambda comparison: (_title(comparison), comparison.verdict.metric))
+    return [_sheet(title, group) for (title, _), group in groups.items()]
 
 
 def _sheet(title: str, group: list[Comparison]) -> Sheet:
-    score = group[0].first.result.score
+    score, metric = group[0].first.result.score, group[0].verdict.metric
+    beside = [own for own in BESIDE if own != metric]
     columns = (
         Column("architecture"),
-        figures(f"learning {score}", "interval"),
+        *(figures(JUDGED[own].title.format(score=score), "interval") for own in beside),
         figures("learned", "share"),
-        figures("forgetting", "interval"),
-        figures("retention", "interval"),
+        figures(JUDGED[metric].title.format(score=score), "interval"),
         Column("verdict", fold=False),
     )
     rows = [(name, *cells) for comparison in group for name, cells in zip(_names(comparison), _lines(comparison), strict=True)]
@@ -57,11 +64,12 @@ def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
     tests = sum(bool(np.isfinite(comparison.verdict.p)) for comparison in comparisons)
     family = f"{counted(tests, 'test')} at {100 * rules.alpha:g} %"
     within = f"Equivalent: interval within ±{rules.equivalence:g}. " if rules.equivalence is not None else ""
+    metrics = dict.fromkeys(comparison.verdict.metric for comparison in comparisons)
     return (
-        "Verdicts: retention paired by seed, first minus second; [95 % interval], uncorrected (Student's t, from"
+        f"Verdicts: {' or '.join(metrics)} paired by seed, first minus second; [95 % interval], uncorrected (Student's t, from"
         f" {BOOTSTRAP_FROM} seeds on BCa bootstrap); sign-flip test (exact up to {EXACT_UP_TO} seeds), Holm over {family};"
-        f" g: Hedges' g_z. Not comparable: under {100 * rules.learned:g} % of tasks learned, learning scores over"
-        f" {100 * rules.margin:g} % of the gap from null to perfect apart, or too few seeds. Seeds that a side lost count in p"
+        f" g: Hedges' g_z. No verdict on retention or forgetting: under {100 * rules.learned:g} % of tasks learned, or learning"
+        f" scores over {100 * rules.margin:g} % of the gap from null to perfect apart. Seeds that a side lost count in p"
         f" as if they had gone against the difference. {within}No difference does not mean equal: read the interval."
     )
 
@@ -80,12 +88,13 @@ def verdicts_as_markdown(comparisons: Sequence[Comparison]) -> str:
             "policy": policy,
             "architecture": first["architecture"],
             "against": second["architecture"],
-            "verdict": verdict.outcome.value,
+            "verdict": verdict.said,
             "because": verdict.reason,
             "learning score": _against(verdict.learning),
             "learned": " against ".join(percent(share) for share in verdict.learned),
-            "retention": _against(verdict.retention),
-            "difference of retention": verdict.difference,
+            "metric": verdict.metric,
+            "value": _against(verdict.sides),
+            "difference": verdict.difference,
             "difference of forgetting": verdict.forgetting_difference,
             "p": two_digits(verdict.p),
             "p (Holm)": two_digits(verdict.p_holm),
@@ -146,23 +155,30 @@ def _names(comparison: Comparison) -> tuple[str, str, str]:
 def _lines(comparison: Comparison) -> Iterator[tuple[Value, ...]]:
     """Yield what stands on the lines of the first, of the second, and of their difference, but for the names."""
     verdict = comparison.verdict
-    gap = verdict.learning_difference.mean
     tests: tuple[Value, Value] = (
-        Words(verdict.outcome.value, TONES.get(verdict.outcome, "plain"), strong=True),
+        Words(verdict.said, TONES[verdict.outcome], strong=True),
         f"p {two_digits(verdict.p)}, Holm {two_digits(verdict.p_holm)}",
     )
+    beside = [(getattr(verdict, own), _apart(verdict, own)) for own in BESIDE if own != verdict.metric]
     for side, test in enumerate(tests):
-        yield verdict.learning[side], verdict.learned[side], verdict.forgetting[side], verdict.retention[side], test
-    share = f"{100 * gap:+z.1f} % of gap" if np.isfinite(gap) else None
+        yield *(sides[side] for sides, _ in beside), verdict.learned[side], verdict.sides[side], test
     counted_in = f"g {_effect(verdict.effect_size)}, n {_count(verdict)}"
-    yield share, "", verdict.forgetting_difference, verdict.difference, counted_in
+    yield *(apart for _, apart in beside), "", verdict.difference, counted_in
+
+
+def _apart(verdict: Verdict, metric: MetricName) -> Value:
+    """Return how far the two are apart in a metric that is shown beside."""
+    if metric == "forgetting":
+        return verdict.forgetting_difference
+    gap = verdict.learning_difference.mean
+    return f"{100 * gap:+z.1f} % of gap" if np.isfinite(gap) else None
 
 
 def _notes(comparison: Comparison) -> Iterator[Words]:
     verdict = comparison.verdict
     first, second = comparison.first.labels["architecture"], comparison.second.labels["architecture"]
-    claim = f"{first} against {second}: {verdict.outcome}: {verdict.reason}"
-    yield Words(claim, TONES.get(verdict.outcome, "plain"))
+    claim = f"{first} against {second}: {verdict.said}: {verdict.reason}"
+    yield Words(claim, TONES[verdict.outcome])
     if not comparison.same_policy and not comparison.own_rates:
         different = f"under different policies, which may be the cause of any difference: {_policy(comparison)}"
         yield Words(f"  {different}", "doubtful")

@@ -50,7 +50,7 @@ def in_words(comparison: Comparison) -> str:
 
 
 def answers(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return what stands at the top of a comparison: a line for each verdict, or, where they are many, for each pair of architectures.
+    """Return what stands at the top of a comparison: a line for each verdict, or for each pair of networks.
 
     Args:
         comparisons: all that are shown, one family.

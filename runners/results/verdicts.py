@@ -70,9 +70,9 @@ def compare(
 ) -> list[Comparison]:
     """Return the verdicts on all pairs of architectures of each scenario and strategy; one family for Holm's correction.
 
-    Only strategies that learn the tasks one after another, under which retention means something, are compared. A cell is paired with the other architecture's of the
-    same policy; if there is none, with those of another learning rate, or of other tunable options of the strategy, as after
-    tuning; if there is none either, with all.
+    Only strategies that learn the tasks one after another, under which retention means something, are compared. A cell is
+    paired with the other architecture's of the same policy; if there is none, with those of another learning rate, or of other
+    tunable options of the strategy, as after tuning; if there is none either, with all.
 
     Args:
         results: what :func:`runners.load` gives.
@@ -125,9 +125,11 @@ def _explanation(first: Entry, second: Entry) -> str | None:
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Return one row per comparison.
 
-    ``value`` is the metric that decided; ``difference`` and ``forgetting_difference`` are ``architecture`` minus ``against``; an interval takes three columns,
-    ``name``, ``name_low`` and ``name_high``; of seeds that were dropped or lost the columns hold the number. The effect size is
-    infinite (null in JSON) where all seeds differ by the same amount.
+    ``metric`` is what decided and ``value`` what the two reached in it; ``difference`` and ``forgetting_difference`` are
+    ``architecture`` minus ``against``; an interval takes three columns, ``name``, ``name_low`` and ``name_high``; of seeds that
+    were dropped or lost the columns hold the number. The effect size is infinite (null in JSON) where all seeds differ by the
+    same amount. ``outcome`` is one of :class:`kancl.verdict.Outcome`; ``blocks`` independent observations were there, and
+    ``needed`` are needed for any verdict of this family.
     """
     rows = []
     for comparison in comparisons:

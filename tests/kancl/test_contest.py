@@ -24,7 +24,9 @@ def spread(mean: float, n: int = 8) -> np.ndarray:
 def side(name: str, n: int = 8, **given: Any) -> Learner:
     """One that learned to 0.9, ended at 0.7 and kept half; ``given`` replaces values."""
     values = {"learning": 0.9, "learned": 1.0, "retention": 0.5, "forgetting": 0.2, "final": 0.7} | given
-    return Learner(name, tuple(range(n)), **{key: np.broadcast_to(np.asarray(own, float), n).copy() for key, own in values.items()})
+    return Learner(
+        name, tuple(range(n)), **{key: np.broadcast_to(np.asarray(own, float), n).copy() for key, own in values.items()}
+    )
 
 
 def rule(first: Learner, second: Learner, metric: MetricName, accuracy: bool = True, **rules: Any) -> Verdict:
@@ -124,7 +126,7 @@ def test_no_value_within_reach_of_the_lost_seeds_gives_a_larger_p(metric: Metric
 
 
 def test_an_error_that_was_lost_may_have_been_anything_above_0() -> None:
-    """A lost seed of the better side could turn the verdict, since an error has no upper bound; one of the worse side cannot."""
+    """A seed that the better side lost could turn the verdict, since an error has no upper bound; one of the worse cannot."""
     good, bad = side("kan", 9, final=spread(0.01, 9)), side("mlp", 9, final=spread(0.9, 9))
     for better, worse, decided in ((good.final.copy(), bad.final, False), (good.final, bad.final.copy(), True)):
         (worse if decided else better)[4] = NAN

@@ -12,7 +12,6 @@ import pytest
 
 import runners
 from kancl.errors import InputError
-from kancl.verdict import Outcome
 from runners.choices.trials import Trials
 from runners.choices.tuned import labels_of_all
 from runners.results.results import Results
@@ -158,7 +157,7 @@ def test_what_was_tuned_once_has_no_p(kancl: Kancl, tmp_path: Path) -> None:
     as_before(out)
     for (comparison,) in (now, compare(runners.load(out))):
         verdict = comparison.verdict
-        assert verdict.outcome == Outcome.INCOMPARABLE
+        assert not verdict.outcome.comparable
         assert (verdict.blocks, verdict.difference.n) == (1, 6)
         assert np.isnan(verdict.p)
     assert "6 in 1 tuning" in kancl("compare", out, "--no-figures").out

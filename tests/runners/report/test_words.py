@@ -124,7 +124,9 @@ def test_why_there_is_no_answer() -> None:
     )
     much = "by 20 % of what there was to learn, so they had different things to lose"
     assert sentence(kan, entry("mlp", 0.6, 0.8)) == f"no answer on kan and mlp: kan learned better than mlp, {much}"
-    assert sentence(error("kan", 0.2, 0.09), error("mlp", 0.2)).startswith("no answer on kan and mlp: kan learned worse than mlp")
+    assert sentence(error("kan", 0.2, 0.09), error("mlp", 0.2)).startswith(
+        "no answer on kan and mlp: kan learned worse than mlp"
+    )
     gone = replace(kan, result=replace(kan.result, diverged_at=np.ones(8)))
     assert sentence(gone, entry("mlp", 0.6)) == "no answer on kan and mlp: every seed of kan diverged"
 
@@ -133,7 +135,9 @@ def test_answers_name_the_place_and_are_counted_where_they_are_many() -> None:
     few = compared(entry("kan", 0.8), entry("mlp", 0.6))
     assert answers(few) == ["toy, naive: kan keeps 75 % of what it learned, mlp 25 %; 8 seeds, p 0.0078."]
     ends = {"kan": 0.8, "kan-rbf": 0.55, "mlp": 0.6}
-    many = compared(*(entry(name, end, scenario=f"toy{n}", seeds=10) for n in range(MOST // 2 + 1) for name, end in ends.items()))
+    many = compared(
+        *(entry(name, end, scenario=f"toy{n}", seeds=10) for n in range(MOST // 2 + 1) for name, end in ends.items())
+    )
     assert answers(many) == [
         "kan against mlp: retains more in 4 of 4 comparisons.", "kan-rbf against mlp: retains less in 4 of 4 comparisons.",
     ]  # fmt: skip

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 import runners
+from kancl.contest import MetricName
 from kancl.errors import InputError
 from kancl.metrics import forgetting, learning_score, retention
 from kancl.statistics import BOOTSTRAP_FROM, Interval, mean_interval, sign_flip_test
@@ -200,7 +201,7 @@ def test_accuracies_are_measured_from_one(results: Results) -> None:
         turned.append(replace(cell, result=replace(cell.result, higher_is_better={"accuracy": True}, **named)))
     (comparison,) = compare(of(results, *turned))
     assert comparison.verdict.learning_difference.mean == pytest.approx(0.1 / 0.5)
-    assert comparison.verdict.outcome == Outcome.INCOMPARABLE
+    assert comparison.verdict.outcome == Outcome.UNLIKE
 
 
 def test_diverged_seeds_are_left_out_and_told(results: Results) -> None:
@@ -281,7 +282,7 @@ def test_compare_prints_the_verdict(kancl: Kancl, stored: Path) -> None:
     assert (said.code, said.err) == (0, "")
     parts = (
         "Verdicts   gaussian-peaks:tasks=2,samples=20 / naive / different policies", "kan:intervals=20", "mlp:hidden=8",
-        "under different policies", "lbfgs lr=1 steps=3 against adam", "not comparable", "Holm over",
+        "under different policies", "lbfgs lr=1 steps=3 against adam", "did not learn", "Holm over",
     )  # fmt: skip
     for part in parts:
         assert part in said.out
@@ -323,10 +324,32 @@ def test_the_bounds_come_from_the_command_line(kancl: Kancl, stored: Path) -> No
     assert "mlp:hidden=8 against kan:intervals=20" in flat
 
 
-def test_the_default_margin_is_the_rules() -> None:
+def test_the_options_are_those_of_verdicts() -> None:
     from runners.cli.compare import Compare
 
+    hints = get_type_hints(Compare, include_extras=False)
+    assert set(get_args(MetricName)) == {name for part in get_args(hints["metric"]) for name in get_args(part)}
+
     assert (Compare(Path()).margin, Compare(Path()).equivalence) == (Rules().margin, Rules().equivalence)
+
+
+def test_the_metric_is_the_users_choice_and_else_the_settings(kancl: Kancl, stored: Path, results: Results) -> None:
+    """The same cells, as if their tasks were classes of one head."""
+    assert [c.verdict.metric for c in compare(results)] == ["retention"]
+    classes = of(results, *(replace(e, result=replace(e.result, setting="class")) for e in results.entries))
+    assert [c.verdict.metric for c in compare(classes)] == ["final"]
+    assert [c.verdict.metric for c in compare(classes, metric="retention")] == ["retention"]
+    (comparison,) = compare(results, metric="final")
+    ends = [side.metrics()["final_score"] for side in (comparison.first, comparison.second)]
+    assert comparison.verdict.difference == mean_interval(ends[0] - ends[1])
+    said = kancl("compare", stored, "--no-figures", "--metric", "final", "--format", "csv", "--rows", "verdicts").out
+    (row,) = csv.DictReader(io.StringIO(said))
+    assert (row["metric"], row["outcome"], row["needed"]) == ("final", comparison.verdict.outcome, "6")
+    assert float(row["value"]) == pytest.approx(ends[0].mean())
+    assert float(row["against_value_high"]) == pytest.approx(mean_interval(ends[1]).high)
+    table = kancl("compare", stored, "--no-figures", "--metric", "final").out
+    assert "final rmse" in table
+    assert with_interval(comparison.verdict.sides[1]) in table
 
 
 @pytest.mark.parametrize(
