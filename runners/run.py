@@ -17,7 +17,7 @@ from runners.avalanche.strategies import remarks_on
 from runners.config.cell import Cell, Runner
 from runners.config.request import Request
 from runners.measure.merge import merge
-from runners.measure.record import NEVER, Pauses, Progress, Record, Saved
+from runners.measure.record import NEVER, Keep, Pauses, Progress, Record, Saved, kept_nowhere
 from runners.measure.result import Result
 from runners.strategies import strategies
 from runners.stream.stream import Stream
@@ -44,6 +44,7 @@ class RunCell(Protocol):
         tell: Callable[[Progress], None] = ...,
         measured: Callable[[Record], None] = ...,
         pauses: Pauses = ...,
+        keep: Keep = ...,
     ) -> Result:
         """Return what was measured."""
 
@@ -93,10 +94,11 @@ def run_cell(
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
     pauses: Pauses = NEVER,
+    keep: Keep = kept_nowhere,
 ) -> Result:
     """Train one cell on its stream of tasks, by the runner that it names, and return what was measured.
 
-    Seeds whose tasks differ in size are trained group by group, without ``resume``, ``save`` and ``measured``;
+    Seeds whose tasks differ in size are trained group by group, without ``resume``, ``save``, ``measured`` and ``keep``;
     :func:`runners.experiment.blocks.run_blocks` does the same and keeps what is done.
 
     Args:
@@ -110,6 +112,8 @@ def run_cell(
         measured: called with the record after every evaluation of all seeds; its time does not count as the cell's. The
             avalanche runner has none before the end.
         pauses: when to save inside a task, and whether to stop.
+        keep: called with the networks before the first task and after each, before ``save`` is; by the avalanche runner seed by
+            seed.
 
     Raises:
         MisfitError: ``resume`` is of other networks, or of another optimiser; nothing was done yet.
@@ -118,7 +122,7 @@ def run_cell(
     if stream.groups:
         parts = [run_cell(own, group, tell=own_tell, pauses=pauses) for own, group, own_tell in groups_of(cell, stream, tell)]
         return merge(parts, cell.seeds)
-    return RUNNERS[cell.runner].run(cell, stream, resume, save, tell, measured, pauses)
+    return RUNNERS[cell.runner].run(cell, stream, resume, save, tell, measured, pauses, keep)
 
 
 def groups_of(

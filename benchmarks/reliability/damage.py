@@ -15,6 +15,7 @@ from commands import as_bytes, here, numbers, start
 from runners.choices.file import Choices
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
+from runners.store.files import read_or_tell
 
 EXPERIMENT = (
     "run", "gaussian-peaks:tasks=3,samples=20", "--architectures", "kan:hidden=[2],intervals=3", "mlp:hidden=4", "--match",
@@ -22,6 +23,8 @@ EXPERIMENT = (
 )  # fmt: skip
 FINISHED, BEGUN = ("--steps", 6), ("--steps", 4000)
 """The second takes long enough to be killed between two tasks."""
+MOMENTS = 4
+"""Before the first task, and after each."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,19 @@ def _plain(value: Any) -> Any:
     return _plain(vars(value)) if hasattr(value, "__dict__") else value
 
 
+def _networks(path: Path, tell: Callable[[str], object]) -> Any:
+    files = CellStore(path.parent, path.parents[2], tell)
+    cell = files.load_cell()
+    assert cell is not None
+    read_or_tell(path, lambda: files.networks.check(ended=True), tell)
+    found = {seed: files.load_networks(seed) for seed in cell.seeds}
+    return repr(_plain(found)) if len(found[cell.seeds[0]]) == MOMENTS else None
+
+
 KINDS: dict[str, Read] = {
     "experiment.json": _listing, "matching.json": _choices, "tuning.json": _choices, "cells/*/config.json": _config,
     "cells/*/status.json": _status, "cells/*/arrays.npz": _result, "cells/*/checkpoint.pt": _checkpoint,
-    "cells/*/history.bin": _checkpoint,
+    "cells/*/history.bin": _checkpoint, "cells/*/networks.bin": _networks,
 }  # fmt: skip
 
 

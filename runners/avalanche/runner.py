@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +19,19 @@ from runners.avalanche.strategies import remarks_on
 from runners.avalanche.strategy import AvalancheStrategy
 from runners.config.cell import Cell
 from runners.measure.evaluate import thinned_remark
-from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Stopped, Within, result_of
+from runners.measure.record import (
+    NEVER,
+    Checkpoint,
+    Keep,
+    Pauses,
+    Progress,
+    Record,
+    Saved,
+    Stopped,
+    Within,
+    kept_nowhere,
+    result_of,
+)
 from runners.measure.result import Result
 from runners.stream.stream import Stream
 from runners.training.networks import build_network
@@ -37,6 +50,7 @@ def run_avalanche_cell(
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
     pauses: Pauses = NEVER,
+    keep: Keep = kept_nowhere,
 ) -> Result:
     """Train a cell seed by seed; see :func:`runners.run.run_cell`. Nothing is measured of all seeds before the end.
 
@@ -62,7 +76,9 @@ def run_avalanche_cell(
                 raise Stopped
             own = within if s == first else None
             keeper = Keeper(save, pauses, 0.0 if own is None else own.record.seconds)
-            run = SeedRun(cell, stream_of_seed(stream, s), take_seed(networks, s), adapter, s == 0, told, keeper)
+            run = SeedRun(
+                cell, stream_of_seed(stream, s), take_seed(networks, s), adapter, s == 0, told, keeper, partial(keep, seed=s)
+            )
             with own_randomness(stream.seeds[s], "avalanche-strategy"):
                 network = run.train(own)
             run.record.seconds = keeper.seconds

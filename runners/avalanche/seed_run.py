@@ -22,7 +22,7 @@ from runners.avalanche.steered import Silent, Steered
 from runners.avalanche.strategy import AvalancheStrategy, Minibatch
 from runners.config.cell import Cell
 from runners.measure.evaluate import Evaluator, evaluation_steps, thinned
-from runners.measure.record import MisfitError, Record, Within
+from runners.measure.record import Keep, MisfitError, Record, Within, kept_nowhere
 from runners.strategies.strategy import PART
 from runners.stream.batches import batches
 from runners.stream.samples import union
@@ -47,6 +47,7 @@ class SeedRun:
         watched: whether to train a shadow beside it.
         tell: called with the number of steps taken.
         keeper: saves the seed, and stops it.
+        keep: called with the network before the first task and after each.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SeedRun:
         watched: bool,
         tell: Callable[[int, int], None],
         keeper: Keeper,
+        keep: Keep = kept_nowhere,
     ) -> None:
         self.cell, self.policy, self.stream, self.adapter, self.tell = cell, cell.policy, stream, adapter, tell
         self.seed, self.tasks, self.masks = stream.seeds[0], len(stream.train), masks_of(stream)
@@ -71,7 +73,7 @@ class SeedRun:
         self.watched = watched and adapter.boundaries and not adapter.may_equal_naive and self.tasks > 1
         self.updates: TakesSteps
         self.phase, self.done, self.mark = 0, 0, 0.0
-        self.keeper = keeper
+        self.keeper, self.keep = keeper, keep
         self.within: Within | None = None
         self.rates: Iterator[float] | None = None
         self.rate: float | None = None
@@ -93,6 +95,7 @@ class SeedRun:
         """
         if within is None:
             self.record.measure(self.evaluator, self._network(self.module), 0, 0, end=True)
+            self.keep(0, self._network(self.module).state_dict())
         experiences = list(to_avalanche(scenario_of(self.stream)).train_stream)
         strategy = self._make_strategy()
         first = 0 if within is None else self._go_on(strategy, within)
@@ -226,6 +229,8 @@ class SeedRun:
         if self.done in self.places:
             network, end = self._network(strategy.model), self.done == steps
             self.record.measure(self.evaluator if end else self.dense, network, self.phase + 1, self.done, end)
+            if end:
+                self.keep(self.phase + 1, network.state_dict())
         if self.done % max(1, steps // SLICES) == 0 or self.done == steps:
             self.tell(self.phase, self.record.steps)
         if self.done == steps and self.phase < self.phases[-1]:

@@ -41,6 +41,8 @@ class Execution:
     process was killed; after two more tries it has failed."""
     checkpoint_every: float = 300.0
     """Seconds of training after which a cell is saved inside a task as well; at the ends of tasks it always is."""
+    keep_networks: Literal["auto", "on", "off"] = "auto"
+    """Keep the networks before the first task and after each, for kancl show; auto: where they take 16 MB a cell at most."""
     quiet: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")] = False
     """Print nothing but what went wrong."""
 

@@ -113,7 +113,10 @@ class Run(Execution, Request):
             pauses = self.pauses(signals.asked)
             with signals.patiently():
                 store = Store(out, screen.say)
-                outcome = run(cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses, self.command)
+                outcome = run(
+                    cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses, self.command,
+                    self.keep_networks,
+                )  # fmt: skip
         if not self.quiet:
             self._print_results(screen, outcome, out, tracking.hints())
         for key, message in outcome.failures.items():
@@ -122,9 +125,11 @@ class Run(Execution, Request):
 
     def _print_results(self, screen: "Screen", outcome: "Outcomes", out: Path, hints: Sequence[str]) -> None:
         """Print tables of what is stored, and where it is."""
+        from runners.experiment.keeping import left_out_line
         from runners.report.evaluation_time import evaluation_line
         from runners.report.tables import summary_tables
         from runners.results.results import load
+        from runners.store.experiment import Store
 
         if outcome.results:
             results = load(out)
@@ -141,6 +146,8 @@ class Run(Execution, Request):
         screen.console.print(
             f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
         )
+        if self.keep_networks != "off" and (left_out := left_out_line(outcome.cells, Store(out))):
+            screen.console.print(left_out)
         for hint in hints:
             screen.console.print(f"Tracked: {hint}", soft_wrap=True)
 

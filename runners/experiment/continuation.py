@@ -49,6 +49,7 @@ def continued(cell: Cell, stream: Stream, store: Store, streams: StreamCache) ->
     for other in sorted(_alike(cell, stream, store), key=lambda found: -len(found[1].tasks)):
         found = _end_of(*other, cell, stream, store, streams)
         if found is not None:
+            store.cell(cell.key).networks.take_over(store.cell(other[0].key).networks)
             store.tell(f"{cell.asked['scenario']} / {cell.asked['architecture']} / {cell.asked['strategy']} goes on from the "
                        f"end of {other[0].asked['scenario']}, which is stored")  # fmt: skip
             return found

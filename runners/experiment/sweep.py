@@ -12,6 +12,7 @@ from runners.experiment.executors.job import Desk, Job, Receipt, receipt_for
 from runners.experiment.executors.registry import make_executor
 from runners.experiment.executors.schedule import carry_out
 from runners.experiment.growth import Growth
+from runners.experiment.keeping import Keeping
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.memory import Room, room_on
 from runners.experiment.step_times import StepTimes
@@ -64,6 +65,7 @@ def run(
     terms: Terms = SERIAL,
     pauses: Pauses = Pauses(),  # noqa: B008, it is frozen
     command: str = "",
+    keeping: Keeping = "auto",
 ) -> Outcomes:
     """Run the cells that the store does not hold yet; one that fails does not stop the others.
 
@@ -78,6 +80,7 @@ def run(
         terms: how the cells are spread over processes or machines; no number depends on it.
         pauses: when to save inside a task, and whether to stop.
         command: how the cells were asked for, which is noted in the folder.
+        keeping: whether the networks after each task are kept beside the results.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; the other cells would fare no better.
@@ -95,7 +98,7 @@ def run(
             tools = tuple(tracking.trackers)
             room = Room() if terms.scheduler else room_on(device).shared(terms.jobs or 1)
             jobs = [
-                Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every, room)
+                Job(cell, store.out, device, terms.threads, tools, seconds.get(cell.key, math.nan), pauses.every, room, keeping)
                 for cell in sorted(cells, key=lambda cell: -times.expected.get(cell.key, 0.0))  # the longest must not come last
             ]
             done, failures, left = list[str](), dict[str, str](), set[str]()

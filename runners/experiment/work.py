@@ -10,6 +10,7 @@ from runners.config.cell import Cell
 from runners.experiment.blame import told
 from runners.experiment.blocks import run_blocks, run_in
 from runners.experiment.continuation import added_later, continued
+from runners.experiment.keeping import Keeping, NetworkKeeper
 from runners.experiment.memory import Fitted, Room, fitted
 from runners.measure.record import NEVER, Checkpoint, Pauses, Progress
 from runners.measure.result import Result
@@ -54,6 +55,7 @@ def work(
     step_seconds: StepSeconds = lambda cell, stream: float("nan"),
     pauses: Pauses = NEVER,
     room: Room = Room(),  # noqa: B008, it is frozen
+    keeping: Keeping = "auto",
 ) -> Outcome:
     """Do a cell: what is stored is taken, what was begun goes on, everything else is trained; a failure is an outcome.
 
@@ -67,6 +69,7 @@ def work(
         step_seconds: times the cell's steps, for runners whose steps can be timed apart.
         pauses: when to save inside a task, and whether to stop.
         room: the memory that there is; seeds that do not fit together are trained in blocks.
+        keeping: whether the networks after each task are kept beside the result.
 
     Raises:
         StorageError: the disk did not take a file of kancl's own; other cells would fare no better.
@@ -92,7 +95,7 @@ def work(
             if known is not None:
                 return known
             pauses = replace(pauses, asked=partial(_is_over, claim, asked))
-            result = _trained(cell, store, device, streams, tell, tracking, step_seconds, pauses, room)
+            result = _trained(cell, store, device, streams, tell, tracking, step_seconds, pauses, room, keeping)
             return Outcome("done", "done", result)
         except Stopped:
             if claim.lost and not asked():
@@ -147,6 +150,7 @@ def _trained(
     step_seconds: StepSeconds,
     pauses: Pauses,
     room: Room,
+    keeping: Keeping,
 ) -> Result:
     """Train a cell, with everything in its folder."""
     files = store.cell(cell.key)
@@ -164,9 +168,10 @@ def _trained(
     files.save_status("running", tasks_done=resume.phases_done if resume else 0)
     with tracking.cell(cell, stream.names) as tracked:
         if fit.stream.groups:
-            result = run_blocks(cell, fit.stream, files, tell, pauses)
+            result = run_blocks(cell, fit.stream, files, tell, pauses, keeping)
         else:
-            result = run_in(files, cell, stream, resume, tell, tracked.measured, pauses)
+            keep = NetworkKeeper(files, cell, len(stream.names), keeping)
+            result = run_in(files, cell, stream, resume, tell, tracked.measured, pauses, keep)
         result = replace(result, remarks=(*result.remarks, *added_later(result)))
         if seconds is not None:
             result = replace(result, step_seconds=seconds)

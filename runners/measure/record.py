@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -150,6 +150,23 @@ PRETRAINING = -1
 
 Saved = Checkpoint | Within
 """What a run gives to be kept, and can go on from."""
+
+
+class Keep(Protocol):
+    """Hears of the networks before the first task, after pretraining, and after each, whose tensors the next step changes."""
+
+    def __call__(self, moment: int, network: Mapping[str, Tensor], seed: int = 0) -> object:
+        """Hear of some of the networks.
+
+        Args:
+            moment: 0 before the first task, n after task n.
+            network: parameters and buffers by name, (S, ...).
+            seed: the place of their first seed among those of the cell.
+        """
+
+
+def kept_nowhere(moment: int, network: Mapping[str, Tensor], seed: int = 0) -> None:
+    """Keep nothing."""
 
 
 class MisfitError(Exception):

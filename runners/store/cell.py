@@ -1,9 +1,10 @@
 """The files of one cell: read with care, and each whole or absent.
 
 ``config.json``, ``status.json``, ``checkpoint.pt`` and ``history.bin`` (the end of the last finished task, and what was
-measured until then), ``within.pt`` (a place inside the task after it) and ``arrays.npz`` (the result). Every file says whose it
-is and has a checksum over all of it (:mod:`runners.store.seals`). One that cannot be read, or is not what was written, counts
-as absent, and that is said in a line.
+measured until then), ``within.pt`` (a place inside the task after it), ``networks.bin`` (the networks after each task, to be
+looked at) and ``arrays.npz`` (the result). Seeds that are trained in blocks have these in folders of their own, ``blocks/``.
+Every file says whose it is and has a checksum over all of it (:mod:`runners.store.seals`). One that cannot be read, or is not
+what was written, counts as absent, and that is said in a line.
 Nothing here is ever unpickled.
 """
 
@@ -23,12 +24,16 @@ from runners.store.environment import environment
 from runners.store.files import DamageError, Tell, read_or_tell, reason_of, write_atomically
 from runners.store.formats import refuse_newer
 from runners.store.history import History
+from runners.store.networks import NETWORKS, Networks, State
 from runners.store.seals import read_sealed, seal, write_sealed
 from runners.store.stored import checked_cell, checked_result, read_arrays, write_arrays
 from runners.store.within import WITHIN, within_of, write_within
 
 NO_SEAL = "holds no checksum, and config.json beside it does: it is not of the same run"
 NOBODY = "holds no checksum, and no config.json says whose it is"
+
+BLOCKS = "blocks"
+"""Below a cell's folder: a folder for each block of its seeds, with the files of a cell."""
 
 
 class CellStore:
@@ -43,6 +48,11 @@ class CellStore:
     def __init__(self, folder: Path, root: Path | None = None, tell: Tell = lambda line: None) -> None:
         self.folder, self.root, self.tell = folder, root or folder, tell
         self.history = History(folder / "history.bin", self.root)
+        self.networks = Networks(folder / NETWORKS, self.root, self._name(NETWORKS), tell)
+
+    def block(self, key: str) -> "CellStore":
+        """Return the files of a block of the cell's seeds."""
+        return CellStore(self.folder / BLOCKS / key, self.root, self.tell)
 
     def begin(self, cell: Cell) -> None:
         """Make the folder and write down the configuration; refused where a newer version has written files."""
@@ -148,7 +158,32 @@ class CellStore:
 
     def save_result(self, result: Result) -> None:
         """Write the result; its presence is what makes a cell done."""
+        self.networks.end()
         self._write_archive("arrays.npz", lambda file: write_arrays(file, result.to_arrays()))
+
+    def load_networks(self, seed: int) -> dict[int, State]:
+        """Return the networks (1, ...) of a seed by moment, 0 before the first task; empty if none are kept.
+
+        Raises:
+            DamageError: what stands in their place is no file of the experiment's.
+        """
+        for files in (self, *map(self.block, self._blocks())):
+            cell = files.load_cell()
+            if cell is None or seed not in cell.seeds:
+                continue
+            with suppress(FileNotFoundError):
+                return files.networks.read(cell.seeds.index(seed))
+        return {}
+
+    def networks_size(self) -> int:
+        """Return the bytes of all networks that are kept, those of blocks included."""
+        return sum(files.networks.size for files in (self, *map(self.block, self._blocks())))
+
+    def _blocks(self) -> list[str]:
+        try:
+            return sorted(entry.name for entry in (self.folder / BLOCKS).iterdir())
+        except OSError:
+            return []
 
     def load_result(self) -> Result | None:
         """Return the result, or None if there is none that can be read."""

@@ -176,6 +176,20 @@ def open_stored(path: Path, root: Path, most: int | None = None) -> IO[bytes]:
     return file
 
 
+def open_to_append(path: Path) -> IO[bytes]:
+    """Open a file for reading and for writing at its end; made if absent.
+
+    Raises:
+        OSError: it cannot be written, is a link or no regular file.
+    """
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    file = os.fdopen(number, "r+b")
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        file.close()
+        raise OSError("it is no regular file")
+    return file
+
+
 ABSENT = "; it counts as absent"
 """What is said of a file that is damaged."""
 

@@ -14,7 +14,8 @@ from runners.store.files import DamageError, FormatError, open_stored
 
 FORMATS = {
     "experiment.json": (1, FORMAT), "config.json": (FORMAT, FORMAT), "status.json": (1, 2), "arrays.npz": (1, 2),
-    "checkpoint.pt": (1, 2), "within.pt": (1, 1), "matching.json": (1, 1), "tuning.json": (1, 1), "cells.json": (1, 1),
+    "checkpoint.pt": (1, 2), "within.pt": (1, 1), "networks.bin": (1, 1), "matching.json": (1, 1), "tuning.json": (1, 1),
+    "cells.json": (1, 1),
 }  # fmt: skip
 """By the names of files: the oldest and the newest format that this version reads; it writes the newest. What ``history.bin``
 holds is a matter of the checkpoint that tells of it."""

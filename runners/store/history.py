@@ -10,7 +10,6 @@ before the next block is written.
 import hashlib
 import io
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 
 from kancl.errors import StorageError
 from runners.measure.record import Record
-from runners.store.files import DamageError, open_stored, reason_of
+from runners.store.files import DamageError, open_stored, open_to_append, reason_of
 
 Row = dict[str, np.ndarray]
 
@@ -68,14 +67,10 @@ class History:
         assert record.diverged_at is not None
         seeds, evaluations, known = len(record.diverged_at), len(record.place), self.written
         try:
-            number = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-            with os.fdopen(number, "r+b") as file:
-                status = os.fstat(number)
-                if not stat.S_ISREG(status.st_mode):
-                    raise OSError("it is no regular file")
+            with open_to_append(self.path) as file:
                 further = known.seeds == seeds and known.evaluations <= evaluations
                 further |= known.seeds <= seeds and known.evaluations == evaluations
-                if not further or status.st_size < known.size:
+                if not further or os.fstat(file.fileno()).st_size < known.size:
                     known = Written()
                 file.truncate(known.size)
                 if (known.seeds, known.evaluations) != (seeds, evaluations):
@@ -84,7 +79,7 @@ class History:
                     file.write(block)
                     known = known.after(block, seeds, evaluations)
                 file.flush()
-                os.fsync(number)
+                os.fsync(file.fileno())
         except OSError as error:
             raise StorageError(f"{self.path} cannot be written: {reason_of(error)}") from error
         self.written = known

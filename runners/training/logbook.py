@@ -6,7 +6,19 @@ from collections.abc import Callable
 from kancl.global_generators import unmoved
 from kancl.models import cost_of
 from runners.measure.evaluate import Evaluator, thinned, thinned_remark
-from runners.measure.record import PRETRAINING, Checkpoint, Pauses, Progress, Record, Saved, Stopped, Within, result_of
+from runners.measure.record import (
+    PRETRAINING,
+    Checkpoint,
+    Keep,
+    Pauses,
+    Progress,
+    Record,
+    Saved,
+    Stopped,
+    Within,
+    kept_nowhere,
+    result_of,
+)
 from runners.measure.result import Result
 from runners.training.phase import BegunPhase, pretraining_steps
 from runners.training.training import Training
@@ -31,6 +43,7 @@ class Logbook:
         tell: called with the progress.
         measured: called with the record after every evaluation; its time does not count as the cell's.
         pauses: when to save inside a phase, and whether to stop.
+        keep: called with the networks before the first task and after each; its time does not count as the cell's.
     """
 
     def __init__(
@@ -42,11 +55,12 @@ class Logbook:
         tell: Callable[[Progress], None],
         measured: Callable[[Record], None],
         pauses: Pauses,
+        keep: Keep = kept_nowhere,
     ) -> None:
         self.training, self.kept = training, (len(record.rows), len(record.place))
         self.record = record if within is None else record.followed_by(within.record)
         self.on_save, self.on_progress, self.on_measured = save, tell, measured
-        self.pauses = pauses
+        self.pauses, self.on_keep = pauses, keep
         self.evaluator = self.dense = Evaluator(training.stream)
         if training.cell.curve_samples != "all":
             self.dense = Evaluator(thinned(training.stream, training.cell.curve_samples))
@@ -118,6 +132,12 @@ class Logbook:
         self.on_save(kept)
         self.kept = len(self.record.rows), len(self.record.place)
         self.due = time.perf_counter() + self.pauses.every
+
+    def keep(self) -> None:
+        """Give the networks, before the first task or after one."""
+        paused = time.perf_counter()
+        self.on_keep(self.training.done, self.training.network.state_dict())
+        self.began += time.perf_counter() - paused
 
     def result(self) -> Result:
         """Return what was measured, at the end."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from runners.config.cell import Cell
 from runners.measure.evaluate import evaluation_steps
-from runners.measure.record import NEVER, Checkpoint, Pauses, Progress, Record, Saved, Within
+from runners.measure.record import NEVER, Checkpoint, Keep, Pauses, Progress, Record, Saved, Within, kept_nowhere
 from runners.measure.recorder import LocalityRecorder
 from runners.measure.result import Result
 from runners.stream.stream import Stream
@@ -26,11 +26,12 @@ def run_native_cell(
     tell: Callable[[Progress], None] = lambda progress: None,
     measured: Callable[[Record], None] = lambda record: None,
     pauses: Pauses = NEVER,
+    keep: Keep = kept_nowhere,
 ) -> Result:
     """Train one cell, whose seeds all have tasks of the same sizes.
 
     Args:
-        cell, stream, resume, save, tell, measured, pauses: as for :func:`runners.run.run_cell`.
+        cell, stream, resume, save, tell, measured, pauses, keep: as for :func:`runners.run.run_cell`.
 
     Raises:
         MisfitError: ``resume`` is of other networks, or of another optimiser.
@@ -39,7 +40,7 @@ def run_native_cell(
     within, ended = (resume, resume.before) if isinstance(resume, Within) else (None, resume)
     training = begin(cell, stream, ended)
     record = Record() if ended is None else ended.record
-    log = Logbook(training, record, within, save, tell, measured, pauses)
+    log = Logbook(training, record, within, save, tell, measured, pauses, keep)
     if ended is None:
         begin_sequence(training, log, within)
     for phase in range(training.done, training.tasks):
@@ -70,6 +71,7 @@ def train_phase(training: Training, log: Logbook, phase: int, within: Within | N
             if begun.done < begun.steps:
                 log.pause(begun)
     end_phase(training, begun)
+    log.keep()
     log.save()
 
 
@@ -108,6 +110,7 @@ def begin_sequence(training: Training, log: Logbook, within: Within | None) -> N
     start(training)
     if not log.record.rows:
         log.measure(0, 0, end=True)
+    log.keep()
     if training.recorder is not None:
         training.recorder.start(training.network)
     if pretrained:

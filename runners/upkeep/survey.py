@@ -121,7 +121,9 @@ def standing(files: CellStore, key: str, words: str) -> Standing:
     if (files.folder / "arrays.npz").exists():
         if faults := _faults(files):
             return Standing(key, words, "damaged", "; ".join(faults), {"damage": faults})
-        return Standing(key, words, "done", _cost(status), {k: status[k] for k in ("seconds", "diverged") if k in status})
+        size = files.networks_size()
+        more = {k: status[k] for k in ("seconds", "diverged") if k in status} | ({"networks": size} if size else {})
+        return Standing(key, words, "done", _cost(status, size), more)
     owner = holder(files.folder)
     if owner is not None and owner.lives:
         said, done = _began(files)
@@ -181,8 +183,9 @@ def _faults(files: CellStore) -> list[str]:
     return faults
 
 
-def _cost(status: dict[str, Any]) -> str:
-    """Return what the status of a finished cell tells of it."""
+def _cost(status: dict[str, Any], networks: int) -> str:
+    """Return what the status of a finished cell tells of it, and how many bytes its networks take that are kept."""
     seconds, diverged = status.get("seconds"), status.get("diverged")
     took = [f"{seconds:,.1f} s"] if isinstance(seconds, int | float) else []
-    return ", ".join(took + ([f"{counted(diverged, 'seed')} diverged"] if isinstance(diverged, int) and diverged else []))
+    took += [f"{counted(diverged, 'seed')} diverged"] if isinstance(diverged, int) and diverged else []
+    return ", ".join(took + ([f"{networks / 1000:,.0f} kB of networks"] if networks else []))

@@ -13,7 +13,8 @@ from runners.choices.file import Choices
 from runners.store import claims, locks
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
-from runners.store.files import ABSENT, DamageError, is_temporary, once, open_stored
+from runners.store.files import ABSENT, DamageError, is_temporary, once, open_stored, read_or_tell
+from runners.store.networks import NETWORKS
 from runners.store.seals import HEAD, LONGEST, SEAL
 from runners.store.stored import RATIO, ROOM
 from runners.store.within import WITHIN
@@ -21,7 +22,7 @@ from runners.trackers.tracking import Told
 from runners.upkeep.survey import inner, opened
 
 OWN = ("experiment.json", "matching.json", "tuning.json")
-OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin", WITHIN)
+OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin", WITHIN, NETWORKS)
 ARCHIVES = (".npz", ".pt")
 UNCHECKED = ("figures", "tracking")
 """Folders whose files can be made again, or are other tools' own: nothing tells whether they are whole."""
@@ -156,9 +157,10 @@ def _of_cell(folder: Path, out: Path) -> Iterator[Finding]:
     files.load_result()
     if (folder / "checkpoint.pt").exists() or (folder / WITHIN).exists():
         files.load_checkpoint()
+    has_arrays = (folder / "arrays.npz").exists()
+    read_or_tell(folder / NETWORKS, lambda: files.networks.check(has_arrays), said.append)
     yield from _damages(said, [folder / name for name in OF_CELLS], out)
     name = f"{folder.relative_to(out)}"
-    has_arrays = (folder / "arrays.npz").exists()
     if (status or {}).get("state") == "done" and not has_arrays:
         yield Finding("damage", f"{name}/arrays.npz", "is missing, and status.json says that the cell is done")
     if has_arrays and cell is None and not (folder / "config.json").exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.config.cell import Cell
+from runners.experiment.keeping import Keeping
 from runners.experiment.memory import Room
 from runners.experiment.work import Outcome, State, StepSeconds, work
 from runners.measure.record import CHECKPOINT_EVERY, Pauses, Progress, never
@@ -28,6 +29,7 @@ class Job:
         step_seconds: how long a training step takes, measured before; NaN if it was not.
         every: seconds of training after which it is saved inside a task.
         room: the memory that it may take.
+        keeping: whether the networks after each task are kept beside the result.
         keep: makes of the result what the receipt brings back: plain values, and a function that can be pickled.
     """
 
@@ -39,6 +41,7 @@ class Job:
     step_seconds: float = float("nan")
     every: float = CHECKPOINT_EVERY
     room: Room = Room()  # noqa: RUF009, it is frozen
+    keeping: Keeping = "auto"
     keep: Callable[[Result], Any] | None = None
 
 
@@ -104,7 +107,8 @@ def do(job: Job, desk: Desk, tell: Callable[[Progress], None], say: Callable[[ob
     store = None if job.out is None else Store(job.out, say)
     pauses = Pauses(job.every, desk.asked)
     timed = desk.step_seconds or (lambda cell, stream: job.step_seconds)
-    return receipt_for(job, work(job.cell, store, job.device, desk.streams, tell, desk.tracking, timed, pauses, job.room))
+    outcome = work(job.cell, store, job.device, desk.streams, tell, desk.tracking, timed, pauses, job.room, job.keeping)
+    return receipt_for(job, outcome)
 
 
 def receipt_for(job: Job, outcome: Outcome) -> Receipt:

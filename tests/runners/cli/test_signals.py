@@ -104,7 +104,9 @@ def test_a_second_signal_stops_at_once_and_the_folder_is_whole(
         patch.setattr(CellStore, "_write_archive", again)
         assert kancl(*RUN, "--out", tmp_path / "out").code == 130
     (cell,) = (tmp_path / "out" / "cells").iterdir()
-    assert sorted(path.name for path in cell.iterdir()) == ["checkpoint.pt", "config.json", "history.bin", "status.json"]
+    assert sorted(path.name for path in cell.iterdir()) == [
+        "checkpoint.pt", "config.json", "history.bin", "networks.bin", "status.json",
+    ]  # fmt: skip
     assert not any(is_temporary(path) for path in (tmp_path / "out").rglob("*"))
     assert kancl(*RUN, "--out", tmp_path / "out").code == 0
     assert_same(tmp_path / "out", whole)

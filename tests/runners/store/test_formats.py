@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from kancl.errors import InputError
 from runners.choices.file import Choices
@@ -17,9 +18,11 @@ from runners.results.results import load
 from runners.store import formats, seals
 from runners.store.cell import CellStore
 from runners.store.experiment import Store
+from runners.store.networks import NETWORKS, Networks
 from runners.store.seals import END_OF_ARCHIVE, SEAL, write_sealed
 from runners.trackers.tracking import Told
 
+KINDS = (".json", ".npz", ".pt", ".bin")
 COMMAND = (
     "run", "gaussian-peaks:tasks=2,samples=20", "--architectures", "mlp:hidden=3", "--strategies", "naive", "ewc", "--seeds", 2,
     "--steps", 2,
@@ -56,7 +59,7 @@ def test_every_file_has_the_number_of_its_format_or_is_part_of_one_that_has(out:
     matching = Choices(out / "matching.json")
     matching.save()
     Told(out).note("a--b--c--0", complete=True)
-    found = {path.name: number_of(path) for path in out.rglob("*.*") if path.suffix in (".json", ".npz", ".pt")}
+    found = {path.name: number_of(path) for path in out.rglob("*.*") if path.suffix in KINDS and path.name != "history.bin"}
     assert found.keys() == formats.FORMATS.keys() - {"tuning.json", "within.pt"}
     assert found == {name: formats.FORMATS[name][1] for name in found}
 
@@ -72,13 +75,17 @@ def renumbered(path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None
             return
         data = path.read_bytes()
         name = str(SEAL.search(data[-800:])[1], "utf-8")  # type: ignore[index]
+        if path.name == NETWORKS:
+            path.unlink()
+            Networks(path, path.parent, name).append(0, {"weight": torch.ones(2, 3)})
+            return
         end = data.rindex(END_OF_ARCHIVE)
         with path.open("w+b") as file:
             file.write(data[: end + 20] + b"\0\0")
             seals.seal(file, name)
 
 
-@pytest.mark.parametrize("name", ["config.json", "status.json", "arrays.npz", "checkpoint.pt"])
+@pytest.mark.parametrize("name", ["config.json", "status.json", "arrays.npz", "checkpoint.pt", NETWORKS])
 def test_a_newer_file_of_a_cell_is_told_and_not_written_over(
     kancl: Callable[..., Any], out: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,8 +116,10 @@ def copied(finished: Path, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_a_finished_cell_has_its_five_files(finished: Path) -> None:
-    assert files_in(only_cell(finished)) == ["arrays.npz", "checkpoint.pt", "config.json", "history.bin", "status.json"]
+def test_a_finished_cell_has_its_files(finished: Path) -> None:
+    assert files_in(only_cell(finished)) == [
+        "arrays.npz", "checkpoint.pt", "config.json", "history.bin", "networks.bin", "status.json",
+    ]  # fmt: skip
     status = json.loads((only_cell(finished) / "status.json").read_text())
     assert (status["state"], status["tasks_done"], status["steps"], status["diverged"]) == ("done", 3, 18, 0)
     assert {"python", "torch", "numpy", "kancl", "commit", "cores"} <= status["environment"].keys()

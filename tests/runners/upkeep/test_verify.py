@@ -38,6 +38,9 @@ def out(tmp_path: Path) -> Path:
     ended = files.load_checkpoint()
     assert isinstance(ended, Checkpoint)
     files.save_checkpoint(within(ended))
+    files.networks.append(0, ended.network)
+    files.networks.append(1, ended.network)
+    files.networks.end()
     tool = out / "tracking" / "a tool"
     tool.mkdir(parents=True)
     Told(tool).note(CELL, complete=True)
@@ -67,8 +70,8 @@ def test_a_whole_folder_is_whole_and_nothing_is_written(out: Path) -> None:
     before = contents(out)
     found = verify(out)
     assert found.findings == ()
-    assert found.files == 4 + 6 + 2
-    assert str(found) == f"12 files, {sum(map(len, before.values())):,} bytes: all as they were written"
+    assert found.files == 4 + 7 + 2
+    assert str(found) == f"13 files, {sum(map(len, before.values())):,} bytes: all as they were written"
     assert contents(out) == before
 
 
