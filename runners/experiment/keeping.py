@@ -49,6 +49,6 @@ def left_out_line(cells: Sequence[Cell], store: Store) -> str | None:
     if not without:
         return None
     return (
-        f"kancl show has nothing to draw of {counted(without, 'cell')} of {len(cells):,}: networks after each task are kept where"
-        f" they take {MOST // 1024**2} MB a cell at most, and anywhere with --keep-networks on when a cell is trained"
+        f"kancl show has nothing to draw of {counted(without, 'cell')} of {len(cells):,}: networks after each task are kept "
+        f"where they take {MOST // 1024**2} MB a cell at most, and anywhere with --keep-networks on when a cell is trained"
     )
