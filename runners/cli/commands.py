@@ -7,6 +7,7 @@ import tyro
 from runners.cli.bench import Bench
 from runners.cli.compare import Compare
 from runners.cli.list import List
+from runners.cli.report import Report
 from runners.cli.run import Run
 from runners.cli.runs import Runs
 from runners.cli.scenario import Scenario
@@ -15,13 +16,14 @@ Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Runs, tyro.conf.subcommand("runs")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 
-def read(arguments: list[str] | None) -> List | Run | Compare | Runs | Scenario | Bench:
+def read(arguments: list[str] | None) -> List | Run | Compare | Report | Runs | Scenario | Bench:
     """Return the command that these arguments (the process's own if None) ask for; leaves where they ask for help."""
     return tyro.cli(
         Command,

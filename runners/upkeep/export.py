@@ -68,7 +68,7 @@ def export(paths: Sequence[Path], folder: Path, form: Form = "csv", command: str
     tables = [_written(name, frame, folder, form) for name, frame in _frames(results)]
     manifest = {
         "complete": True, "kancl": kancl.__version__, "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "command": command,
-        "files": tables, "experiments": [_made_of(path) for path in paths], "missing": list(results.missing),
+        "files": tables, "experiments": [made_of(path) for path in paths], "missing": list(results.missing),
         "damaged": list(results.damaged), "environment": environment(),
     }  # fmt: skip
     write_sealed(folder / MANIFEST, MANIFEST, {"format": FORMAT, **manifest})
@@ -114,7 +114,7 @@ def _as_bytes(frame: pd.DataFrame, form: Form) -> bytes:
     return file.getvalue()
 
 
-def _made_of(path: Path) -> dict[str, Any]:
+def made_of(path: Path) -> dict[str, Any]:
     """Return what the manifest says of an experiment: what was asked for, its cells, and checksums of their files."""
     store, _ = opened(path)
     listing = store.listing()

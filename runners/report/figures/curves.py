@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from runners.report.figures.data import (
     BAND_TOLD,
@@ -38,11 +39,13 @@ class Trace:
         task: its number, from 0.
         name: as a legend has room for it.
         scores: over the phases of training: task t is in training from t to t + 1.
+        seeds: the score of each living seed at the same places; a row of NaN if every one diverged.
     """
 
     task: int
     name: str
     scores: Band
+    seeds: Float[np.ndarray, "A E"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,8 @@ def _panel(entry: Entry) -> CurvesPanel:
     traces = []
     for number in shown:
         own = position >= (number if quiet else 0)
-        traces.append(Trace(number, short_name(result.tasks[number]), band(position[own], curve[:, own, number])))
+        values = curve[:, own, number]
+        traces.append(Trace(number, short_name(result.tasks[number]), band(position[own], values), values))
     return CurvesPanel(
         title=panel_title(entry),
         tasks=tasks,

@@ -1,0 +1,42 @@
+"""``kancl report``: stored results as one HTML file that can be opened anywhere, offline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from runners.cli.shown import Shown
+from runners.config.request import Said
+
+NAME = "report.html"
+
+
+@dataclass(frozen=True)
+class Report(Shown):
+    """Write a report on the stored cells of experiments: one HTML file with answer, verdicts, figures, tables and origin.
+
+    The file asks for nothing from anywhere: it can be sent, opened offline and printed. Several folders are read as one.
+    """
+
+    output: Annotated[Said[Path], tyro.conf.arg(aliases=["-o"])] = None
+    """The file to write; report.html in the first OUT if not given."""
+
+    def execute(self) -> int:
+        """Write the report, say where it is, and return the exit code."""
+        from kancl.errors import InputError, StorageError
+        from runners.cli.screen import make_console
+        from runners.report.html.page import write_report
+        from runners.store.files import refuse_elsewhere
+        from scenarios.data.files import at_home
+
+        results = self.results("report")
+        path = at_home(self.output or self.out[0] / NAME)
+        if self.output is None:
+            refuse_elsewhere(path, self.out[0])
+        try:
+            write_report(path, results, self.comparisons(results), self.rules())
+        except StorageError as error:
+            raise InputError(f"{error}; choose another place with --output") from error
+        make_console().print(f"wrote {path}", soft_wrap=True)
+        return 0
