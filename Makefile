@@ -25,6 +25,7 @@ $(DEVELOP): $(READY)
 demo: $(READY)
 	$(KANCL) run gaussian-peaks split-digits --architectures kan mlp --strategies naive joint --seeds 8 --out runs/demo
 	$(KANCL) compare runs/demo
+	$(KANCL) report runs/demo
 
 test: $(DEVELOP)
 	$(VENV)/bin/python -m pytest -n 2

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from runners.cli.shown import Shown
 from runners.config.request import Said
+
+if TYPE_CHECKING:
+    from runners.results.results import Results
 
 NAME = "report.html"
 
@@ -26,17 +29,31 @@ class Report(Shown):
         """Write the report, say where it is, and return the exit code."""
         from kancl.errors import InputError, StorageError
         from runners.cli.screen import make_console
-        from runners.report.html.page import write_report
-        from runners.store.files import refuse_elsewhere
         from scenarios.data.files import at_home
 
         results = self.results("report")
-        path = at_home(self.output or self.out[0] / NAME)
-        if self.output is None:
-            refuse_elsewhere(path, self.out[0])
         try:
-            write_report(path, results, self.comparisons(results), self.rules())
+            path = self.write(results, None if self.output is None else at_home(self.output))
         except StorageError as error:
             raise InputError(f"{error}; choose another place with --output") from error
         make_console().print(f"wrote {path}", soft_wrap=True)
         return 0
+
+    def write(self, results: "Results", path: Path | None = None) -> Path:
+        """Write the report and return its path.
+
+        Args:
+            results: what is shown.
+            path: of the file; beside the results if None.
+
+        Raises:
+            StorageError: it cannot be written, or a link would lead it out of the results' folder.
+        """
+        from runners.report.html.page import write_report
+        from runners.store.files import refuse_elsewhere
+
+        if path is None:
+            path = self.out[0] / NAME
+            refuse_elsewhere(path, self.out[0])
+        write_report(path, results, self.comparisons(results), self.rules())
+        return path

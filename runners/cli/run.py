@@ -45,6 +45,8 @@ class Run(Execution, Request):
     """Experiment file: TOML with these options down to tune_range, and zip; [[block]] tables are variations."""
     out: Said[Path] = None
     """Folder for the results; runs/<scenarios>-<hash> if not given."""
+    report: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")] = False
+    """Write a report at the end, report.html in the results' folder, on all that is stored there; see kancl report."""
     track: tuple[str, ...] = ()
     """Tools that are told what is measured while it is: tensorboard, wandb (offline unless WANDB_MODE says otherwise), mlflow
     (a file unless MLFLOW_TRACKING_URI names a server). Their files go to tracking/<tool> in the results' folder."""
@@ -117,13 +119,16 @@ class Run(Execution, Request):
                     cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses, self.command,
                     self.keep_networks,
                 )  # fmt: skip
+        written = self._report(out) if self.report and outcome.results else None
         if not self.quiet:
-            self._print_results(screen, outcome, out, tracking.hints())
+            self._print_results(screen, outcome, out, tracking.hints(), written)
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
         return 1 if outcome.failures else 0
 
-    def _print_results(self, screen: "Screen", outcome: "Outcomes", out: Path, hints: Sequence[str]) -> None:
+    def _print_results(
+        self, screen: "Screen", outcome: "Outcomes", out: Path, hints: Sequence[str], report: Path | None
+    ) -> None:
         """Print tables of what is stored, and where it is."""
         from runners.experiment.keeping import left_out_line
         from runners.report.evaluation_time import evaluation_line
@@ -148,8 +153,17 @@ class Run(Execution, Request):
         )
         if self.keep_networks != "off" and (left_out := left_out_line(outcome.cells, Store(out))):
             screen.console.print(left_out)
+        if report is not None:
+            screen.console.print(f"Report:  {report}", soft_wrap=True)
         for hint in hints:
             screen.console.print(f"Tracked: {hint}", soft_wrap=True)
+
+    def _report(self, out: Path) -> Path:
+        """Write the report on what is stored, and return its path."""
+        from runners.cli.report import Report
+
+        report = Report((out,))
+        return report.write(report.results("report"))
 
     def _look(self, asked: "Wanted", screen: "Screen", streams: "StreamCache") -> int:
         """Print what a run would do."""

@@ -24,8 +24,8 @@ from runners.upkeep.survey import inner, opened
 OWN = ("experiment.json", "matching.json", "tuning.json")
 OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin", WITHIN, NETWORKS)
 ARCHIVES = (".npz", ".pt")
-UNCHECKED = ("figures", "tracking")
-"""Folders whose files can be made again, or are other tools' own: nothing tells whether they are whole."""
+UNCHECKED = ("figures", "report.html", "tracking")
+"""What can be made again, or is can be made again, or are other tools' own: nothing tells whether they are whole."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from runners.report.html.columns import Columns
 from runners.report.html.markup import Markup, tag, together
+from runners.report.sheet import Tone
 from runners.report.thinning import NAMES
 
 
@@ -16,11 +17,13 @@ class Panel:
         title: what stands over it, in lines.
         svg: the drawing.
         shows: what it is about, by what can be switched: ``architecture`` and ``strategy``.
+        tone: in which its title is said.
     """
 
     title: tuple[str, ...]
     svg: Markup
     shows: dict[str, str] = field(default_factory=dict)
+    tone: Tone = "plain"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,16 @@ def figure(drawn: Drawn, heading: str = "h3") -> Markup:
 
 def _panel(panel: Panel) -> Markup:
     first, *rest = panel.title or ("",)
-    title = tag("p", tag("b", first), *(tag("span", line) for line in rest), class_="title") if first else None
+    title = (
+        tag(
+            "p",
+            tag("b", first, class_=None if panel.tone == "plain" else panel.tone),
+            *(tag("span", line) for line in rest),
+            class_="title",
+        )
+        if first
+        else None
+    )
     return tag("div", title, panel.svg, class_="panel", **{f"data_{key}": value for key, value in panel.shows.items()})
 
 

@@ -9,12 +9,13 @@ from runners.report.html.figure import Drawn, Panel
 from runners.report.html.markup import Markup, tag
 from runners.report.html.plot import Box, Scale, number, span_of
 from runners.report.numbers import with_interval
+from runners.report.sheet import Tone
 
-LINE = 44
+LINE = 34
 """Height of a comparison."""
 MOST = 40
 """Comparisons that are drawn; the tables have all."""
-TONES = {Outcome.MORE: "good", Outcome.LESS: "bad", Outcome.INCOMPARABLE: "doubtful"}
+TONES: dict[Outcome, Tone] = {Outcome.MORE: "good", Outcome.LESS: "bad", Outcome.INCOMPARABLE: "doubtful"}
 
 
 def draw(name: str, data: IntervalsData) -> Drawn:
@@ -24,25 +25,27 @@ def draw(name: str, data: IntervalsData) -> Drawn:
     notes = (*data.heading[1:], f"{more:,} further comparisons are in the tables and in the file of CSV alone" if more else "")
     ends = [(row.difference.mean, row.difference.low, row.difference.high) for row in rows]
     span = span_of([*ends, [0.0]], room=0.06)
-    panels = tuple(Panel((), _row(row, span, place == len(rows) - 1, data.metric)) for place, row in enumerate(rows))
+    panels = tuple(
+        Panel(_title(row), _row(row, span, place == len(rows) - 1, data.metric), tone=TONES.get(row.outcome, "plain"))
+        for place, row in enumerate(rows)
+    )
     return Drawn(name, data.heading[0], notes, panels, _columns(data), columns=1)
 
 
+def _title(row: Row) -> tuple[str, str]:
+    return f"{row.first} − {row.second}: {row.outcome.value}", f"{row.under}; {row.tests}"
+
+
 def _row(row: Row, span: tuple[float, float], last: bool, metric: str) -> Markup:
-    box = Box(width=720, height=LINE + (30 if last else 0), left=230, right=200, top=0, bottom=30 if last else 0)
+    box = Box(width=420, height=LINE + (30 if last else 0), left=12, right=12, top=0, bottom=30 if last else 0)
     x, middle = box.x(*span), LINE / 2
-    tone = TONES.get(row.outcome, "plain")
-    names = tag("text", f"{_short(row.first)} − {_short(row.second)}", x=0, y=middle - 3, class_="label")
-    under = tag("text", _short(row.under, 44), x=0, y=middle + 12, class_="small")
-    said = tag("text", row.outcome.value, x=box.width - 190, y=middle - 3, class_=f"label {tone}")
-    tests = tag("text", row.tests, x=box.width - 190, y=middle + 12, class_="small")
     zero = tag("line", x1=number(x(0)), x2=number(x(0)), y1=0, y2=LINE, class_="zero")
     axis = _axis(x, metric) if last else None
-    text = f"{row.first} against {row.second}, {row.under}: {row.outcome.value}, {with_interval(row.difference)}, {row.tests}"
-    return box.svg(names, under, zero, _interval(row, x, middle, tone), said, tests, axis, label=text, class_="interval")
+    text = f"{' '.join(_title(row))}; {with_interval(row.difference)}"
+    return box.svg(zero, _interval(row, x, middle), axis, label=text)
 
 
-def _interval(row: Row, x: Scale, y: float, tone: str) -> Markup | None:
+def _interval(row: Row, x: Scale, y: float) -> Markup | None:
     mean, low, high, _ = row.difference
     if not math.isfinite(mean):
         return tag("text", "no seed has a value on both sides", x=number(x.start), y=y + 4, class_="small")
@@ -51,7 +54,7 @@ def _interval(row: Row, x: Scale, y: float, tone: str) -> Markup | None:
         a, b = number(x(low)), number(x(high))
         parts.append(tag("path", d=f"M{a} {y}H{b}M{a} {y - 4}V{y + 4}M{b} {y - 4}V{y + 4}", class_="bar"))
     parts.append(tag("circle", cx=number(x(mean)), cy=y, r=4.5, class_="dot"))
-    return tag("g", tag("title", with_interval(row.difference)), *parts, class_=tone)
+    return tag("g", tag("title", with_interval(row.difference)), *parts, class_=TONES.get(row.outcome, "plain"))
 
 
 def _axis(x: Scale, metric: str) -> Markup:
@@ -59,10 +62,6 @@ def _axis(x: Scale, metric: str) -> Markup:
     parts += [tag("text", text, x=number(x(value)), y=LINE + 13, class_="tick centre") for value, text in x.ticks()]
     parts.append(tag("text", f"difference of {metric}", x=number((x.start + x.end) / 2), y=LINE + 27, class_="name centre"))
     return tag("g", *parts)
-
-
-def _short(text: str, most: int = 22) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _columns(data: IntervalsData) -> Columns:

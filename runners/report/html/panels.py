@@ -27,9 +27,25 @@ def figures_of(results: Results, comparisons: Sequence[Comparison]) -> dict[str,
     needed = [sum(trace.seeds.size for panel in one.panels for trace in panel.traces) for one in data]
     for page, own, room in zip(pages, data, curves_drawn.rooms(needed, SEED_POINTS), strict=True):
         number = f"-{page.number}" if page.number else ""
-        drawn = curves_drawn.draw(file_name(f"{page.scenario}-curves{number}"), own, page.entries, room)
+        drawn = curves_drawn.draw(f"{_stem(results, page.scenario)}-curves{number}", own, page.entries, room)
         found.setdefault(page.scenario, []).append(drawn)
     return found
+
+
+def _stem(results: Results, scenario: str) -> str:
+    """Return what the files of a scenario's figures begin with: no two scenarios have the same."""
+    place = [key for (key,) in results.groups("scenario")].index(scenario) + 1
+    return file_name(f"{place}-{short_scenario(scenario)}", 60)
+
+
+def short_scenario(scenario: str) -> str:
+    """Return a scenario without the folder that its file lies in.
+
+    >>> short_scenario("/home/me/a.py:moons:n=3"), short_scenario("split-digits")
+    ('a.py:moons:n=3', 'split-digits')
+    """
+    folder, mark, rest = scenario.partition(".py:")
+    return f"{folder.rpartition('/')[2]}{mark}{rest}"
 
 
 def left_out(results: Results) -> list[str]:

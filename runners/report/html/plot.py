@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from runners.report import palette
 from runners.report.html.markup import Markup, tag
 from runners.report.numbers import in_little_room, short
 
@@ -182,17 +183,9 @@ def two_colours(light: str, dark: str) -> str:
 
 
 def task_colours(count: int) -> list[str]:
-    """Return a style for each task: lighter from task to task, none too close to the ground."""
-    from runners.report.drawing import colormaps
-
-    viridis = colormaps["viridis"]
-    shares = [place / max(count - 1, 1) for place in range(count)]
-    return [two_colours(hexadecimal(viridis(0.8 * share)), hexadecimal(viridis(0.3 + 0.7 * share))) for share in shares]
-
-
-def hexadecimal(colour: Sequence[float]) -> str:
-    """Return red, green and blue, 0 to 1, as CSS writes them."""
-    return "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
+    """Return a style for each task, see :func:`two_colours`."""
+    pairs = zip(palette.task_colours(count), palette.task_colours(count, dark=True), strict=True)
+    return [two_colours(light, dark) for light, dark in pairs]
 
 
 def marker(shape: str, x: Any, y: Any, size: float = 3.4) -> str:

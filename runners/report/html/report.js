@@ -43,7 +43,8 @@
   };
   function csvOf(data) {
     if (data.csv !== undefined) return data.csv;
-    const size = data.columns.length ? (data.columns[0].at ?? data.columns[0]).length : 0;
+    const [first = []] = data.columns;
+    const size = (Array.isArray(first) ? first : first.at).length;
     const rows = Array.from({ length: size }, (_, row) => data.columns.map((column) => quoted(cell(column, row))).join(","));
     return [data.heads.map(quoted).join(","), ...rows, ""].join("\n");
   }
@@ -101,6 +102,7 @@
   function forget(svg) {
     told.classList.remove("shown");
     svg.querySelector(".cursor")?.remove();
+    delete svg.at;
   }
   for (const svg of all("svg.curves")) {
     svg.addEventListener("pointermove", (event) => {

@@ -10,7 +10,7 @@ from runners.report.figures.intervals import intervals
 from runners.report.html.figure import figure, switches
 from runners.report.html.intervals import draw as draw_intervals
 from runners.report.html.markup import Markup, tag, together
-from runners.report.html.panels import figures_of, left_out
+from runners.report.html.panels import figures_of, left_out, short_scenario
 from runners.report.html.sheets import table
 from runners.report.policy_table import policy_sheet
 from runners.report.provenance import command_sheet, environment_sheet, hash_sheet, provenance
@@ -45,7 +45,9 @@ def sections(results: Results, comparisons: Sequence[Comparison], rules: Rules) 
         sheet = score_sheet(scenario, entries)
         scores = table(sheet, f"scores-{place}", title=f"Scores: {sheet.title.removeprefix(scenario).strip()}")
         figures = together(figure(one) for one in drawn.get(scenario, ()))
-        yield Section(f"scenario-{place}", scenario, together([scores, switches(names) if figures else None, figures]))
+        yield Section(
+            f"scenario-{place}", short_scenario(scenario), together([scores, switches(names) if figures else None, figures])
+        )
     yield Section("cost", "Cost", _cost(results))
     yield Section("policies", "Policies and tuning", table(policy_sheet(results.entries), "policies", title=""))
     yield Section("warnings", "Warnings", _warnings(results, comparisons))
@@ -78,7 +80,8 @@ def _verdicts(comparisons: Sequence[Comparison], rules: Rules) -> Markup:
 def _cost(results: Results) -> Markup:
     groups = results.groups("scenario").items()
     return together(
-        table(cost_sheet(entries), f"cost-{place}", title=scenario) for place, ((scenario,), entries) in enumerate(groups, 1)
+        table(cost_sheet(entries), f"cost-{place}", title=short_scenario(scenario))
+        for place, ((scenario,), entries) in enumerate(groups, 1)
     )
 
 
