@@ -24,6 +24,8 @@ from runners.upkeep.survey import inner, opened
 OWN = ("experiment.json", "matching.json", "tuning.json")
 OF_CELLS = ("config.json", "status.json", "arrays.npz", "checkpoint.pt", "history.bin", WITHIN, NETWORKS)
 ARCHIVES = (".npz", ".pt")
+REPORT = "report.html"
+"""What ``kancl report`` writes; it can be made again, and nothing reads it."""
 UNCHECKED = ("figures", "tracking")
 """Folders whose files can be made again, or are other tools' own: nothing tells whether they are whole."""
 
@@ -213,7 +215,8 @@ def _strangers(out: Path, files: Iterable[Path]) -> Iterator[Finding]:
     unchecked: dict[str, int] = {}
     for file in files:
         place = file.relative_to(out).parts
-        if _is_checked(place) or place in ((locks.FILE,), ("report.html",)) or (place[0] == "cells" and place[2:] == (claims.FILE,)):
+        known = place in ((locks.FILE,), (REPORT,)) or (place[0] == "cells" and place[2:] == (claims.FILE,))
+        if _is_checked(place) or known:
             continue
         if file.is_symlink() and _is_folder(place):
             yield Finding("damage", "/".join(place), "is a link; nothing behind it is read")

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kancl.contest import JUDGED
 from kancl.statistics import Interval
-from kancl.verdict import Outcome
 from runners.report.numbers import two_digits
+from runners.report.sheet import Tone
+from runners.report.verdict_tables import TONES
 from runners.results.entry import grouped
 from runners.results.verdicts import Comparison
 
@@ -18,7 +20,8 @@ class Row:
         first, second: the names of the two sides.
         under: strategy and policy.
         difference: first minus second.
-        outcome: of the verdict.
+        said: what the verdict says.
+        tone: in which that is said.
         tests: p after Holm's correction and the number of pairs, in words.
     """
 
@@ -26,7 +29,8 @@ class Row:
     second: str
     under: str
     difference: Interval
-    outcome: Outcome
+    said: str
+    tone: Tone
     tests: str
 
 
@@ -47,16 +51,16 @@ class IntervalsData:
 
 def intervals(comparisons: Sequence[Comparison]) -> list[IntervalsData]:
     """Return the differences of all comparisons, those of a scenario together."""
+    groups = grouped(comparisons, lambda comparison: (comparison.first.labels["scenario"], comparison.verdict.metric))
     found = []
-    for (scenario, metric), group in grouped(comparisons, _kind).items():
-        what = f"{scenario}: difference of {metric}"
-        told = "first minus second, mean over seeds and 95 % interval, uncorrected; right of 0 the first has more"
-        found.append(IntervalsData((what, told), metric, tuple(map(_row, group))))
+    for (scenario, metric), group in groups.items():
+        result = group[0].first.result
+        up = JUDGED[metric].higher_is_better
+        better = "right" if (result.higher_is_better[result.score] if up is None else up) else "left"
+        title = JUDGED[metric].title.format(score=result.score)
+        told = f"first minus second, mean over seeds and 95 % interval, uncorrected; {better} of 0 the first is the better"
+        found.append(IntervalsData((f"{scenario}: difference of {title}", told), title, tuple(map(_row, group))))
     return found
-
-
-def _kind(comparison: Comparison) -> tuple[str, str]:
-    return comparison.first.labels["scenario"], getattr(comparison.verdict, "metric", "retention")
 
 
 def _row(comparison: Comparison) -> Row:
@@ -67,6 +71,7 @@ def _row(comparison: Comparison) -> Row:
         second=comparison.second.labels["architecture"],
         under=f"{first.strategy}, {trained}",
         difference=verdict.difference,
-        outcome=verdict.outcome,
+        said=verdict.said,
+        tone=TONES[verdict.outcome],
         tests=f"p {two_digits(verdict.p_holm)}, n {verdict.difference.n}",
     )

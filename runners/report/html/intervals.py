@@ -2,20 +2,17 @@
 
 import math
 
-from kancl.verdict import Outcome
 from runners.report.figures.intervals import IntervalsData, Row
 from runners.report.html.columns import Columns
 from runners.report.html.figure import Drawn, Panel
 from runners.report.html.markup import Markup, tag
 from runners.report.html.plot import Box, Scale, number, span_of
 from runners.report.numbers import with_interval
-from runners.report.sheet import Tone
 
 LINE = 34
 """Height of a comparison."""
 MOST = 40
 """Comparisons that are drawn; the tables have all."""
-TONES: dict[Outcome, Tone] = {Outcome.MORE: "good", Outcome.LESS: "bad", Outcome.INCOMPARABLE: "doubtful"}
 
 
 def draw(name: str, data: IntervalsData) -> Drawn:
@@ -26,14 +23,14 @@ def draw(name: str, data: IntervalsData) -> Drawn:
     ends = [(row.difference.mean, row.difference.low, row.difference.high) for row in rows]
     span = span_of([*ends, [0.0]], room=0.06)
     panels = tuple(
-        Panel(_title(row), _row(row, span, place == len(rows) - 1, data.metric), tone=TONES.get(row.outcome, "plain"))
+        Panel(_title(row), _row(row, span, place == len(rows) - 1, data.metric), tone=row.tone)
         for place, row in enumerate(rows)
     )
     return Drawn(name, data.heading[0], notes, panels, _columns(data), columns=1)
 
 
 def _title(row: Row) -> tuple[str, str]:
-    return f"{row.first} − {row.second}: {row.outcome.value}", f"{row.under}; {row.tests}"
+    return f"{row.first} − {row.second}: {row.said}", f"{row.under}; {row.tests}"
 
 
 def _row(row: Row, span: tuple[float, float], last: bool, metric: str) -> Markup:
@@ -54,7 +51,7 @@ def _interval(row: Row, x: Scale, y: float) -> Markup | None:
         a, b = number(x(low)), number(x(high))
         parts.append(tag("path", d=f"M{a} {y}H{b}M{a} {y - 4}V{y + 4}M{b} {y - 4}V{y + 4}", class_="bar"))
     parts.append(tag("circle", cx=number(x(mean)), cy=y, r=4.5, class_="dot"))
-    return tag("g", tag("title", with_interval(row.difference)), *parts, class_=TONES.get(row.outcome, "plain"))
+    return tag("g", tag("title", with_interval(row.difference)), *parts, class_=row.tone)
 
 
 def _axis(x: Scale, metric: str) -> Markup:
@@ -70,7 +67,7 @@ def _columns(data: IntervalsData) -> Columns:
             {
                 "architecture": row.first, "against": row.second, "under": row.under, "metric": data.metric,
                 "difference": row.difference.mean, "low": row.difference.low, "high": row.difference.high,
-                "n": row.difference.n, "outcome": row.outcome.value, "tests": row.tests,
+                "n": row.difference.n, "outcome": row.said, "tests": row.tests,
             }
             for row in data.rows
         ]

@@ -16,6 +16,7 @@ from runners.report.policy_table import policy_sheet
 from runners.report.provenance import command_sheet, environment_sheet, hash_sheet, provenance
 from runners.report.tables import formulas, score_sheet
 from runners.report.verdict_tables import NOTHING, method, verdict_sheets
+from runners.report.words import answers
 from runners.results.results import Results
 from runners.results.verdicts import Comparison
 
@@ -59,12 +60,9 @@ def _answer(comparisons: Sequence[Comparison]) -> Markup:
     if not comparisons:
         return tag("p", NOTHING, class_="doubtful")
     told = []
-    for comparison in comparisons:
-        first, labels = comparison.first, comparison.first.labels
-        names = f"{labels['architecture']} against {comparison.second.labels['architecture']}"
-        where = f"{labels['scenario']}, {first.strategy}"
-        verdict = comparison.verdict
-        told.append(tag("li", tag("b", f"{where}: "), f"{names}: {verdict.outcome.value}: {verdict.reason}"))
+    for line in answers(comparisons):
+        where, mark, rest = line.partition(": ")
+        told.append(tag("li", tag("b", f"{where}{mark}"), rest))
     return tag("ul", *told, class_="answers")
 
 
