@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from kancl.text import counted
 from runners.bench.kernel import GRID_BACKWARD, GRID_STEP, STACK_STEP
 from runners.measure.timing import Comparison
 from runners.report.figures.data import Band
+from runners.report.figures.look import PLAIN
+from runners.report.palette import Style, in_order
 from runners.results.entry import grouped
 
 if TYPE_CHECKING:
@@ -86,34 +88,32 @@ def draw_sweeps(comparisons: Sequence[Comparison], folder: Path) -> Iterator[Pat
 
 def draw_sweep(data: SweepData) -> "Figure":
     """Draw a panel for each thing that was timed, both axes logarithmic."""
-    from runners.report.drawing import Figure
-    from runners.report.figures.panels import panels, styles
+    from runners.report.figures.panels import arrange, legend_below, lowest
 
     count = len(data.panels)
-    columns = min(3, count) if count != 4 else 2
-    rows = -(-count // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.2 * rows + 0.8), layout="constrained")
-    axes = panels(figure, rows, columns, count)
-    looks = dict(zip(data.contenders, styles(len(data.contenders)), strict=True))
+    figure, axes, columns = arrange(count, min(3, count) if count != 4 else 2, (4.2, 3.2), 2.5, PLAIN, above=0.8)
+    looks = dict(zip(data.contenders, in_order(len(data.contenders)), strict=True))
     for panel, ax in zip(data.panels, axes, strict=True):
         _draw_panel(ax, panel, looks)
+    for ax in lowest(axes, columns):
         ax.set_xlabel(data.along)
     for ax in axes[::columns]:
         ax.set_ylabel("µs, median and quartiles")
     handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 5))
+    legend_below(figure, handles.values(), list(handles))
     figure.suptitle(data.title)
     return figure
 
 
-def _draw_panel(ax: "Axes", panel: SweepPanel, looks: dict[str, dict[str, Any]]) -> None:
+def _draw_panel(ax: "Axes", panel: SweepPanel, looks: dict[str, Style]) -> None:
     from runners.report.drawing import LogLocator, StrMethodFormatter, named
+    from runners.report.figures.panels import drawn_as
 
     for name, style in looks.items():
         if name in panel.lines:
             band = panel.lines[name]
-            ax.fill_between(band.x, band.low, band.high, color=style["color"], alpha=0.2, linewidth=0)
-            ax.plot(band.x, band.middle, label=named(name), linewidth=1.4, markersize=4, **style)
+            ax.fill_between(band.x, band.low, band.high, color=style.colour, alpha=0.2, linewidth=0)
+            ax.plot(band.x, band.middle, label=named(name), linewidth=1.4, markersize=4, **drawn_as(style))
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xticks(panel.places, list(map(str, panel.places)))

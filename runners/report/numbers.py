@@ -5,7 +5,7 @@ power of ten taken out; zeros have no sign; thousands are set apart where things
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,6 +210,28 @@ def in_little_room(value: float) -> str:
     if 0.0095 <= abs(value) < 99.5 or value == 0:
         return fixed(value)
     return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def alike(values: Iterable[float], shares: bool = False) -> list[str]:
+    """Write numbers that stand together, as those of a matrix do, in one way: with two decimals, or with a power of ten.
+
+    Args:
+        values: numbers or NaN.
+        shares: whether they are shares of 1, of which nobody needs more than hundredths.
+
+    >>> alike([0.123, 1.0]), alike([0.42, 4.2e-6, float("nan")]), alike([0.0, 250.0]), alike([0.5, 0.004], shares=True)
+    (['0.12', '1.00'], ['4.2e-1', '4.2e-6', '–'], ['0', '2.5e2'], ['0.50', '0.00'])
+    """
+    kept = list(values)
+    sizes = [abs(value) for value in kept if math.isfinite(value) and value]
+    if shares or not sizes or (max(sizes) < 99.5 and min(sizes) >= 0.0095):
+        return [fixed(value) for value in kept]
+    return ["0" if value == 0 else MISSING if math.isnan(value) else _with_power(value) for value in kept]
+
+
+def _with_power(value: float) -> str:
+    """Write a number with its power of ten in as few letters as can be."""
+    return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 KINDS: dict[str, Callable[[float], str]] = {

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 
 from runners.authoring.previews.common import Shown, labels_of, shown_tasks, some, target_name
+from runners.report.palette import task_colours
 from scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -125,8 +126,6 @@ def draw_line(data: LineData) -> "Figure":
 
 
 def _draw_panel(ax: "Axes", panel: LinePanel, tasks: int) -> None:
-    from runners.report.figures.panels import task_colours
-
     colours = task_colours(tasks)
     if panel.curve is not None:
         ax.plot(*panel.curve, color="0.75", linewidth=2.5, zorder=0)

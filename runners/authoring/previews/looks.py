@@ -19,14 +19,14 @@ from runners.report.drawing import (
     SubFigure,
     colormaps,
 )  # fmt: skip
-from runners.report.figures.panels import task_colours
+from runners.report.palette import task_colours
 
 TARGETS = ListedColormap(colormaps["magma"](np.linspace(0.0, 0.87, 256)), "targets")
 """Colours of target values: not those of the tasks, and none so bright that it vanishes on white."""
 TICKS = 12
 """Classes up to which each is numbered."""
 
-Colour = tuple[float, float, float, float]
+Colour = str | tuple[float, float, float]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from runners.authoring.previews.common import (
     target_name,
     targets_of,
 )
+from runners.report.palette import task_colours
 from scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -141,7 +142,6 @@ def draw_table(data: TableData) -> "Figure":
 
 def _draw_components(by_task: "Axes", by_target: "Axes", figure: "Figure", data: TableData) -> None:
     from runners.authoring.previews.looks import target_scale
-    from runners.report.figures.panels import task_colours
 
     scale = target_scale(data.targets)
     across, up = data.components.T
@@ -157,8 +157,6 @@ def _draw_components(by_task: "Axes", by_target: "Axes", figure: "Figure", data:
 
 
 def _draw_steps(ax: "Axes", steps: Steps) -> None:
-    from runners.report.figures.panels import task_colours
-
     edges = np.histogram_bin_edges(np.concatenate(steps.values), BINS).tolist()
     for own, colour in zip(steps.values, task_colours(len(steps.values)), strict=True):
         if steps.places is not None:

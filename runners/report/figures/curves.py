@@ -1,7 +1,7 @@
 """Forgetting curves: every task's score over the course of training, a panel per cell."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -14,11 +14,13 @@ from runners.report.figures.data import (
     living,
     median,
     null_of,
-    panel_title,
+    panel_titles,
     score_label,
     seeds_told,
     short_name,
 )
+from runners.report.figures.look import PLAIN, Look
+from runners.report.palette import task_colours
 from runners.report.thinning import HIGHLIGHTED, MOMENTS, QUIET, evenly, moments, ticks
 from runners.results.entry import Entry
 
@@ -98,9 +100,10 @@ def curves(scenario: str, entries: list[Entry], note: str = "") -> CurvesData:
     """
     first = entries[0]
     what = f"{scenario}: every task while the next ones are learned"
-    titles = (what, f"{seeds_told(entries)}; {BAND_TOLD}", _thinned(first), note)
+    titles, policy = panel_titles(entries)
+    lines = (what, f"{seeds_told(entries)}; {BAND_TOLD}", policy, _thinned(first), note)
     axis = ScoreAxis(score_label(first), not first.result.higher_is_better[first.result.score])
-    return CurvesData(titles, _columns(entries), axis, tuple(map(_panel, entries)))
+    return CurvesData(lines, _columns(entries), axis, tuple(map(_panel, entries, titles)))
 
 
 def _columns(entries: list[Entry]) -> int:
@@ -123,7 +126,7 @@ def _thinned(entry: Entry) -> str:
     return told if result.curve_task.shape[-1] <= MOMENTS else f"{told}, at the ends of tasks"
 
 
-def _panel(entry: Entry) -> CurvesPanel:
+def _panel(entry: Entry, title: str) -> CurvesPanel:
     result = entry.result
     tasks, shown = len(result.tasks), _highlighted(len(result.tasks))
     position, curve = _course(entry, shown)
@@ -134,7 +137,7 @@ def _panel(entry: Entry) -> CurvesPanel:
         values = curve[:, own, number]
         traces.append(Trace(number, short_name(result.tasks[number]), band(position[own], values), values))
     return CurvesPanel(
-        title=panel_title(entry),
+        title=title,
         tasks=tasks,
         traces=tuple(traces),
         quiet=tuple((position[position >= n], median(curve[:, position >= n, n])) for n in quiet),
@@ -177,42 +180,37 @@ def _position(task: np.ndarray, step: np.ndarray) -> np.ndarray:
     return np.where(task == 0, 0.0, task - 1 + np.log1p(step) / np.log1p(np.maximum(last[task], 1)))
 
 
-def draw_curves(data: CurvesData) -> "Figure":
+def draw_curves(data: CurvesData, look: Look = PLAIN) -> "Figure":
     """Draw a panel per cell, with one legend for the tasks."""
-    from runners.report.drawing import Figure
-    from runners.report.figures.panels import heading, legend_below, panels
+    from runners.report.figures.panels import NULL, arrange, heading, legend_below, lowest, null_handle
 
-    columns, count = data.columns, len(data.panels)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(max(4.6 * columns, 6.0), 2.8 * rows + 1.0), layout="constrained")
-    axes = panels(figure, rows, columns, count, sharey=True)
+    figure, axes, columns = arrange(len(data.panels), data.columns, (4.6, 2.6), 2.9, look, sharey=True)
     for panel, ax in zip(data.panels, axes, strict=True):
-        _draw_panel(ax, panel, data.axis.logarithmic)
+        _draw_panel(ax, panel, data.axis.logarithmic, look)
     for ax in axes[::columns]:
         ax.set_ylabel(data.axis.label)
+    for ax, panel in zip(lowest(axes, columns), data.panels[-columns:], strict=True):
+        ax.set_xlabel("tasks trained so far" if panel.at_ends else "task in training (steps within it on a log scale)")
     handles, labels = axes[0].get_legend_handles_labels()
-    legend_below(figure, handles, labels, title="test score on task")
-    heading(figure, data.heading)
+    legend_below(figure, [*handles, null_handle(look)], [*labels, NULL], title="test score on", look=look)
+    heading(figure, data.heading, look)
     return figure
 
 
-def _draw_panel(ax: "Axes", panel: CurvesPanel, logarithmic: bool) -> None:
+def _draw_panel(ax: "Axes", panel: CurvesPanel, logarithmic: bool, look: Look) -> None:
     from runners.report.drawing import named
-    from runners.report.figures.panels import task_colours
+    from runners.report.figures.panels import QUIET
 
-    colours = task_colours(panel.tasks)
+    colours, size = task_colours(panel.tasks), look.size
     for x, middle in panel.quiet:
-        ax.plot(x, middle, color="0.8", linewidth=0.5, zorder=0.5)
+        ax.plot(x, middle, color="0.8", linewidth=0.5 * size, zorder=0.5)
     for trace in panel.traces:
         colour, scores = colours[trace.task], trace.scores
         ax.fill_between(scores.x, scores.low, scores.high, color=colour, alpha=0.25, linewidth=0)
-        ax.plot(scores.x, scores.middle, color=colour, label=named(trace.name), linewidth=1.4)
+        ax.plot(scores.x, scores.middle, color=colour, label=named(trace.name), linewidth=1.5 * size)
     for number in range(1, panel.tasks) if panel.tasks <= BORDERS else ():
-        ax.axvline(number, color="0.8", linewidth=0.7, zorder=0)
-    ax.axhline(panel.null, color="0.35", linewidth=0.8, linestyle=":", zorder=0)
-    ends: dict[str, Any] = {"xytext": (-2, 2), "textcoords": "offset points", "ha": "right"}
-    ends["bbox"] = {"facecolor": "white", "alpha": 0.6, "pad": 0.5, "linewidth": 0}
-    ax.annotate("best constant", (panel.tasks, panel.null), fontsize=7, color="0.35", **ends)
+        ax.axvline(number, color="0.85", linewidth=0.7 * size, zorder=0)
+    ax.axhline(panel.null, linewidth=0.8 * size, **QUIET)
     if panel.diverged:
         ax.text(0.5, 0.5, "every seed diverged", ha="center", transform=ax.transAxes)
     if logarithmic:
@@ -221,5 +219,4 @@ def _draw_panel(ax: "Axes", panel: CurvesPanel, logarithmic: bool) -> None:
     numbered = ticks(panel.tasks)
     ax.set_xticks([number - 0.5 for number in numbered], list(map(str, numbered)))
     ax.tick_params(axis="x", length=0)
-    ax.set_xlabel("tasks trained so far" if panel.at_ends else "phase of training, one per task (log of the step within each)")
     ax.set_title(panel.title)

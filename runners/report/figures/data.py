@@ -34,9 +34,10 @@ class Planned(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A metric of the N cells of one contender: mean over seeds and 95 % interval."""
+    """A metric of the N cells of one contender, which has the looks of its architecture: mean over seeds and 95 % interval."""
 
     name: str
+    architecture: str
     x: Float[np.ndarray, "N"]
     mean: Float[np.ndarray, "N"]
     low: Float[np.ndarray, "N"]
@@ -55,16 +56,17 @@ class Band:
 
 @dataclass(frozen=True)
 class ScoreAxis:
-    """How an axis of scores is named, and whether it is logarithmic, as those of errors are."""
+    """How an axis of scores is named; whether it is logarithmic, as those of errors are, or shows all from 0 to 1."""
 
     label: str
     logarithmic: bool
+    share: bool = False
 
 
 def line(name: str, x: Sequence[float], entries: Sequence[Entry], metric: str) -> Line:
     """Return a metric of cells at their places ``x``."""
     mean, low, high, _ = np.array([mean_interval(entry.metrics()[metric]) for entry in entries]).T
-    return Line(name, np.array(x, dtype=float), mean, low, high)
+    return Line(name, entries[0].cell.architecture.name, np.array(x, dtype=float), mean, low, high)
 
 
 def band(x: Float[np.ndarray, "E"], values: Float[np.ndarray, "S E"]) -> Band:
@@ -87,29 +89,54 @@ def null_of(entry: Entry) -> float:
     return float(entry.result.null[entry.result.score].mean())
 
 
-METRICS_SHOWN = {"learning_score": "learning", "final_score": "final", "retention": "retention"}
+METRICS_SHOWN = {
+    "learning_score": "learning {score}\n(each task, just learned)",
+    "final_score": "final {score}\n(all tasks, at the end)",
+    "forgetting": "forgetting\n(loss of {score} on earlier tasks)",
+    "retention": "retention\n(share of what was learned)",
+}
 """Metrics that have a panel, and what stands on its axis."""
 
 
 def metric_axis(metric: str, entry: Entry) -> ScoreAxis:
     """Return the axis of one of :data:`METRICS_SHOWN`."""
-    if metric == "retention":
-        return ScoreAxis(METRICS_SHOWN[metric], False)
     score = entry.result.score
-    return ScoreAxis(f"{METRICS_SHOWN[metric]} {score}", not entry.result.higher_is_better[score])
+    label = METRICS_SHOWN[metric].format(score=score_name(score))
+    if metric == "retention":
+        return ScoreAxis(label, False, share=True)
+    errors = not entry.result.higher_is_better[score]
+    return ScoreAxis(label, errors and metric != "forgetting", share=score == "accuracy" and metric != "forgetting")
+
+
+def score_name(score: str) -> str:
+    """Return a score as an axis names it.
+
+    >>> score_name("rmse"), score_name("accuracy")
+    ('RMSE', 'accuracy')
+    """
+    return score.upper() if score in ("rmse", "mse", "mae") else score
 
 
 def score_label(entry: Entry) -> str:
     """Return the main score with its unit."""
     score = entry.result.score
-    unit = "share of test samples" if score == "accuracy" else "target units" if score == "rmse" else "nats"
-    return f"{score} ({unit})"
+    unit = "share of test samples" if score == "accuracy" else "units of the target" if score == "rmse" else "nats"
+    return f"{score_name(score)} ({unit})"
 
 
-def panel_title(entry: Entry, width: int = 34) -> str:
-    """Return what a cell is called over its panel, in lines of so many characters."""
-    labels = entry.labels
-    return "\n".join(fold(text, width) for text in (f"{labels['architecture']}, {labels['strategy']}", labels["policy"]))
+def panel_titles(entries: Sequence[Entry], width: int = 34) -> tuple[list[str], str]:
+    """Return what cells are called over their panels, in lines of so many characters, and what is the same for all of them.
+
+    Returns:
+        A title for each, and the policy if all have one; else that stands in the titles, and this is empty.
+    """
+    policies = {entry.labels["policy"] for entry in entries}
+    shared = policies.pop() if len(policies) == 1 else ""
+    titles = []
+    for entry in entries:
+        texts = [f"{entry.labels['architecture']}, {entry.labels['strategy']}"]
+        titles.append("\n".join(fold(text, width) for text in (texts if shared else [*texts, entry.labels["policy"]])))
+    return titles, shared
 
 
 def seeds_told(entries: Sequence[Entry], lost: bool = True) -> str:

@@ -19,6 +19,8 @@ from runners.report.figures.data import (
     policy_but_rate,
     seeds_told,
 )
+from runners.report.figures.look import PLAIN, Look
+from runners.report.palette import styles_of
 from runners.results.entry import Entry, grouped
 from runners.results.results import Results
 
@@ -29,6 +31,8 @@ POSITIONS = 3
 """Different values of an option that a contender needs for a curve against it."""
 COLUMNS = 4
 """Families side by side in one figure."""
+LEAST, BESIDE = 1.8, 0.6
+"""Inches of a family, at least, and of what stands beside all of them."""
 METRICS = ("learning_score", "retention")
 """Those that are drawn, a row each."""
 
@@ -79,7 +83,8 @@ class DialData:
         option: the one along all columns.
         titles: what tells the families apart, one per column.
         axes: one per row.
-        contenders: of all families of the option, those of other figures among them: each looks alike everywhere.
+        contenders: of all families of the option, those of other figures among them, each with its architecture: each looks
+            alike everywhere.
         panels: by row and column.
     """
 
@@ -87,7 +92,7 @@ class DialData:
     option: str
     titles: tuple[str, ...]
     axes: tuple[ScoreAxis, ...]
-    contenders: tuple[str, ...]
+    contenders: dict[str, str]
     panels: tuple[tuple[DialPanel, ...], ...]
 
 
@@ -144,11 +149,14 @@ def dials(shown: list[Family], among: list[Family]) -> DialData:
     metrics = [metric for metric in METRICS if metric in first.entries[0].result.metrics]
     seeds = seeds_told([entry for family in shown for entry in family.entries], lost=False)
     return DialData(
-        heading=(f"{first.scenario}, {first.strategy}: against {first.option}", f"{seeds}; {INTERVAL_TOLD}"),
+        heading=(
+            f"{first.scenario}, {first.strategy}: what is learned and kept against {first.option}",
+            f"{seeds}; {INTERVAL_TOLD}",
+        ),
         option=first.option,
         titles=tuple(_differing(family, among) for family in shown),
         axes=tuple(metric_axis(metric, first.entries[0]) for metric in metrics),
-        contenders=tuple(dict.fromkeys(name for family in among for name in family.lines)),
+        contenders={name: own[0].cell.architecture.name for family in among for name, own in family.lines.items()},
         panels=tuple(tuple(_panel(family, metric) for family in shown) for metric in metrics),
     )
 
@@ -175,29 +183,47 @@ def _show(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
-def draw_dials(data: DialData) -> "Figure":
-    """Draw the panels, with one legend for the contenders."""
-    from runners.report.drawing import Figure
-    from runners.report.figures.panels import draw_line, heading, legend_below, name_scores, styles
+def draw_dials(data: DialData, look: Look = PLAIN) -> "Figure":
+    """Draw the panels, with one legend for the contenders; families that have no room beside the others stand below them."""
+    from runners.report.figures.panels import (
+        NULL,
+        QUIET,
+        arrange,
+        draw_line,
+        fitting,
+        heading,
+        legend_below,
+        name_scores,
+        null_handle,
+    )
 
-    looks = dict(zip(data.contenders, styles(len(data.contenders)), strict=True))
-    rows, columns = len(data.axes), len(data.titles)
-    figure = Figure(figsize=(max(3.0 * columns + 0.6, 6.0), 2.5 * rows + 1.2), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="row")
-    for row, panels in zip(axes, data.panels, strict=True):
-        for ax, panel in zip(row, panels, strict=True):
-            for own in panel.lines:
-                draw_line(ax, own, looks[own.name])
+    looks = dict(zip(data.contenders, styles_of(data.contenders.values()), strict=True))
+    rows, families = len(data.axes), len(data.titles)
+    side = fitting(families, LEAST, look, BESIDE)
+    figure, axes, _ = arrange(
+        -(-families // side) * rows * side, side, (3.0, 2.5), LEAST, look, beside=BESIDE, above=1.2, sharex="col"
+    )
+    for row, (axis, panels) in enumerate(zip(data.axes, data.panels, strict=True)):
+        own = [axes[(family // side * rows + row) * side + family % side] for family in range(families)]
+        for ax, panel in zip(own, panels, strict=True):
+            ax.sharey(own[0])
+            for one in panel.lines:
+                draw_line(ax, one, looks[one.name], look)
             if panel.null is not None:
-                style = {"color": "0.35", "linewidth": 0.8, "linestyle": ":", "zorder": 0}
-                ax.plot(*panel.null, label="best constant", **style)
-    for title, column in zip(data.titles, axes.T, strict=True):
-        column[0].set_title(title)
-        column[-1].set_xlabel(data.option)
-    for ax, axis in zip(axes[:, 0], data.axes, strict=True):
-        name_scores(ax, axis)
-    drawn = [ax.get_legend_handles_labels() for ax in axes[0]]
+                ax.plot(*panel.null, linewidth=0.8 * look.size, **QUIET)
+        name_scores(own[0], axis)
+        for family, ax in enumerate(own):
+            ax.tick_params(axis="y", labelleft=family % side == 0)
+            ax.set_ylabel(own[0].get_ylabel() if family % side == 0 else "")
+            if row == 0:
+                ax.set_title(data.titles[family])
+            if row == rows - 1:
+                ax.set_xlabel(data.option)
+    for ax in axes:
+        if not ax.has_data():
+            ax.remove()
+    drawn = [ax.get_legend_handles_labels() for ax in figure.axes]
     legend = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
-    legend_below(figure, legend.values(), list(legend))
-    heading(figure, data.heading)
+    legend_below(figure, [*legend.values(), null_handle(look)], [*legend, NULL], look=look)
+    heading(figure, data.heading, look)
     return figure

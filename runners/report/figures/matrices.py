@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from runners.report.figures.data import living, median, panel_title, score_label, seeds_told
-from runners.report.numbers import in_little_room
+from runners.report.figures.data import living, median, panel_titles, score_label, score_name, seeds_told
+from runners.report.figures.look import PLAIN, Look
+from runners.report.numbers import alike
 from runners.report.thinning import ROWS, evenly, ticks
 from runners.results.entry import Entry
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 NUMBERED = 12
 """Tasks up to which a matrix shows its numbers."""
+FIELD = 0.58
+"""Inches of a number in a matrix."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class MatricesData:
         label: of the scale.
         tasks: how many the scenario has; of very many, some have rows and columns.
         up: whether more is better.
+        logarithmic: whether shades are powers of ten.
         low, high: the ends of the scale.
         matrices: one per cell.
     """
@@ -44,6 +48,7 @@ class MatricesData:
     label: str
     tasks: int
     up: bool
+    logarithmic: bool
     low: float
     high: float
     matrices: tuple[Matrix, ...]
@@ -62,49 +67,56 @@ def matrices(scenario: str, entries: list[Entry], note: str = "") -> MatricesDat
     finite = finite if finite.size else np.zeros(1)
     low, high = (0.0, 1.0) if up and score == "accuracy" else (float(finite.min()), float(finite.max()))
     some = f"{len(kept)} of {tasks:,} tasks" if len(kept) < tasks else ""
+    titles, policy = panel_titles(entries)
+    what = f"{scenario}: {score_name(score)} on each task after each task, median of {seeds_told(entries)}"
     return MatricesData(
-        heading=(f"{scenario}: {score} after each task, median of {seeds_told(entries)}", some, note),
-        label=score_label(entries[0]) if up else f"log10 of {score}, lower is better",
+        heading=(what, policy, some, note),
+        label=f"{score_label(entries[0])}\n{'higher' if up else 'lower'} is better",
         tasks=tasks,
         up=up,
+        logarithmic=not up,
         low=low,
         high=high,
-        matrices=tuple(Matrix(panel_title(e), *pair) for e, *pair in zip(entries, medians, shades, strict=True)),
+        matrices=tuple(Matrix(*each) for each in zip(titles, medians, shades, strict=True)),
     )
 
 
-def draw_matrices(data: MatricesData) -> "Figure":
-    """Draw the matrices on one scale; those of few tasks with their numbers."""
-    from runners.report.drawing import Figure
-    from runners.report.figures.panels import heading, panels
+def draw_matrices(data: MatricesData, look: Look = PLAIN) -> "Figure":
+    """Draw the matrices on one scale; those of few tasks with their numbers, all written alike."""
+    from runners.report.figures.panels import arrange, heading, lowest
 
     count = len(data.matrices)
-    columns = min(4, count)
-    rows = -(-count // columns)
-    size = max(2.4, 0.52 * data.tasks) if data.tasks <= NUMBERED else 4.2
-    figure = Figure(figsize=(max(size * columns + 1.2, 6.0), (size + 0.8) * rows + 0.7), layout="constrained")
-    axes = panels(figure, rows, columns, count)
+    side = max(2.4, FIELD * data.tasks) if data.tasks <= NUMBERED else 4.2
+    least = max(1.6, 0.42 * data.tasks + 0.5) if data.tasks <= NUMBERED else 2.2
+    figure, axes, columns = arrange(count, min(4, count), (side, side + 0.5), least, look, beside=1.2, above=0.8)
+    texts = iter(alike(np.concatenate([matrix.values.ravel() for matrix in data.matrices]), shares=data.up))
     for matrix, ax in zip(data.matrices, axes, strict=True):
-        _draw_matrix(ax, matrix, data)
-    figure.colorbar(axes[-1].images[0], ax=axes, label=data.label, shrink=0.8)
-    heading(figure, data.heading)
+        _draw_matrix(ax, matrix, data, [next(texts) for _ in range(matrix.values.size)])
+    for ax in axes[::columns]:
+        ax.set_ylabel("after training on task")
+    for ax in lowest(axes, columns):
+        ax.set_xlabel("score on task")
+    bar = figure.colorbar(axes[-1].images[0], ax=axes, label=data.label, shrink=0.8)
+    if data.logarithmic:
+        powers = np.arange(np.ceil(data.low), np.floor(data.high) + 1)
+        places = powers if len(powers) > 2 else np.linspace(data.low, data.high, 5)
+        bar.set_ticks(list(places), labels=alike(10.0**places))
+    heading(figure, data.heading, look)
     return figure
 
 
-def _draw_matrix(ax: "Axes", matrix: Matrix, data: MatricesData) -> None:
+def _draw_matrix(ax: "Axes", matrix: Matrix, data: MatricesData, texts: list[str]) -> None:
     low, high = data.low, max(data.high, data.low + 1e-9)
     ax.imshow(matrix.shades, cmap="viridis" if data.up else "viridis_r", vmin=low, vmax=high, aspect="auto")
     if data.tasks <= NUMBERED:
-        for (i, j), value in np.ndenumerate(matrix.values):
+        for (i, j), text in zip(np.ndindex(matrix.values.shape), texts, strict=True):
             relative = (matrix.shades[i, j] - data.low) / max(data.high - data.low, 1e-9)
             light = relative > 0.6 if data.up else relative < 0.4
             colour = "black" if light or np.isnan(relative) else "white"
-            ax.text(j, i, in_little_room(value), ha="center", va="center", fontsize=7, color=colour)
+            ax.text(j, i, text, ha="center", va="center", fontsize="small", color=colour)
     numbered = ticks(data.tasks)
     places = [(number - 1) * (matrix.values.shape[1] - 1) / max(data.tasks - 1, 1) for number in numbered]
     ax.set_xticks(places, list(map(str, numbered)))
-    ax.set_yticks([0, *(place + 1 for place in places)], ["start", *map(str, numbered)])
-    ax.set_xlabel("score on task")
-    ax.set_ylabel("after task")
+    ax.set_yticks([0, *(place + 1 for place in places)], ["none", *map(str, numbered)])
     ax.set_title(matrix.title)
     ax.spines[:].set_visible(False)

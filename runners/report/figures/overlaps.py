@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from runners.report.figures.data import Planned, seeds_told
+from runners.report.figures.look import PLAIN, Look
 from runners.report.numbers import count, fixed
+from runners.report.palette import styles_of
 from runners.report.thinning import NAMES, evenly
 from runners.results.entry import Entry
 from runners.results.mechanism import Mechanism, mechanisms
@@ -28,12 +30,14 @@ class Points:
 
     Args:
         name: None where there are too many networks to name each.
+        architecture: by which it looks as it does.
         shared: mass that a task shares with a later one.
         lost: the share of its gain that is lost.
         spread: standard deviation of that over seeds.
     """
 
     name: str | None
+    architecture: str
     shared: Float[np.ndarray, "J"]
     lost: Float[np.ndarray, "J"]
     spread: Float[np.ndarray, "J"]
@@ -70,6 +74,7 @@ def overlaps(mechanism: Mechanism) -> OverlapData:
     points = tuple(
         Points(
             _name(entry, entries) if place in named else None,
+            entry.cell.architecture.name,
             _over_seeds(np.mean, shared),
             _over_seeds(np.mean, lost),
             _over_seeds(np.std, lost),
@@ -101,25 +106,24 @@ def _name(entry: Entry, among: Sequence[Entry]) -> str:
     return f"{name} ({' '.join(own)})" if own else name
 
 
-def draw_overlaps(data: OverlapData) -> "Figure":
+def draw_overlaps(data: OverlapData, look: Look = PLAIN) -> "Figure":
     """Draw all points in one panel, with the line of the regression."""
-    from runners.report.drawing import Figure, named
-    from runners.report.figures.panels import heading, styles
+    from runners.report.drawing import named
+    from runners.report.figures.panels import arrange, drawn_as, heading, legend_below
 
-    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
-    ax = figure.subplots()
-    size, alpha = (2.5, 0.5) if data.many else (5, 0.85)
-    for points, style in zip(data.networks, styles(len(data.networks)), strict=True):
-        marks = {key: value for key, value in style.items() if key != "linestyle"}
+    figure, (ax,), _ = arrange(1, 1, (6.4, 4.0), 2.0, look, above=1.4)
+    size, alpha = (2.5, 0.5) if data.many else (5.5, 0.9)
+    for points, style in zip(data.networks, styles_of(points.architecture for points in data.networks), strict=True):
+        marks = drawn_as(style) | {"linestyle": "none", "markersize": size * look.size, "elinewidth": look.size}
         bars = None if data.many else points.spread
         label = None if points.name is None else named(points.name)
-        ax.errorbar(points.shared, points.lost, bars, label=label, linestyle="none", markersize=size, alpha=alpha, **marks)
+        ax.errorbar(points.shared, points.lost, bars, label=label, alpha=alpha, **marks)
     if data.slope is not None:
         x, y, text = data.slope
-        ax.plot(x, y, color="0.3", linewidth=1, label=text)
+        ax.plot(x, y, color="0.3", linewidth=look.size, label=text)
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("shared mass: largest overlap with a later task, mean over layers")
-    ax.set_ylabel(f"lost share of what was gained ({'mean' if data.many else 'mean and SD'} over seeds)")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", fontsize=7)
-    heading(figure, data.heading)
+    ax.set_xlabel("mass shared with a later task (largest overlap, mean over layers)")
+    ax.set_ylabel(f"share of what was learned that is lost\n({'mean' if data.many else 'mean and SD'} over seeds)")
+    legend_below(figure, *ax.get_legend_handles_labels(), look=look)
+    heading(figure, data.heading, look)
     return figure

@@ -9,7 +9,6 @@ from kancl.models.matching import DEFAULT_OPTIONS
 from kancl.options import parse_spec
 from runners.report.figures.data import (
     INTERVAL_TOLD,
-    METRICS_SHOWN,
     Line,
     Planned,
     ScoreAxis,
@@ -19,12 +18,16 @@ from runners.report.figures.data import (
     policy_but_rate,
     seeds_told,
 )
+from runners.report.figures.look import PLAIN, Look
+from runners.report.palette import styles_of
 from runners.results.entry import Entry, grouped
 from runners.results.results import Results
 
 if TYPE_CHECKING:
     from runners.report.drawing import Axes, Figure
 
+METRICS = ("learning_score", "final_score", "retention")
+"""Those that have a panel."""
 SIZES = 3
 """Different sizes that an architecture needs for a curve against size."""
 
@@ -82,7 +85,7 @@ def sizes(scenario: str, strategy: str, families: dict[str, list[Entry]]) -> Siz
     """Return learning score, final score and retention against the number of parameters: mean and interval over seeds."""
     everyone = [entry for entries in families.values() for entry in entries]
     first = everyone[0]
-    shown = [metric for metric in METRICS_SHOWN if metric in first.result.metrics]
+    shown = [metric for metric in METRICS if metric in first.result.metrics]
     panels = tuple(_panel(metric, families, first) for metric in shown)
     heading = (
         f"{scenario}, {strategy}: does size cure forgetting?",
@@ -107,23 +110,37 @@ def _panel(metric: str, families: dict[str, list[Entry]], first: Entry) -> SizeP
     return SizePanel(metric_axis(metric, first), tuple(lines), None if metric == "retention" else null_of(first))
 
 
-def draw_sizes(data: SizeData) -> "Figure":
-    """Draw the panels side by side, sizes on a logarithmic axis."""
-    from runners.report.drawing import Figure
-    from runners.report.figures.panels import draw_line, heading, legend_below, name_scores, panels, styles
+def draw_sizes(data: SizeData, look: Look = PLAIN) -> "Figure":
+    """Draw the panels side by side, sizes on a logarithmic axis; those of scores share one scale."""
+    from runners.report.figures.panels import (
+        NULL,
+        QUIET,
+        arrange,
+        draw_line,
+        heading,
+        legend_below,
+        lowest,
+        name_scores,
+        null_handle,
+    )
 
-    figure = Figure(figsize=(3.6 * len(data.panels), 3.9), layout="constrained")
-    axes = panels(figure, 1, len(data.panels), len(data.panels))
+    figure, axes, columns = arrange(len(data.panels), len(data.panels), (3.6, 3.0), 2.2, look, sharex=True)
+    scored = [ax for ax, panel in zip(axes, data.panels, strict=True) if panel.null is not None]
     for ax, panel in zip(axes, data.panels, strict=True):
-        for own, style in zip(panel.lines, styles(len(panel.lines)), strict=True):
-            draw_line(ax, own, style)
-        _count_along(ax, data.ticks)
         if panel.null is not None:
-            _draw_null(ax, panel.null)
-        ax.set_xlabel("parameters")
+            ax.sharey(scored[0])
+            ax.axhline(panel.null, linewidth=0.8 * look.size, **QUIET)
+        for own, style in zip(panel.lines, styles_of(each.architecture for each in panel.lines), strict=True):
+            draw_line(ax, own, style, look)
+    _count_along(axes[0], data.ticks)
+    for ax in lowest(axes, columns):
+        ax.set_xlabel("trained parameters")
+    for ax, panel in zip(axes, data.panels, strict=True):
         name_scores(ax, panel.axis)
-    legend_below(figure, *axes[0].get_legend_handles_labels())
-    heading(figure, data.heading)
+    handles, labels = axes[0].get_legend_handles_labels()
+    null = [(null_handle(look), NULL)] if scored else []
+    legend_below(figure, [*handles, *(handle for handle, _ in null)], [*labels, *(name for _, name in null)], look=look)
+    heading(figure, data.heading, look)
     return figure
 
 
@@ -138,10 +155,3 @@ def _count_along(ax: "Axes", ticks: tuple[int, ...] | None) -> None:
         ax.set_xticks(ticks)
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _draw_null(ax: "Axes", null: float) -> None:
-    ax.axhline(null, color="0.35", linewidth=0.8, linestyle=":", zorder=0)
-    ax.annotate(
-        "best constant", (1, null), xycoords=("axes fraction", "data"), fontsize=7, color="0.35", ha="right", va="bottom"
-    )

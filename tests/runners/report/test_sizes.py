@@ -29,8 +29,9 @@ from runners.report.figures.curves import ALL_TASKS, curves, draw_curves
 from runners.report.figures.data import line
 from runners.report.figures.functions import FUNCTIONS, draw_functions, functions
 from runners.report.figures.matrices import NUMBERED, draw_matrices, matrices
-from runners.report.figures.panels import draw_line, legend_below, styles
+from runners.report.figures.panels import draw_line, legend_below
 from runners.report.pages import FEW, MANY, PAGES, PANELS, PANELS_ON_PAGE, pages_of
+from runners.report.palette import style_of
 from runners.report.thinning import HIGHLIGHTED, MOMENTS, NAMES, QUIET, ROWS, evenly, fold, moments, ticks
 from runners.results.blocks import _labelled
 from runners.results.entry import Entry
@@ -161,7 +162,7 @@ def test_figures_have_an_upper_size_and_say_what_is_not_in_them(tasks: int) -> N
     assert "a note" in told
     assert len(list(lines(over_time))) <= 3 * (HIGHLIGHTED + QUIET + 40)
     assert sum(len(line.get_xdata()) for line in lines(over_time)) <= 3 * (HIGHLIGHTED + QUIET) * (MOMENTS + HIGHLIGHTED) + 1000
-    assert len(over_time.legends[0].get_texts()) == min(tasks, HIGHLIGHTED if tasks > ALL_TASKS else tasks)
+    assert len(over_time.legends[0].get_texts()) == min(tasks, HIGHLIGHTED if tasks > ALL_TASKS else tasks) + 1  # and the null
     assert all(ax.images[0].get_array().size <= (ROWS + 1) * ROWS for ax in matrix.axes[:3])
     assert sum(len(ax.texts) for ax in matrix.axes) == (3 * tasks * (tasks + 1) if tasks <= NUMBERED else 0)
     if tasks <= 40:
@@ -281,7 +282,7 @@ def test_every_label_has_room() -> None:
 def test_intervals_of_many_cells_are_a_band_and_those_of_few_are_bars(cells: int) -> None:
     ax = Figure().subplots()
     entries = [entry_of(n, result_of(2)) for n in range(cells)]
-    draw_line(ax, line("mlp", range(cells), entries, "retention"), styles(1)[0])
+    draw_line(ax, line("mlp", range(cells), entries, "retention"), style_of("mlp"))
     assert (len(ax.containers), len(ax.lines)) == ((1, 3) if cells == 3 else (0, 1))
     assert len(ax.collections) == 1
 
