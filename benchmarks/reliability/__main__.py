@@ -1,6 +1,6 @@
 """The soak: stored files damaged, runs killed, plug-ins that fail; figures of how many were named, lost and believed.
 
-python benchmarks/reliability                       # everything, some fifteen minutes
+python benchmarks/reliability                       # everything, some forty minutes
 python benchmarks/reliability --quick               # a small part of each, about a minute: shows that it runs
 python benchmarks/reliability --write docs/reliability.md
 """
@@ -8,69 +8,98 @@ python benchmarks/reliability --write docs/reliability.md
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 from damage import damage_all
-from kills import EXECUTORS, Kills, kill_again_and_again
+from kills import EXECUTORS, kill_again_and_again
 from plugins import KINDS, fail_everywhere
 
 from runners.report.documents import write_between_marks
 from runners.report.sheet import Column, Sheet, as_markdown
 from runners.store.environment import environment
 
-MARKS = "<!-- soak: begin -->", "<!-- soak: end -->"
 KILLED = ("cells of the sweep", "kills of the run", "kills of its workers", "sweeps finished", "cells lost or doubled",
           "cells with other numbers", "workers that outlived their run")  # fmt: skip
-PARTS = ("damage", "kills", "plug-ins")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a part of the soak found: a table, and how often something was lost or believed."""
+
+    table: Sheet
+    wrong: int
+
+
+def damage(asked: argparse.Namespace) -> Iterator[Outcome]:
+    """Damage stored files."""
+    rows: dict[str, Any]
+    rows, repaired = damage_all(bits=1 if asked.quick else 8, repairs=8 if asked.quick else 120)
+    rows["whole command repeated on a damaged folder"] = repaired
+    yield tallies("damage of", rows)
+
+
+def kills(asked: argparse.Namespace) -> Iterator[Outcome]:
+    """Kill processes, executor by executor; the table so far, after each."""
+    rows, wrong = list[tuple[Any, ...]](), 0
+    for name in EXECUTORS:
+        found = kill_again_and_again(2 if asked.quick else asked.kills, name)
+        rows.append((name, *vars(found).values()))
+        wrong += found.lost + found.different + found.orphans
+        yield Outcome(Sheet("", (Column("executor"), *counts(*KILLED)), tuple(rows)), wrong)
+
+
+def plug_ins(asked: argparse.Namespace) -> Iterator[Outcome]:
+    """Let plug-ins fail."""
+    yield tallies("plug-ins that fail", fail_everywhere(KINDS[:2] if asked.quick else KINDS))
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Outcome]]] = {"kills": kills, "damage": damage, "plug-ins": plug_ins}
+"""The parts; runs that are killed are forks of this process, so they come before anything is trained in it."""
 
 
 def main() -> int:
     """Run the soak and return the exit code: 1 if anything was lost or believed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small part of each")
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="some of the parts; what is written is these")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="some of the parts")
     parser.add_argument("--kills", type=int, default=50, help="how many for each executor")
-    parser.add_argument("--write", type=Path, help="Markdown file that gets the tables between its marks")
+    parser.add_argument("--write", type=Path, help="Markdown file that gets each part's table between the part's marks")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    began, quick = time.perf_counter(), asked.quick
-    damaged: dict[str, Any] = {}
-    failed: Mapping[str, Any] = {}
-    killed: dict[str, Kills] = {}
-    if "damage" in asked.only:
-        damaged, repaired = damage_all(bits=1 if quick else 8, repairs=8 if quick else 120)
-        damaged["whole command repeated on a damaged folder"] = repaired
-    if "kills" in asked.only:
-        killed = {name: kill_again_and_again(2 if quick else asked.kills, name) for name in EXECUTORS}
-    if "plug-ins" in asked.only:
-        failed = fail_everywhere(KINDS[:2] if quick else KINDS)
-    commit, seconds = environment()["commit"], time.perf_counter() - began
-    lines = [
-        f"Measured on {date.today()} at commit {commit}, Python {sys.version.split()[0]}, torch {torch.__version__}, in "
-        f"{seconds / 60:.0f} minutes." + (" A quick run: a part of the damages." if quick else ""),
-        "",
-        *(as_markdown(tallies(head, rows)) for head, rows in (("damage of", damaged), ("plug-ins that fail", failed)) if rows),
-    ]
-    if killed:
-        rows = tuple((name, *vars(found).values()) for name, found in killed.items())
-        lines.append(as_markdown(Sheet("", (Column("executor"), *counts(*KILLED)), rows)))
-    text = "\n".join(lines)
-    print(text)
-    if asked.write:
-        write_between_marks(asked.write, text, MARKS)
-    wrong = sum(found.lost + found.different + found.orphans for found in killed.values())
-    wrong += sum(tally.lost + tally.believed for tally in (*damaged.values(), *failed.values()))
+    wrong = 0
+    for name in (part for part in PARTS if part in asked.only):
+        began, own = time.perf_counter(), 0
+        for outcome in PARTS[name](asked):
+            text, own = told(outcome.table, time.perf_counter() - began, asked.quick), outcome.wrong
+            print(text, flush=True)
+            if asked.write:
+                write_between_marks(asked.write, text, marks(name))
+        wrong += own
     return 1 if wrong else 0
 
 
-def tallies(head: str, rows: Mapping[str, Any]) -> Sheet:
+def marks(part: str) -> tuple[str, str]:
+    """Return the lines of a document between which the table of a part stands."""
+    return f"<!-- soak, {part}: begin -->", f"<!-- soak, {part}: end -->"
+
+
+def told(table: Sheet, seconds: float, quick: bool) -> str:
+    """Return a table with where and when it was measured."""
+    where = f"at commit {environment()['commit']}, Python {sys.version.split()[0]}, torch {torch.__version__}"
+    line = f"Measured on {date.today()} {where}, in {max(1, round(seconds / 60))} minutes."
+    return f"{line}{' A quick run: a part of the damages.' if quick else ''}\n\n{as_markdown(table)}"
+
+
+def tallies(head: str, rows: Mapping[str, Any]) -> Outcome:
     """Return a row of counts for each of some tallies."""
     columns = (Column(head), *counts(*vars(next(iter(rows.values())))))
-    return Sheet("", columns, tuple((name, *vars(tally).values()) for name, tally in rows.items()))
+    table = Sheet("", columns, tuple((name, *vars(tally).values()) for name, tally in rows.items()))
+    return Outcome(table, sum(tally.lost + tally.believed for tally in rows.values()))
 
 
 def counts(*heads: str) -> tuple[Column, ...]:

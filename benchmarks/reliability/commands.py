@@ -1,10 +1,12 @@
 """What the parts of the soak share: kancl as a process of its own or in this one, and the numbers that a folder holds."""
 
 import contextlib
+import importlib
 import io
 import os
-import subprocess
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from runners.cli.main import main
+from runners.experiment.executors.server import PRELOADED
 from runners.results.results import load
+from scenarios.avalanche.loading import import_avalanche
 
-COMMAND = "import sys\nfrom runners.cli.main import main\nsys.exit(main(sys.argv[1:]))"
 TIMES = ("seconds", "step_seconds", "evaluation_seconds")
 """Arrays that hold wall times, which no two runs share."""
 
@@ -28,11 +31,55 @@ class Ended:
     escaped: BaseException | None = None
 
 
-def start(arguments: Sequence[object], log: Path) -> "subprocess.Popen[bytes]":
-    """Start kancl in a process of its own that writes to a file; with one thread, as several may run side by side."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    with log.open("ab") as file:
-        return subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, arguments)], stdout=file, stderr=file, env=env)
+@dataclass
+class Process:
+    """A process that this one started: its number, and how it ended, negative for a signal; None while it runs."""
+
+    pid: int
+    returncode: int | None = None
+
+    def poll(self, patience: int = os.WNOHANG) -> int | None:
+        """Return how it ended, or None."""
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, patience)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        code = self.poll(0)
+        assert code is not None
+        return code
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def warm_up() -> None:
+    """Import what :func:`start` needs, so that what it starts begins at once."""
+    import_avalanche()
+    for name in (*PRELOADED, "runners.avalanche.runner", "runners.cli.run", "runners.cli.asked", "distributed"):
+        importlib.import_module(name)
+
+
+def start(arguments: Sequence[object], log: Path) -> Process:
+    """Start kancl in a process of its own that writes to a file: a fork of this one, which must not have trained anything."""
+    pid = os.fork()
+    if pid:
+        return Process(pid)
+    code = 70
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        code = main([str(argument) for argument in arguments])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def here(arguments: Sequence[object]) -> Ended:
