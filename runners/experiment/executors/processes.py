@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
 
-from kancl.errors import StorageError
+from kancl.errors import InputError, StorageError, one_line
 from kancl.plugins import loaded_files
 from runners.experiment.executors import worker
 from runners.experiment.executors.executor import Ears, Terms
@@ -18,6 +18,8 @@ from runners.experiment.executors.job import Desk, Job, Receipt
 from runners.experiment.executors.server import start_server
 from runners.store.experiment import Store
 
+STARTS = 3
+"""How often a process is started whose server does not answer."""
 GRACE = 30.0
 """Seconds that a hung process has to end by itself when it is asked to."""
 
@@ -75,10 +77,22 @@ class Processes:
 
     def _start(self, job: Job, tries: int) -> None:
         ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=worker.main, args=(job, self.setting, theirs), name=job.cell.key)
-        process.start()
+        process = self._started(job, theirs)
         theirs.close()
         self.running.append(Running(job, process, ours, tries))
+
+    def _started(self, job: Job, theirs: Connection) -> ForkServerProcess:
+        """Start a process; again where the server of processes was killed meanwhile, since the next start begins another."""
+        reasons: list[str] = []
+        for _ in range(STARTS):
+            process = self.context.Process(target=worker.main, args=(job, self.setting, theirs), name=job.cell.key)
+            try:
+                process.start()
+                return process
+            except (EOFError, OSError) as error:
+                reasons.append(one_line(error))
+                self.context = start_server()
+        raise InputError(f"no process can be started on this machine ({reasons[-1]}); try --jobs 1")
 
     def ended(self, patience: float) -> list[Receipt]:
         """Hear what the processes send; see to those that are lost or hang."""

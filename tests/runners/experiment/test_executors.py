@@ -1,8 +1,12 @@
 """Cells in processes of their own: the same numbers as one after another, whatever becomes of a process."""
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +17,11 @@ from kancl.errors import InputError, Stopped
 from runners.config.cell import Cell
 from runners.config.request import Request
 from runners.experiment.executors import choose, processes, schedule
-from runners.experiment.executors.executor import Terms
-from runners.experiment.executors.job import Job, Receipt
+from runners.experiment.executors.executor import Ears, Terms
+from runners.experiment.executors.job import Desk, Job, Receipt
+from runners.experiment.executors.processes import Processes
 from runners.experiment.executors.schedule import carry_out
+from runners.experiment.executors.server import wait_for_server
 from runners.experiment.expand import expand
 from runners.experiment.step_times import StepTimes
 from runners.experiment.sweep import Outcomes, run
@@ -23,6 +29,7 @@ from runners.measure.record import NEVER, Pauses, Progress
 from runners.run import run_cell
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
+from runners.trackers import Tracking
 
 PLUGIN = """
 import os, signal, time
@@ -320,3 +327,21 @@ def test_who_is_asked_to_stop_finishes_a_step_and_another_run_goes_on_from_there
     assert set(outcomes.results) == {cell.key, other.key}
     alone = run_cell(cell, StreamCache().of(cell))
     np.testing.assert_array_equal(outcomes.results[cell.key].R["rmse"], alone.R["rmse"])
+
+
+def test_a_server_of_processes_that_is_killed_while_it_starts_one_is_replaced(tools: Any, tmp_path: Path) -> None:
+    """Stopped, so that the start waits for it, and then killed: the start must not fail with what it was waiting for."""
+    cell = tools.make_cell("gaussian-peaks:tasks=2,samples=20", "mlp:hidden=3", optimizer="adam", steps=4, seeds=1)
+    store = Store(tmp_path)
+    with store.opened([cell], print) as (cell,):
+        wait_for_server()
+        server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        os.kill(server, signal.SIGSTOP)
+        threading.Timer(0.3, os.kill, (server, signal.SIGKILL)).start()
+        with Processes(Terms("processes"), Ears(lambda job, progress: None, print), Desk(StreamCache(), Tracking())) as one:
+            one.begin(Job(cell, tmp_path))
+            receipts: list[Receipt] = []
+            while not receipts:
+                receipts = one.ended(1.0)
+    assert [receipt.state for receipt in receipts] == ["done"]
+    assert forkserver._forkserver._forkserver_pid not in (server, None)  # type: ignore[attr-defined]
