@@ -12,8 +12,8 @@ from kancl.registry import Registry
 from runners.avalanche import avalanche_strategies
 from runners.avalanche import checks as avalanche_checks
 from runners.avalanche.runner import run_avalanche_cell
+from runners.avalanche.strategies import caution_on, remarks_on
 from runners.avalanche.strategies import make_strategy as make_avalanche_strategy
-from runners.avalanche.strategies import remarks_on
 from runners.config.cell import Cell, Runner
 from runners.config.request import Request
 from runners.measure.merge import merge
@@ -61,6 +61,7 @@ class RunnerRow:
         check_cell: refuses an architecture or a policy under a strategy.
         run: trains a cell.
         remarks_on: what has to be known of every result of a strategy, by its name.
+        caution_on: what has to be said when a cell of a strategy begins; empty for nothing.
         times_steps: whether a training step can be timed apart, in turns with others; else the runner measures its own.
     """
 
@@ -71,17 +72,18 @@ class RunnerRow:
     check_cell: CheckCell
     run: RunCell
     remarks_on: Callable[[str], tuple[str, ...]]
+    caution_on: Callable[[Spec], str]
     times_steps: bool
 
 
 RUNNERS: dict[Runner, RunnerRow] = {
     "native": RunnerRow(
         strategies, native.make_strategy, native.check_request, native.check_scenario, native.check_cell, run_native_cell,
-        native.remarks_on, times_steps=True,
+        native.remarks_on, native.caution_on, times_steps=True,
     ),
     "avalanche": RunnerRow(
         avalanche_strategies, make_avalanche_strategy, avalanche_checks.check_request, avalanche_checks.check_scenario,
-        avalanche_checks.check_cell, run_avalanche_cell, remarks_on, times_steps=False,
+        avalanche_checks.check_cell, run_avalanche_cell, remarks_on, caution_on, times_steps=False,
     ),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ class Naive(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "Naive"
-    carries: ClassVar[bool] = False
+    carried: ClassVar[tuple[str, ...] | None] = ()
     may_equal_naive: ClassVar[bool] = True
 
 
@@ -30,7 +30,7 @@ class Cumulative(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "Cumulative"
-    carries: ClassVar[bool] = False
+    carried: ClassVar[tuple[str, ...] | None] = ()
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return all tasks so far."""
@@ -49,7 +49,7 @@ class Joint(AvalancheStrategy):
     template: ClassVar[str] = "JointTraining"
     metrics: ClassVar[tuple[str, ...] | None] = ("final_score",)
     boundaries: ClassVar[bool] = False
-    carries: ClassVar[bool] = False
+    carried: ClassVar[tuple[str, ...] | None] = ()
 
     def data_of(self, phase: int, tasks: int) -> range:
         """Return all tasks."""
@@ -65,6 +65,7 @@ class FromScratch(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "FromScratchTraining"
+    carried: ClassVar[tuple[str, ...] | None] = ("FromScratchTrainingPlugin.initial_weights",)
     metrics: ClassVar[tuple[str, ...] | None] = ("learning_score", "learned")
     restarts: ClassVar[bool] = True
     holds_parameters: ClassVar[bool] = True

@@ -11,6 +11,11 @@ from kancl.models import Network
 from runners.measure.record import MisfitError, Pauses, Record, Saved, Stopped, Within
 from runners.training.resume import restore_network
 
+UNKNOWN = (
+    "nobody knows what this strategy of avalanche's carries from step to step (its attribute carried is None): a run that is "
+    "stopped begins the seed anew that it trains"
+)
+
 
 class Keeper:
     """Counts the seconds of a seed, and saves it between two steps.
@@ -49,12 +54,18 @@ class Keeper:
             self.save(within)
         self.due = time.perf_counter() + self.pauses.every
         if asked:
-            raise Stopped(
-                *([] if within else ["this strategy of avalanche's cannot be saved inside a seed, which begins anew"])
-            )
+            raise Stopped(*([] if within else [UNKNOWN]))
 
 
-def place_of(phase: int, step: int, network: Network, optimizer: Any, record: Record, durations: list[float]) -> Within:
+def place_of(
+    phase: int,
+    step: int,
+    network: Network,
+    optimizer: Any,
+    record: Record,
+    durations: list[float],
+    carried: dict[str, Any],
+) -> Within:
     """Return a place inside a seed.
 
     Args:
@@ -64,8 +75,9 @@ def place_of(phase: int, step: int, network: Network, optimizer: Any, record: Re
         optimizer: torch's.
         record: of the seed.
         durations: seconds of the steps that were timed.
+        carried: what else the seed goes on with.
     """
-    state = {"durations": torch.tensor([durations], dtype=torch.float64)}
+    state = {"durations": torch.tensor([durations], dtype=torch.float64), **carried}
     return Within(phase, step, network.state_dict(), optimizer.state_dict(), state, record)
 
 

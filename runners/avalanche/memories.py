@@ -1,10 +1,12 @@
 """Avalanche's strategies with a memory that is trained on: replay, GDumb, DER, ER-ACE and MIR."""
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch.utils.data import DataLoader
 
 from kancl.errors import InputError
 from kancl.models import Network
@@ -16,6 +18,12 @@ from runners.config.policy import Policy
 from runners.stream.stream import Stream
 
 BY_CLASS = "its memory is balanced over classes"
+GROUPS = ("buffer_groups", "seen_classes")
+"""What a memory that is balanced over classes consists of."""
+
+
+def _of(owner: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{owner}.{name}" for name in names)
 
 
 @avalanche_strategies.register("replay")
@@ -32,6 +40,7 @@ class Replay(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "Replay"
+    carried: ClassVar[tuple[str, ...] | None] = _of("ReplayPlugin.storage_policy", "buffer_groups", "_num_exps")
     mem_size: int = 200
     batch_size_mem: int | None = None
 
@@ -69,6 +78,7 @@ class GDumb(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "GDumb"
+    carried: ClassVar[tuple[str, ...] | None] = ("GDumbPlugin.init_model", *_of("GDumbPlugin.storage_policy", *GROUPS))
     restarts: ClassVar[bool] = True
     classes_only: ClassVar[str | None] = BY_CLASS
     mem_size: int = 200
@@ -108,6 +118,7 @@ class DER(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "DER"
+    carried: ClassVar[tuple[str, ...] | None] = _of("storage_policy", *GROUPS)
     classes_only: ClassVar[str | None] = BY_CLASS
     no_heads: ClassVar[str | None] = "it evaluates the network without task labels"
     mem_size: int = 200
@@ -124,6 +135,11 @@ class DER(AvalancheStrategy):
         """Draw from the memory as tensors."""
         _hold_memory(strategy, run, phase)
 
+    def go_on(self, strategy: Any, run: TrainsSeed, steps: int) -> None:
+        """Draw what was drawn."""
+        for _ in range(steps if strategy.replay_loader is not None else 0):
+            next(strategy.replay_loader)
+
 
 @avalanche_strategies.register("er-ace")
 @dataclass(frozen=True)
@@ -139,6 +155,7 @@ class ERACE(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "ER_ACE"
+    carried: ClassVar[tuple[str, ...] | None] = _of("storage_policy", *GROUPS)
     classes_only: ClassVar[str | None] = BY_CLASS
     mem_size: int = 200
     batch_size_mem: int = 10
@@ -150,6 +167,11 @@ class ERACE(AvalancheStrategy):
     def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
         """Draw from the memory as tensors."""
         _hold_memory(strategy, run, phase)
+
+    def go_on(self, strategy: Any, run: TrainsSeed, steps: int) -> None:
+        """Draw what was drawn."""
+        for _ in range(steps if strategy.replay_loader is not None else 0):
+            next(strategy.replay_loader)
 
 
 def _hold_memory(strategy: Any, run: TrainsSeed, phase: int) -> None:
@@ -175,6 +197,9 @@ class MIR(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "MIR"
+    carried: ClassVar[tuple[str, ...] | None] = (
+        *_of("MIRPlugin.storage_policy", *GROUPS), *_of("MIRPlugin", "recent", "random", "drawn"),
+    )  # fmt: skip
     classes_only: ClassVar[str | None] = BY_CLASS
     mem_size: int = 200
     subsample: int = 200
@@ -189,3 +214,63 @@ class MIR(AvalancheStrategy):
         super().check(network, stream, policy)
         if self.subsample < self.batch_size_mem:
             raise InputError(f"subsample={self.subsample} must be at least batch_size_mem={self.batch_size_mem}")
+
+    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
+        """Remember what avalanche's loader is made of, and how far it is."""
+        plugin = find_plugin(strategy, "MIRPlugin")
+        plugin.recent, plugin.random, plugin.drawn = [], None, 0
+        end_task = plugin.after_training_exp
+
+        def after_training_exp(strategy: Any, **more: Any) -> None:
+            end_task(strategy, **more)
+            plugin.recent = strategy.mb_y.unique().tolist()
+            plugin.random, plugin.drawn = None, 0
+
+        plugin.after_training_exp = after_training_exp
+
+    def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
+        """Make avalanche's loader anew, as one that knows how far it is."""
+        plugin = find_plugin(strategy, "MIRPlugin")
+        groups = plugin.storage_policy.buffer_groups
+        kept = [memory.buffer for key, memory in groups.items() if int(key) not in plugin.recent]
+        held = importlib.import_module("avalanche.benchmarks.utils").concat_datasets(kept)
+        large = len(held) > self.batch_size_mem
+        plugin.replay_loader = Passes(plugin, DataLoader(held, self.subsample, shuffle=True)) if large else None
+
+    def go_on(self, strategy: Any, run: TrainsSeed, steps: int) -> None:
+        """Draw the pass again that was begun."""
+        plugin = find_plugin(strategy, "MIRPlugin")
+        if plugin.replay_loader is not None:
+            plugin.replay_loader.go_on()
+
+
+class Passes:
+    """Batches of a loader without end, as avalanche draws them; the orders are drawn from the global generator.
+
+    Args:
+        plugin: notes the generator's state at the beginning of the pass, and how many of its batches were drawn.
+        loader: gives the batches of a pass.
+    """
+
+    def __init__(self, plugin: Any, loader: "DataLoader[Any]") -> None:
+        self.plugin, self.loader = plugin, loader
+        self.batches: Iterator[Any] = iter(())
+
+    def __next__(self) -> Any:
+        batch = next(self.batches, None)
+        if batch is None:
+            self.plugin.random, self.plugin.drawn = torch.get_rng_state(), 0
+            self.batches = iter(self.loader)
+            batch = next(self.batches)
+        self.plugin.drawn += 1
+        return batch
+
+    def go_on(self) -> None:
+        """Draw the batches again that were drawn of the pass, and leave the global generator as it is."""
+        if self.plugin.random is None:
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.plugin.random)
+            self.batches = iter(self.loader)
+            for _ in range(self.plugin.drawn):
+                next(self.batches)

@@ -32,6 +32,7 @@ class EWC(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "EWC"
+    carried: ClassVar[tuple[str, ...] | None] = ("EWCPlugin.saved_params", "EWCPlugin.importances")
     holds_parameters: ClassVar[bool] = True
     ewc_lambda: float = 1.0
     mode: Literal["separate", "online"] = "separate"
@@ -58,6 +59,7 @@ class SI(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "SynapticIntelligence"
+    carried: ClassVar[tuple[str, ...] | None] = ("SynapticIntelligencePlugin.ewc_data", "SynapticIntelligencePlugin.syn_data")
     corrected: ClassVar[bool] = True
     holds_parameters: ClassVar[bool] = True
     si_lambda: float = 1.0
@@ -110,6 +112,7 @@ class MAS(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "MAS"
+    carried: ClassVar[tuple[str, ...] | None] = ("MASPlugin.params", "MASPlugin.importance")
     holds_parameters: ClassVar[bool] = True
     lambda_reg: float = 1.0
     alpha: float = 0.5
@@ -152,6 +155,13 @@ class RWalk(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "Naive"
+    carried: ClassVar[tuple[str, ...] | None] = tuple(
+        f"RWalkPlugin.{name}"
+        for name in (
+            "checkpoint_loss", "checkpoint_scores", "checkpoint_params", "iter_grad", "iter_importance", "iter_params",
+            "exp_scores", "exp_params", "exp_importance", "exp_penalties",
+        )
+    )  # fmt: skip
     holds_parameters: ClassVar[bool] = True
     ewc_lambda: float = 0.1
     ewc_alpha: float = 0.9
@@ -194,6 +204,11 @@ class LwF(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "LwF"
+    carried: ClassVar[tuple[str, ...] | None] = (
+        "LwFPlugin.lwf.prev_model",
+        "LwFPlugin.lwf.expcount",
+        "LwFPlugin.lwf.prev_classes_by_task",
+    )
     classes_only: ClassVar[str | None] = "it distils softmax probabilities; the native lwf distils outputs as well"
     alpha: float = 1.0
     temperature: float = 2.0

@@ -54,6 +54,7 @@ class GEM(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "GEM"
+    carried: ClassVar[tuple[str, ...] | None] = ("GEMPlugin.memory_x", "GEMPlugin.memory_y", "GEMPlugin.memory_tid")
     patterns_per_exp: int = 256
     memory_strength: float = 0.5
 
@@ -87,6 +88,7 @@ class AGEM(AvalancheStrategy):
     """
 
     template: ClassVar[str] = "AGEM"
+    carried: ClassVar[tuple[str, ...] | None] = ("AGEMPlugin.buffers",)
     patterns_per_exp: int = 256
     sample_size: int = 64
 
@@ -102,19 +104,20 @@ class AGEM(AvalancheStrategy):
                 f"{len(stream.train)}, the number of tasks"
             )
 
-    def prepare(self, strategy: Any, run: TrainsSeed) -> None:
+    def begin_task(self, strategy: Any, run: TrainsSeed, phase: int) -> None:
         """Draw from the memory as tensors: avalanche's loader reads sample by sample."""
         plugin = find_plugin(strategy, "AGEMPlugin")
-        update = plugin.update_memory
-
-        def update_memory(dataset: Any, **more: Any) -> None:
-            update(dataset)
-            parts = [read_dataset(part) for part in plugin.buffers]
+        parts = [read_dataset(part) for part in plugin.buffers]
+        if parts:
             draw = generator(run.seed, "avalanche-agem", len(parts))
             sources = [endless(part, self.sample_size // len(parts), draw) for part in parts]
             plugin.buffer_dliter = _side_by_side(sources)
 
-        plugin.update_memory = update_memory
+    def go_on(self, strategy: Any, run: TrainsSeed, steps: int) -> None:
+        """Draw what was drawn."""
+        plugin = find_plugin(strategy, "AGEMPlugin")
+        for _ in range(steps if plugin.buffers else 0):
+            next(plugin.buffer_dliter)
 
 
 def _side_by_side(sources: list[Iterator[Minibatch]]) -> Iterator[Minibatch]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from kancl.errors import Foreign, InputError
 from kancl.models import Network
+from runners.avalanche.carried import given_back, taken
 from runners.avalanche.data import masks_of, minibatch, scenario_of
 from runners.avalanche.keeper import Keeper, place_of, restore
 from runners.avalanche.model import Criterion, as_module
@@ -75,6 +76,10 @@ class SeedRun:
         self.phase, self.done, self.mark = 0, 0, 0.0
         self.keeper, self.keep = keeper, keep
         self.within: Within | None = None
+        self.begun: dict[str, Any] = {}
+        """What the strategy carried as the task began."""
+        self.put: Callable[[], None] | None = None
+        """Puts everything to where it was, at the first step after a task was begun anew."""
         self.rates: Iterator[float] | None = None
         self.rate: float | None = None
 
@@ -104,6 +109,7 @@ class SeedRun:
             count = self.stream.train[phase].x.shape[1]
             strategy.train_mb_size = count if self.policy.batch_size == "full" else min(self.policy.batch_size, count)
             self._begin_phase(phase)
+            self.begun = self._begin(strategy)
             with TRAINING:
                 strategy.train(experiences[phase] if self.adapter.boundaries else experiences, eval_streams=[])
             if self.done < self.step_counts[self.phase]:
@@ -111,27 +117,61 @@ class SeedRun:
                     f"the strategy gave {self.done} batches for task {self.phase + 1}, and the policy takes "
                     f"{self.step_counts[self.phase]} steps: what its method batches returns must not end"
                 )
+            if self.phase + 1 < self.tasks:
+                self.keeper.pause(partial(self._place, strategy))
         return self._network(strategy.model)
 
     def _go_on(self, strategy: Any, within: Within) -> int:
         """Put everything to where it was between two steps, and return the task that is trained next."""
         if not 0 <= within.phase < self.tasks or not 0 <= within.step < self.step_counts[within.phase]:
             raise MisfitError(f"is of step {within.step} of task {within.phase + 1}")
-        restore(within, self._network(strategy.model), strategy.optimizer)
+        self._restore(strategy, within)
         self.record, self.durations = within.record, within.state["durations"].flatten().tolist()
-        # Where it is no more watched, it was apart from its shadow.
-        self.watched = self.watched and (within.phase, within.step) <= (1, 0)
         self.within = within
+        if "shadow" in within.state:
+            self.shadow = Shadow(strategy.model, self.policy, self.criterion)
+            self.shadow.go_on(within.state["shadow"])
+        else:  # where it was watched no more, it was apart from its shadow
+            self.watched = self.watched and (within.phase, within.step) <= (1, 0)
         return within.phase
 
+    def _restore(self, strategy: Any, within: Within) -> None:
+        restore(within, self._network(strategy.model), strategy.optimizer)
+
+    def _begin(self, strategy: Any) -> dict[str, Any]:
+        """Return what the strategy carries as a task begins, and see to it that one that goes on carries the same."""
+        names, within = self.adapter.carried, self.within
+        if names is None:
+            return {}
+        if within is None or within.phase != self.phase:
+            return taken(strategy, names)
+        given_back(strategy, names, within.state["begun"])()
+        if self.done or not self.adapter.boundaries:
+            carried = given_back(strategy, names, within.state["now"])
+            self.put = partial(self._put, strategy, within, carried)
+        begun: dict[str, Any] = within.state["begun"]
+        return begun
+
+    def _put(self, strategy: Any, within: Within, carried: Callable[[], None]) -> None:
+        """Put everything to where it was at a step; what the beginning of the task did is over."""
+        self._restore(strategy, within)
+        if self.shadow is not None and self.done:
+            self.shadow.go_on(within.state["shadow"], self.done)
+        carried()
+        self.adapter.go_on(strategy, self, self.done)
+
     def _place(self, strategy: Any) -> Within | None:
-        """Return where the seed is; None where avalanche's object, or the shadow, holds more than could be saved."""
-        phase, step = self.phase, self.done
-        if step == self.step_counts[phase]:
-            phase, step = phase + 1, 0
-        if self.adapter.carries or self.shadow is not None:
+        """Return where the seed is; None where avalanche's object holds what nobody knows of."""
+        names = self.adapter.carried
+        if names is None:
             return None
-        return place_of(phase, step, self._network(strategy.model), strategy.optimizer, self.record, self.durations)
+        now, phase, step = taken(strategy, names), self.phase, self.done
+        state = {"begun": self.begun, "now": now}
+        if step == self.step_counts[phase]:
+            state, phase, step = {"begun": now}, phase + 1, 0
+        if self.shadow is not None:
+            state["shadow"] = self.shadow.state()
+        return place_of(phase, step, self._network(strategy.model), strategy.optimizer, self.record, self.durations, state)
 
     def _make_strategy(self) -> Any:
         template = self.adapter.find_template()
@@ -185,11 +225,9 @@ class SeedRun:
         samples = union([self.stream.train[number] for number in self.adapter.data_of(self.phase, self.tasks)])
         self._network(strategy.model).begin_task(samples.x)
         self.adapter.begin_task(strategy, self, self.phase)
-        if self.within is not None and (self.done or not self.adapter.boundaries):  # what the task's beginning did is over
-            restore(self.within, self._network(strategy.model), strategy.optimizer)
         if self.watched and self.phase > 0:
             state = None
-            if self.phase == 1:
+            if self.phase == 1 and self.shadow is None:
                 self.shadow = Shadow(strategy.model, self.policy, self.criterion)
                 state = strategy.optimizer.state_dict() if self.policy.state == "keep" else None
             if self.shadow is not None:
@@ -199,7 +237,14 @@ class SeedRun:
         self.mark = time.perf_counter()
 
     def before_training_iteration(self, strategy: Any, **more: Any) -> None:
-        """Set the rate of the step."""
+        """Save between two steps, or go on there; set the rate of the step."""
+        if self.put is not None:
+            self.put()
+            self.put = None
+        elif self.done or self.phase > self.phases[0]:  # every plugin has heard of the last step now
+            began = time.perf_counter()
+            self.keeper.pause(partial(self._place, strategy))
+            self.mark += time.perf_counter() - began
         if self.rates is not None:
             self.rate = next(self.rates)
             set_rate(strategy.optimizer, self.rate)
@@ -235,8 +280,6 @@ class SeedRun:
             self.tell(self.phase, self.record.steps)
         if self.done == steps and self.phase < self.phases[-1]:
             self._begin_phase(self.phase + 1)
-        if self.phase + 1 < self.tasks or self.done < self.step_counts[self.phase]:
-            self.keeper.pause(partial(self._place, strategy))
         self.mark = time.perf_counter()
 
     @staticmethod

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kancl.errors import one_line
 from runners.avalanche.strategy import Minibatch
 from runners.config.policy import Policy
+from runners.measure.record import MisfitError
 from runners.training.optimizers import set_rate, torch_optimizer
 from runners.training.updates import LazyUpdates, TakesSteps, clip_by_seed
 
@@ -39,10 +41,42 @@ class Shadow:
         """
         self.source = source
         if self.optimizer is None or self.policy.state == "reset":
-            self.optimizer = torch_optimizer(trained(self.module), self.policy)
-            self.updates: TakesSteps = LazyUpdates(self.optimizer, self.optimizer) if self.policy.lazy else self.optimizer
+            self._renew_optimizer()
             if state is not None:
                 self.optimizer.load_state_dict(copy.deepcopy(state))
+
+    def state(self) -> dict[str, Any]:
+        """Return what it has to go on with."""
+        return {
+            "network": {name: tensor.clone() for name, tensor in self.module.state_dict().items()},
+            "start": [values.clone() for values in self.start],
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+        }
+
+    def go_on(self, state: dict[str, Any], steps: int = 0) -> None:
+        """Put it to where it was.
+
+        Args:
+            state: as :meth:`state` gave it.
+            steps: taken since the task that it trains on began.
+
+        Raises:
+            MisfitError: it is of another network.
+        """
+        try:
+            self.module.load_state_dict(state["network"])
+            self.start = [values.clone() for values in state["start"]]
+            if self.optimizer is None:
+                self._renew_optimizer()
+            self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        except Exception as error:
+            raise MisfitError(f"holds other networks than the cell's ({one_line(error)})") from error
+        for _ in range(steps):
+            next(self.source)
+
+    def _renew_optimizer(self) -> None:
+        self.optimizer = torch_optimizer(trained(self.module), self.policy)
+        self.updates: TakesSteps = LazyUpdates(self.optimizer, self.optimizer) if self.policy.lazy else self.optimizer
 
     def step(self, rate: float | None) -> None:
         """Take one naive step."""

@@ -3,6 +3,7 @@
 from kancl import options
 from kancl.errors import InputError
 from kancl.options import Spec, parse_spec
+from runners.avalanche.keeper import UNKNOWN
 from runners.avalanche.registry import avalanche_strategies, check_driven_name
 from runners.avalanche.strategy import AvalancheStrategy
 
@@ -21,6 +22,16 @@ def remarks_on(name: str) -> tuple[str, ...]:
     except InputError:  # of a file that is not there any more
         corrected = False
     return (CORRECTED,) if corrected else ()
+
+
+def caution_on(strategy: Spec) -> str:
+    """Return what has to be said when a cell of a strategy begins; empty for nothing.
+
+    Args:
+        strategy: with every option.
+    """
+    adapter: AvalancheStrategy = options.build(avalanche_strategies.get(strategy.name), strategy)
+    return UNKNOWN if adapter.carried is None else ""
 
 
 def make_strategy(text: str) -> tuple[Spec, AvalancheStrategy]:

@@ -14,7 +14,7 @@ from runners.strategies.strategy import PART
 from runners.strategies.tools.anchors import check_parameters_stay
 from runners.stream.stream import Stream
 
-HOOKS = ("check", "arguments", "find_template", "prepare", "data_of", "batches", "begin_task")
+HOOKS = ("check", "arguments", "find_template", "prepare", "data_of", "batches", "begin_task", "go_on")
 
 Minibatch = list[Tensor]
 """What avalanche trains on at a step: inputs (B, I), targets (B,) or (B, O), task labels (B,)."""
@@ -69,9 +69,11 @@ class AvalancheStrategy:
     restarts: ClassVar[bool] = False
     """Whether every task begins with the initial weights, so that no state of an optimiser can be kept."""
 
-    carries: ClassVar[bool] = True
-    """Whether avalanche's object carries anything from step to step, or task to task, beside the network, the optimiser and the
-    number of the step. A run goes on inside a seed only where it does not; else the seed begins anew."""
+    carried: ClassVar[tuple[str, ...] | None] = None
+    """What avalanche's object carries from step to step, or task to task, beside the network, the optimiser, its clock and the
+    global generators: attributes by name, such as ``EWCPlugin.importances`` of a plugin of that class, or
+    ``storage_policy.buffer_groups`` of the strategy itself. A run that was stopped goes on at a step with it; where it is None
+    nobody knows, and the seed begins anew. What may be in them is said in :mod:`runners.avalanche.carried`."""
 
     corrected: ClassVar[bool] = False
     """Whether something that avalanche does otherwise is put right; the remark `corrected` on results says so."""
@@ -158,6 +160,15 @@ class AvalancheStrategy:
             strategy: of avalanche's class, whose network has been told of the task.
             run: of the seed.
             phase: from 0.
+        """
+
+    def go_on(self, strategy: Any, run: TrainsSeed, steps: int) -> None:
+        """Step in where a task goes on that was stopped: draw what its steps had drawn beside :meth:`batches`.
+
+        Args:
+            strategy: of avalanche's class, after :meth:`begin_task`, and with all that it carries.
+            run: of the seed.
+            steps: of the task that were taken.
         """
 
 

@@ -19,6 +19,7 @@ from runners.experiment.step_times import StepTimes
 from runners.experiment.work import work_stored
 from runners.measure.record import Pauses, Progress
 from runners.measure.result import Result
+from runners.run import RUNNERS
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
 from runners.trackers import Tracking
@@ -102,7 +103,7 @@ def run(
                 for cell in sorted(cells, key=lambda cell: -times.expected.get(cell.key, 0.0))  # the longest must not come last
             ]
             done, failures, left = list[str](), dict[str, str](), set[str]()
-            begin = partial(_begin, store=store, tracking=tracking, heard=heard, left=left)
+            begin = partial(_begin, store=store, tracking=tracking, heard=heard, left=left, tell=tell)
             for receipt in carry_out(jobs, executor, begin, partial(_is_free, store=store), pauses.asked):
                 heard.end(receipt)
                 if receipt.state == "failed":
@@ -115,7 +116,9 @@ def run(
     return Outcomes(StoredResults(store, tuple(sorted(done, key=order.__getitem__))), failures, cells)
 
 
-def _begin(job: Job, store: Store, tracking: Tracking, heard: "Numbered", left: Collection[str]) -> Receipt | None:
+def _begin(
+    job: Job, store: Store, tracking: Tracking, heard: "Numbered", left: Collection[str], tell: Callable[[object], None]
+) -> Receipt | None:
     """Tell that a cell's turn has come; a receipt if it is stored, or failed in the process that it was left to."""
     heard.begin(job)
     outcome = work_stored(job.cell, store, tracking)
@@ -123,6 +126,9 @@ def _begin(job: Job, store: Store, tracking: Tracking, heard: "Numbered", left: 
         status = store.cell(job.cell.key).load_status() or {}
         if status.get("state") == "failed":
             return Receipt(job, "failed", str(status.get("error")))
+    caution = "" if outcome else RUNNERS[job.cell.runner].caution_on(job.cell.strategy)
+    if caution:
+        tell(f"{job.cell.key}: {caution}")
     return None if outcome is None else receipt_for(job, outcome)
 
 

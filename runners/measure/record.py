@@ -135,7 +135,7 @@ class Within:
     step: int
     network: dict[str, Tensor]
     learner: Any
-    state: dict[str, Tensor]
+    state: dict[str, Any]
     record: Record
     before: Checkpoint | None = None
 

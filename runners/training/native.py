@@ -61,3 +61,8 @@ def check_cell(network: Network, cell: Cell, stream: Stream, strategy: Strategy,
 def remarks_on(strategy: str) -> tuple[str, ...]:
     """Return what has to be known of every result of a strategy: nothing."""
     return ()
+
+
+def caution_on(strategy: Spec) -> str:
+    """Return what has to be said when a cell of a strategy begins: nothing, since each one goes on at a step."""
+    return ""

@@ -1,6 +1,7 @@
 """Guards the avalanche runner: what it drives and refuses, what it stores and says, and how it goes on when it was stopped."""
 
 import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -17,20 +18,24 @@ from kancl.errors import InputError
 from kancl.models import architectures
 from kancl.options import parse_spec
 from runners.avalanche import avalanche_strategies
+from runners.avalanche.carried import _made, _plain
 from runners.avalanche.checks import check_cell, check_scenario
-from runners.avalanche.data import endless
+from runners.avalanche.data import endless, read_dataset, scenario_of, stream_of_seed
 from runners.avalanche.registry import NOT_DRIVEN
 from runners.avalanche.runner import surroundings
 from runners.avalanche.strategies import make_strategy, remarks_on
 from runners.config.cell import Cell, cell_from_json
 from runners.config.request import Request
+from runners.experiment import sweep
+from runners.experiment.blocks import run_in
 from runners.experiment.expand import expand
-from runners.measure.record import Checkpoint, Pauses, Stopped, Within
+from runners.measure.record import Checkpoint, MisfitError, Pauses, Stopped, Within
 from runners.report.tables import results_as_markdown
 from runners.run import run_cell
+from runners.store.cell import CellStore
 from runners.store.experiment import Store
 from runners.training.networks import build_network
-from scenarios import Scenario, Task
+from scenarios import Scenario, Task, to_avalanche
 
 MLP = "mlp:hidden=5,activation=tanh"
 SHORT: dict[str, Any] = {"optimizer": "adam", "lr": 0.01, "steps": 11, "batch_size": 8, "evaluations": 2}
@@ -369,15 +374,14 @@ def stopping_at(places: list[tuple[int, int]], files: Store, cell: Any) -> Any:
     return save
 
 
-@pytest.mark.parametrize("strategy", ["naive", "cumulative", "joint"])
+@pytest.mark.parametrize("strategy", ["naive", "cumulative", "joint", "si"])
 @pytest.mark.parametrize("policy", ["reset", "keep", "lazy"])
-def test_a_seed_goes_on_inside_a_task_where_avalanche_carries_nothing(
-    tools: Any, tmp_path: Path, strategy: str, policy: str
-) -> None:
+def test_a_seed_goes_on_inside_a_task_under_every_policy(tools: Any, tmp_path: Path, strategy: str, policy: str) -> None:
     said = {"reset": {"schedule": "cosine"}, "keep": {"state": "keep"}, "lazy": {"lazy": True, "clip": 0.1}}[policy]
     own = {**SHORT, "steps": 4, "batch_size": 8, "optimizer": "adam", **said}
+    grid = "" if strategy == "si" else ",grid=each-task"
     cell = tools.make_cell(
-        "gaussian-peaks:tasks=3,samples=20", "kan:hidden=3,grid=each-task", strategy, runner="avalanche", **own, seeds=(4, 1)
+        "gaussian-peaks:tasks=3,samples=20", f"kan:hidden=3{grid}", strategy, runner="avalanche", **own, seeds=(4, 1)
     )
     stream, places = tools.stream_of(cell), [(0, 2), (1, 0), (1, 3), (2, 1)]
     whole = run_cell(cell, stream, save=stopping_at(places, Store(tmp_path), cell), pauses=Pauses(every=0.0))
@@ -391,8 +395,73 @@ def test_a_seed_goes_on_inside_a_task_where_avalanche_carries_nothing(
         assert (resumed.steps, resumed.remarks) == (whole.steps, whole.remarks)
 
 
-def test_a_strategy_that_carries_something_says_at_a_stop_that_its_seed_begins_anew(tools: Any, tmp_path: Path) -> None:
-    cell = cell_of(tools, "numbers", "ewc")
+GOING_ON = [(name, scenario) for name in NAMES for scenario in ("class", "task", "numbers") if (scenario, name) not in REFUSED]
+MANY = {"mir": "mir:mem_size=12,subsample=5,batch_size_mem=3", "agem": "agem:sample_size=5,patterns_per_exp=7",
+        "rwalk": "rwalk:delta_t=3", "gem": "gem:patterns_per_exp=7"}  # fmt: skip
+"""Options with which memories are smaller than the data, passes end inside tasks, and intervals are not those of tasks."""
+
+
+@pytest.mark.parametrize(("name", "scenario"), [*GOING_ON, ("mir", "domain")])
+def test_a_seed_goes_on_at_a_step_whatever_avalanche_carries(tools: Any, tmp_path: Path, name: str, scenario: str) -> None:
+    cell = cell_of(tools, scenario, MANY.get(name, name))
+    stream, places = tools.stream_of(cell), [(0, 2), (1, 0), (1, 1), (1, 7), (2, 0), (2, 5)]
+    plain = run_cell(cell, stream)
+    whole = run_cell(cell, stream, save=stopping_at(places, Store(tmp_path), cell), pauses=Pauses(every=0.0))
+    assert whole.R.keys() == plain.R.keys()
+    for phase, step in places:
+        saved = Store(tmp_path).cell(f"{phase}-{step}").load_checkpoint()
+        assert isinstance(saved, Within), (phase, step)
+        torch.manual_seed(5)  # whatever was drawn before
+        resumed = run_cell(cell, stream, saved)
+        for score, R in plain.R.items():
+            np.testing.assert_array_equal(whole.R[score], R, "saving changes nothing")
+            np.testing.assert_array_equal(resumed.R[score], R, f"from step {step} of task {phase + 1}")
+            np.testing.assert_array_equal(resumed.curves[score], plain.curves[score])
+        assert (resumed.steps, resumed.remarks) == (plain.steps, plain.remarks)
+
+
+@pytest.mark.parametrize("scenario", ["task", "numbers with heads"])
+def test_data_that_are_carried_are_the_same_data(tools: Any, scenario: str) -> None:
+    """Samples of several heads in no order, put together with whole tasks from either side."""
+    stream = tools.stream_of(ground(tools, scenario, MLP))
+    first, second, _ = (part.dataset for part in to_avalanche(scenario_of(stream_of_seed(stream, 0))).train_stream)
+    mixed = first.concat(second).subset([1, len(first) + 2, 0, 3, len(first)])
+    made = _made(_plain(mixed), torch.nn.Identity())
+    for one, other in ((mixed, made), (mixed.concat(first), made.concat(first)), (second.concat(mixed), second.concat(made))):
+        for column, same in zip(read_dataset(one), read_dataset(other), strict=True):
+            assert torch.equal(column, same)
+        assert list(one.targets_task_labels) == list(other.targets_task_labels)
+    assert len(_made(_plain(mixed.subset([])), torch.nn.Identity())) == 0
+
+
+def test_a_state_that_is_none_of_the_cells_is_refused_and_the_seed_begins_anew(tools: Any, tmp_path: Path) -> None:
+    cell = cell_of(tools, "class", "lwf")
+    stream, places = tools.stream_of(cell), [(1, 2)]
+    plain = run_cell(cell, stream, save=stopping_at(places, Store(tmp_path), cell), pauses=Pauses(every=0.0))
+    kept = Store(tmp_path).cell("1-2")
+    saved = kept.load_checkpoint()
+    assert isinstance(saved, Within)
+    begun = saved.state["begun"]
+    said: list[str] = []
+    for number, odd in enumerate((
+        {**begun, "carried": {}}, {**begun, "torch": begun["torch"][:5]}, {**begun, "python": (3, (), None)},
+        {**begun, "carried": {**begun["carried"], "LwFPlugin.lwf.prev_model": {"is": "module", "of": "os.system"}}},
+    )):  # fmt: skip
+        saved.state["begun"] = odd
+        with pytest.raises(MisfitError, match="another strategy"):
+            run_cell(cell, stream, saved)
+        files = CellStore(Path(shutil.copytree(kept.folder, tmp_path / str(number) / "1-2")), tell=said.append)
+        files.load_checkpoint()  # over which it is put
+        files.save_checkpoint(saved)
+        again = run_in(files, cell, stream, files.load_checkpoint(), lambda progress: None)
+        np.testing.assert_array_equal(again.R["accuracy"], plain.R["accuracy"])
+        assert "another strategy" in said.pop()
+
+
+def test_a_strategy_of_which_nobody_knows_what_it_carries_begins_its_seed_anew(tools: Any, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    cell = cell_of(tools, "numbers", f"{file}:Less")
     stream, files = tools.stream_of(cell), Store(tmp_path).cell(cell.key)
     files.begin(cell)
     steps = 0
@@ -404,8 +473,30 @@ def test_a_strategy_that_carries_something_says_at_a_stop_that_its_seed_begins_a
     whole = run_cell(cell, stream, tell=tell)
     half = steps * 3 // 4
     steps = 0
-    with pytest.raises(Stopped, match="cannot be saved inside a seed, which begins anew"):
+    with pytest.raises(Stopped, match="nobody knows what this strategy"):
         run_cell(cell, stream, save=files.save_checkpoint, tell=tell, pauses=Pauses(0.0, lambda: steps >= half))
     saved = files.load_checkpoint()
     assert isinstance(saved, Checkpoint)
     np.testing.assert_array_equal(run_cell(cell, stream, saved).R["rmse"], whole.R["rmse"])
+
+
+def test_when_a_cell_begins_it_is_said_that_its_seeds_cannot_go_on(tools: Any, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    cells = [replace(cell_of(tools, "numbers", name), seeds=(1,)) for name in (f"{file}:Less", "ewc")]
+    said: list[str] = []
+    for _ in range(2):  # and not where it is stored
+        sweep.run(cells, Store(tmp_path / "out"), Quiet(), tell=said.append)
+    (line,) = said
+    assert line.startswith(f"{cells[0].key}: nobody knows what this strategy of avalanche's carries")
+
+
+class Quiet:
+    """Hears a sweep, and says nothing."""
+
+    def begin_cell(self, cell: Cell, number: int, count: int) -> None: ...
+
+    def progress(self, cell: Cell, progress: Any) -> None: ...
+
+    def end_cell(self, cell: Cell, outcome: str) -> None:
+        assert outcome in ("done", "stored"), outcome
