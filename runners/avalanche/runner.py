@@ -55,8 +55,8 @@ def run_avalanche_cell(
     """Train a cell seed by seed; see :func:`runners.run.run_cell`. Nothing is measured of all seeds before the end.
 
     What is saved at the end of every seed is the record and the networks of the seeds so far, and ``phases_done`` is 0: a run
-    that was stopped goes on with the next seed. Inside a seed it goes on where the strategy carries nothing of its own
-    (:attr:`runners.avalanche.strategy.AvalancheStrategy.carries`); elsewhere the seed begins anew.
+    that was stopped goes on with the next seed. Inside a seed it goes on at a step where it is known what the strategy carries
+    (:attr:`runners.avalanche.strategy.AvalancheStrategy.carried`); elsewhere the seed begins anew.
     """
     within, resume = (resume, resume.before) if isinstance(resume, Within) else (None, resume)
     adapter: AvalancheStrategy = options.build(avalanche_strategies.get(cell.strategy.name), cell.strategy)
