@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -77,7 +76,26 @@ class Kills:
     orphans: int
 
 
-def kill_again_and_again(kills: int, executor: str, seed: int = 0) -> Kills:
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that was never disturbed: a folder for it and others, its file, and its numbers."""
+
+    folder: Path
+    file: Path
+    right: dict[str, dict[str, bytes]]
+
+
+def undisturbed(folder: Path) -> Sweep:
+    """Run the sweep from its beginning to its end, in a folder."""
+    file, log = folder / "sweep.toml", folder / "log"
+    file.write_text(SWEEP)
+    warm_up()
+    if code := start(("run", "--file", file, "--jobs", 1, "--out", folder / "undisturbed"), log).wait():
+        raise RuntimeError(f"the undisturbed sweep ended with {code}: {log.read_text(errors='replace')[-2000:]}")
+    return Sweep(folder, file, numbers(folder / "undisturbed"))
+
+
+def kill_again_and_again(sweep: Sweep, kills: int, executor: str, seed: int = 0) -> Kills:
     """Kill processes of a sweep so many times, let it finish, and compare with one that was never disturbed, to the bit.
 
     A moment is drawn evenly from the :data:`MOMENTS` after the sweep has written something new, and the process from all that
@@ -85,31 +103,22 @@ def kill_again_and_again(kills: int, executor: str, seed: int = 0) -> Kills:
     through many kills. One that finishes before there were enough is followed by another in a new folder.
 
     Args:
+        sweep: as it ends undisturbed.
         kills: how many.
         executor: one of :data:`EXECUTORS`.
         seed: of the moments.
     """
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        file, whole = folder / "sweep.toml", folder / "undisturbed"
-        file.write_text(SWEEP)
-        warm_up()
-        if code := start(("run", "--file", file, "--jobs", 1, "--out", whole), folder / "log").wait():
-            raise RuntimeError(
-                f"the undisturbed sweep ended with {code}: {(folder / 'log').read_text(errors='replace')[-2000:]}"
-            )
-        right = numbers(whole)
-        runs, workers, sweeps, lost, different, orphans = 0, 0, 0, 0, 0, 0
-        while runs + workers < kills:
-            out = folder / f"killed-{sweeps}"
-            command = ("run", "--file", file, *EXECUTORS[executor], "--checkpoint-every", 0.2, "--out", out)
-            killed = _kill_until_finished(command, out, folder / "log", chance, kills - runs - workers)
-            came = numbers(out)
-            runs, workers, orphans = runs + killed[0], workers + killed[1], orphans + killed[2]
-            lost += len(right.keys() - came.keys()) + len(came.keys() - right.keys())
-            different += sum(came[key] != right[key] for key in right.keys() & came.keys())
-            sweeps += 1
+    chance, right = random.Random(seed), sweep.right
+    runs, workers, sweeps, lost, different, orphans = 0, 0, 0, 0, 0, 0
+    while runs + workers < kills:
+        out = sweep.folder / f"{executor}-{sweeps}"
+        command = ("run", "--file", sweep.file, *EXECUTORS[executor], "--checkpoint-every", 0.2, "--out", out)
+        killed = _kill_until_finished(command, out, sweep.folder / "log", chance, kills - runs - workers)
+        came = numbers(out)
+        runs, workers, orphans = runs + killed[0], workers + killed[1], orphans + killed[2]
+        lost += len(right.keys() - came.keys()) + len(came.keys() - right.keys())
+        different += sum(came[key] != right[key] for key in right.keys() & came.keys())
+        sweeps += 1
     return Kills(len(right), runs, workers, sweeps, lost, different, orphans)
 
 
