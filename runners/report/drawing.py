@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from kancl.errors import one_line
 from kancl.text import visible
+from runners.report.figures.look import PLAIN, Look
 from runners.store.files import file_name, remove_temporaries, write_atomically
 
 BACKEND = "MPLBACKEND"
@@ -69,17 +70,22 @@ STYLE = {
     "axes.spines.right": False,
     "figure.dpi": DPI,
     "svg.hashsalt": "kancl",
+    "pdf.fonttype": 42,
     "legend.frameon": False,
 }
 SCRIPTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
 """Fonts of other scripts, those that are there: matplotlib's own has no Chinese."""
+SCALED = (
+    "font.size", "axes.titlesize", "axes.linewidth", "axes.labelpad", "axes.titlepad", "lines.linewidth", "patch.linewidth",
+    *(f"{axis}tick.{which}.{what}" for axis in "xy" for which in ("major", "minor") for what in ("size", "width", "pad")),
+)  # fmt: skip
+"""Settings that are points."""
 NO_STYLE = ("backend", "interactive", "toolbar")
 """Settings that are no matter of looks, by how they begin."""
-KINDS = ("png", "svg")
 WRITERS: dict[str, Callable[[Figure, IO[bytes]], None]] = {
     "png": lambda figure, file: FigureCanvasAgg(figure).print_png(file),
     "svg": lambda figure, file: FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None}),
-    "pdf": lambda figure, file: figure.savefig(file, format="pdf"),
+    "pdf": lambda figure, file: figure.savefig(file, format="pdf", metadata={"CreationDate": None}),
 }
 UNSEEN = "\u200b"
 
@@ -90,15 +96,20 @@ Lost = Callable[[str, Exception], object]
 
 
 @contextmanager
-def own_style() -> Iterator[None]:
-    """Draw with matplotlib's defaults and :data:`STYLE` for a while, whatever the user's matplotlibrc says."""
+def own_style(size: float = 1.0) -> Iterator[None]:
+    """Draw with matplotlib's defaults and :data:`STYLE` for a while, whatever the user's matplotlibrc says.
+
+    Args:
+        size: how large texts, lines and ticks are beside those.
+    """
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
         defaults: Any = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(NO_STYLE)}
         known = set(fontManager.get_font_names())
         fonts = ["sans-serif", *(font for font in SCRIPTS if font in known)]
-        mpl.rcParams.update(defaults | STYLE | {"font.family": fonts})
+        style = defaults | STYLE | {"font.family": fonts}
+        mpl.rcParams.update(style | {key: style[key] * size for key in SCALED})
         yield
 
 
@@ -149,13 +160,14 @@ def warn(name: str, error: Exception) -> None:
     warnings.warn(f"the figure {visible(name)} cannot be drawn: {one_line(error)}", stacklevel=2)
 
 
-def draw_each(figures: Iterable[Drawing], folder: Path, lost: Lost = warn) -> Iterator[Path]:
-    """Draw figures as PNG and SVG and yield the paths.
+def draw_each(figures: Iterable[Drawing], folder: Path, lost: Lost = warn, look: Look = PLAIN) -> Iterator[Path]:
+    """Draw figures, as PNG and SVG if nothing else is asked for, and yield the paths.
 
     Args:
         figures: made one by one.
         folder: for the files; it exists.
         lost: hears of those that cannot be drawn; the others are.
+        look: the formats, the resolution of pictures, and the size of texts and lines.
 
     Raises:
         StorageError: a file cannot be written.
@@ -164,12 +176,12 @@ def draw_each(figures: Iterable[Drawing], folder: Path, lost: Lost = warn) -> It
     remove_temporaries(folder)
     for name, make in figures:
         try:
-            with own_style():
+            with own_style(look.size):
                 figure = finish(make())
                 contents = {}
-                for kind in KINDS:
-                    contents[kind] = rendered(figure, kind)
-                    figure.set_layout_engine("none")  # it is laid out now, once for both files
+                for kind in look.formats:
+                    contents[kind] = rendered(figure, kind, dpi=look.dpi)
+                    figure.set_layout_engine("none")  # it is laid out now, once for all files
         except Exception as error:
             lost(name, error)
             continue

@@ -129,7 +129,7 @@ def _thinned(entry: Entry) -> str:
 def _panel(entry: Entry, title: str) -> CurvesPanel:
     result = entry.result
     tasks, shown = len(result.tasks), _highlighted(len(result.tasks))
-    position, curve = _course(entry, shown)
+    position, curve = course(entry, shown)
     quiet = sorted(set(evenly(tasks, QUIET)) - set(shown)) if len(shown) < tasks else []
     traces = []
     for number in shown:
@@ -147,7 +147,7 @@ def _panel(entry: Entry, title: str) -> CurvesPanel:
     )
 
 
-def _course(entry: Entry, shown: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def course(entry: Entry, shown: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return where evaluations are on the axis, and the main score there of the living seeds (S, E, T).
 
     Of many evaluations some, those at the ends of the tasks ``shown`` among them. Where seeds took steps of their own, each is

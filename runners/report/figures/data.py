@@ -11,7 +11,7 @@ from kancl.statistics import mean_interval
 from kancl.text import counted
 from runners.report.numbers import counts
 from runners.report.thinning import fold
-from runners.results.entry import Entry
+from runners.results.entry import Entry, grouped
 
 BAND = (0.1, 0.9)
 BAND_TOLD = f"line: median, band: {BAND[0]:.0%} to {BAND[1]:.0%} of seeds"
@@ -24,12 +24,12 @@ class Planned(NamedTuple):
     Args:
         name: of its files.
         data: makes its data.
-        draw: makes a figure of them.
+        draw: makes a figure of them, with a :class:`runners.report.figures.look.Look` if one is given.
     """
 
     name: str
     data: Callable[[], Any]
-    draw: Callable[[Any], Any]
+    draw: Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +137,18 @@ def panel_titles(entries: Sequence[Entry], width: int = 34) -> tuple[list[str], 
         texts = [f"{entry.labels['architecture']}, {entry.labels['strategy']}"]
         titles.append("\n".join(fold(text, width) for text in (texts if shared else [*texts, entry.labels["policy"]])))
     return titles, shared
+
+
+def names_of(entries: Sequence[Entry]) -> list[str]:
+    """Return the architectures of cells, each with those words of its policy that tell it from others of the same name."""
+    names = []
+    for name, own in grouped(entries, lambda entry: entry.labels["architecture"]).items():
+        shared = set.intersection(*(set(entry.words) for entry in own))
+        names += [(entry.key, name, " ".join(word for word in entry.words if word not in shared)) for entry in own]
+    told = {key: f"{name} ({words})" if words else name for key, name, words in names}
+    if len(set(told.values())) < len(told):  # nothing but the rate tells them apart
+        return [f"{entry.labels['architecture']} ({entry.labels['policy']})" for entry in entries]
+    return [told[entry.key] for entry in entries]
 
 
 def seeds_told(entries: Sequence[Entry], lost: bool = True) -> str:

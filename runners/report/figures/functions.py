@@ -53,11 +53,12 @@ def functions(scenario: str, entries: list[Entry], note: str = "") -> FunctionsD
     """Return the learned functions of cells that have some; of many tasks, those after some."""
     names = entries[0].result.tasks
     shown = evenly(len(names), FUNCTIONS)
-    what = f"{scenario}: the learned function after {tasks_told(len(shown), len(names))}"
+    what = f"{scenario}: the learned function from task to task"
+    some = "" if len(shown) == len(names) else f"after {tasks_told(len(shown), len(names))}"
     titles = tuple(f"after task {number + 1}\n{short_name(names[number])}" for number in shown)
     names_of_rows, policy = panel_titles(entries, 22)
     cells = tuple(_learned(entry, title, shown) for entry, title in zip(entries, names_of_rows, strict=True))
-    return FunctionsData((what, f"{seeds_told(entries)}; {BAND_TOLD}", policy, note), titles, cells)
+    return FunctionsData((what, f"{seeds_told(entries)}; {BAND_TOLD}", policy, some, note), titles, cells)
 
 
 def _learned(entry: Entry, title: str, shown: list[int]) -> Learned:
@@ -98,5 +99,5 @@ def draw_functions(data: FunctionsData, look: Look = PLAIN) -> "Figure":
     marks = [Line2D([], [], color=colour, linewidth=1.2 * size) for colour in learned.values()]
     legend_below(figure, [*target, *marks], ["target", *(f"learned by {name}" for name in learned)], look=look)
     some = tasks_told(len(shown), len(data.titles))
-    heading(figure, [*data.heading, "" if len(shown) == len(data.titles) else f"shown: after {some}"], look)
+    heading(figure, [*data.heading, "" if len(shown) == len(data.titles) else f"after {some}"], look)
     return figure

@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from kancl.errors import InputError
 
 Format = Literal["png", "svg", "pdf"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 Purpose = Literal["paper", "slides"]
 
 COLUMNS = {"single": 3.35, "double": 7.0}

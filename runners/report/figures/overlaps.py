@@ -1,6 +1,6 @@
 """What is lost of each old task against the mass that it shares with later ones: does overlap explain forgetting?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from runners.report.figures.data import Planned, seeds_told
+from runners.report.figures.data import Planned, names_of, seeds_told
 from runners.report.figures.look import PLAIN, Look
 from runners.report.numbers import count, fixed
 from runners.report.palette import styles_of
 from runners.report.thinning import NAMES, evenly
-from runners.results.entry import Entry
 from runners.results.mechanism import Mechanism, mechanisms
 from runners.results.results import Results
 
@@ -73,13 +72,15 @@ def overlaps(mechanism: Mechanism) -> OverlapData:
     named = set(evenly(len(entries), NAMES))
     points = tuple(
         Points(
-            _name(entry, entries) if place in named else None,
+            name if place in named else None,
             entry.cell.architecture.name,
             _over_seeds(np.mean, shared),
             _over_seeds(np.mean, lost),
             _over_seeds(np.std, lost),
         )
-        for place, (entry, shared, lost) in enumerate(zip(entries, mechanism.shared, mechanism.lost, strict=True))
+        for place, (name, entry, shared, lost) in enumerate(
+            zip(names_of(entries), entries, mechanism.shared, mechanism.lost, strict=True)
+        )
     )
     slope = None
     if mechanism.has_slope:
@@ -96,14 +97,6 @@ def overlaps(mechanism: Mechanism) -> OverlapData:
 def _over_seeds(summary: Callable[[np.ndarray], float], values: np.ndarray) -> np.ndarray:
     """Return a summary of each column's finite values, NaN where there are none."""
     return np.array([summary(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in values.T])
-
-
-def _name(entry: Entry, among: Sequence[Entry]) -> str:
-    """Return the architecture, with those words of its policy that tell it from others of the same name."""
-    name = entry.labels["architecture"]
-    shared = set.intersection(*(set(other.words) for other in among if other.labels["architecture"] == name))
-    own = [word for word in entry.words if word not in shared]
-    return f"{name} ({' '.join(own)})" if own else name
 
 
 def draw_overlaps(data: OverlapData, look: Look = PLAIN) -> "Figure":

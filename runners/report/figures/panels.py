@@ -6,7 +6,7 @@ greyscale and colour blindness. Lengths are inches, and points of texts and line
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from runners.report.drawing import Artist, Axes, Figure, Line2D, LogLocator, NullFormatter, Rectangle, StrMethodFormatter, named
 from runners.report.figures.data import Line, ScoreAxis
@@ -103,14 +103,15 @@ def name_scores(ax: Axes, axis: ScoreAxis) -> None:
     ax.set_ylabel(axis.label)
 
 
-def logarithmic(ax: Axes) -> None:
-    """Make the axis of scores logarithmic; where it spans few powers of ten, numbers between them have their names."""
-    ax.set_yscale("log")
-    low, high = ax.get_ylim()
-    if high < 50 * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
+def logarithmic(ax: Axes, along: Literal["x", "y"] = "y") -> None:
+    """Make an axis of scores logarithmic; where it spans few powers of ten, numbers between them have their names."""
+    axis = ax.xaxis if along == "x" else ax.yaxis
+    ax.set(**{f"{along}scale": "log"})
+    low, high = axis.get_view_interval()
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def null_handle(look: Look) -> Line2D:
@@ -135,7 +136,8 @@ def legend_below(
         shown.append(Rectangle((0, 0), 0, 0, alpha=0))
         names.append(f"and {len(labels) - NAMES:,} more")
     room = figure.get_figwidth() / look.size
-    names = [fold(name, max(16, int((room - 0.6) / 0.078))) for name in names]
+    most = max(16, int((room - 0.6) / 0.078))
+    names = [fold(name, most) if max(map(len, name.splitlines()), default=0) > most else name for name in names]
     widest = max((len(line) for name in names for line in name.splitlines()), default=1)
     columns = max(1, min(len(names), int(room / (0.55 + 0.078 * widest))))
     rows = -(-len(names) // columns)

@@ -394,7 +394,11 @@ def test_compare_prints_a_table(kancl: Kancl, experiment: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "kinds"), [("gaussian-peaks", {"curves", "retention", "functions"}), ("split-digits", {"curves", "retention"})]
+    ("scenario", "kinds"),
+    [
+        ("gaussian-peaks", {"headline", "curves", "retention", "functions"}),
+        ("split-digits", {"headline", "curves", "retention"}),
+    ],
 )
 def test_figures_are_there_and_valid(results: Any, tmp_path: Path, scenario: str, kinds: set[str]) -> None:
     from dataclasses import replace

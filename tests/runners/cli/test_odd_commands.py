@@ -180,13 +180,13 @@ def drawn(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         patch.chdir(home)
-        assert main(["compare", str(stored), "--figures=~/figures"]) == 0
+        assert main(["compare", str(stored), "--figures-to=~/figures"]) == 0
     return Drawn(home / "figures", left, living)
 
 
 def test_a_label_of_any_length_has_figures(drawn: Drawn) -> None:
     shown = [path.suffix for path in drawn.folder.iterdir() if not path.name.startswith(".")]
-    assert sorted(shown) == [".png"] * 3 + [".svg"] * 3
+    assert sorted(shown) == [".png"] * 4 + [".svg"] * 4
 
 
 def test_the_home_folder_is_spelled_out(drawn: Drawn, kancl: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_on_a_full_disk_no_half_file_stays_and_no_whole_one_goes(
     shutil.copytree(drawn.folder, tmp_path, dirs_exist_ok=True)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     commands = [
-        ("compare", stored, "--figures", tmp_path),
+        ("compare", stored, "--figures-to", tmp_path),
         ("scenario", "show", "split-wine", "--figure", tmp_path / "preview.png"),
         ("scenario", "new", tmp_path / "new.py"),
     ]

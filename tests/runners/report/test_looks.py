@@ -90,7 +90,7 @@ def test_what_has_no_room_beside_stands_below() -> None:
         for metric in (0, 1):
             assert len({ax.get_ylim() for ax, row in place.items() if row % 2 == metric}) == 1
     some = draw_functions(functions("short", entries()), Look(width="single"))
-    assert "shown: after 3 of 5 tasks" in some.get_suptitle()
+    assert "after 3 of 5 tasks" in some.get_suptitle()
     assert len(some.axes) == 4 * 3
 
 

@@ -188,6 +188,6 @@ def test_compare_tells_the_regression_in_every_format(results: Results, kancl: K
 
 
 def test_compare_draws_them(results: Results, kancl: Kancl, tmp_path: Path) -> None:
-    kancl("compare", str(results.paths[0]), "--figures", str(tmp_path))
+    kancl("compare", str(results.paths[0]), "--figures-to", str(tmp_path))
     names = {path.name for path in tmp_path.iterdir()}
     assert len({name for name in names if name.endswith(("-size.png", "-overlap.png", "-size.svg", "-overlap.svg"))}) == 4

@@ -72,15 +72,15 @@ def texts(figure: Figure) -> dict[str, bool]:
 
 
 def test_figures_show_names_as_they_are(folder: Path, figures: list[Figure], kancl: Kancl, tmp_path: Path) -> None:
-    ended = kancl("compare", folder / "out", "--figures", tmp_path)
+    ended = kancl("compare", folder / "out", "--figures-to", tmp_path)
     assert ended.code == 0
-    assert len(list(tmp_path.glob("*.png"))) == len(list(tmp_path.glob("*.svg"))) == len(figures) == 2
-    curves = figures[0]
+    assert len(list(tmp_path.glob("*.png"))) == len(list(tmp_path.glob("*.svg"))) == len(figures) == 3
+    curves = figures[1]
     (legend,) = curves.legends
     shown = [text.get_text() for text in legend.get_texts()]
     assert shown == [
         "$5-10% off, $20% …", r"$\frac{a$", "[/b] x", "[red]y[/]", ":smile:", "\u200b_hidden", "two\nlines", r"\x1b[31mred",
-        r"a\ud800b", "任务一", "x" * 17 + "…",
+        r"a\ud800b", "任务一", "x" * 17 + "…", "best constant predictor",
     ]  # fmt: skip
     for figure in figures:
         assert not any(math for text, math in texts(figure).items() if "$" in text and "mathdefault" not in text)
@@ -125,7 +125,7 @@ def test_a_figure_that_fails_takes_no_other_along(
 
     broken = ("curves", lambda entry: True, fail, fail)
     monkeypatch.setattr("runners.report.figures.draw_all.PANELS", (broken, *PANELS[1:]))
-    ended = kancl("compare", folder / "out", "--figures", tmp_path)
+    ended = kancl("compare", folder / "out", "--figures-to", tmp_path)
     assert ended.code == 1
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg"}
     (line,) = [line for line in ended.err.splitlines() if "cannot be drawn" in line]
