@@ -18,8 +18,9 @@ from runners.experiment.executors.job import Desk, Job, Receipt
 from runners.experiment.executors.server import start_server
 from runners.store.experiment import Store
 
-STARTS = 3
-"""How often a process is started whose server does not answer."""
+PAUSES = (0.1, 0.3, 1.0, 3.0)
+"""Seconds before a process is started again whose server does not answer: one that is killed has its end before it, and until
+then it looks alive."""
 GRACE = 30.0
 """Seconds that a hung process has to end by itself when it is asked to."""
 
@@ -84,13 +85,14 @@ class Processes:
     def _started(self, job: Job, theirs: Connection) -> ForkServerProcess:
         """Start a process; again where the server of processes was killed meanwhile, since the next start begins another."""
         reasons: list[str] = []
-        for _ in range(STARTS):
+        for pause in (*PAUSES, 0.0):
             process = self.context.Process(target=worker.main, args=(job, self.setting, theirs), name=job.cell.key)
             try:
                 process.start()
                 return process
             except (EOFError, OSError) as error:
                 reasons.append(one_line(error))
+                time.sleep(pause)
                 self.context = start_server()
         raise InputError(f"no process can be started on this machine ({reasons[-1]}); try --jobs 1")
 
