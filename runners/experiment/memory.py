@@ -2,17 +2,20 @@
 
 import resource
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from kancl.text import counted
 from runners.config.cell import Cell
 from runners.experiment.forecast import data_bytes, memory_of
+from runners.experiment.foresight import held_memory
 from runners.stream.stream import Stream
 from runners.training.networks import build_network
 
+MB = 1 << 20
 SMALL = 16
 """What takes less than this part of the room by a rough guess is not rehearsed."""
 
@@ -39,10 +42,14 @@ class Fitted:
     Args:
         stream: with the seeds in groups where they do not fit together.
         expected: the bytes that were foretold; None where they were not, since there is plenty of room.
+        held: bytes that this process held when that was foretold; 0 where nobody knows.
+        most: the most that it held until then.
     """
 
     stream: Stream
     expected: int | None = None
+    held: int = field(default_factory=held_memory)
+    most: int = field(default_factory=lambda: peak())
 
     def measured(self) -> dict[str, Any]:
         """Return what the status keeps: the largest memory of this process until now, and what was foretold, in bytes."""
@@ -50,6 +57,20 @@ class Fitted:
         if self.expected is not None:
             found |= {"expected_memory": self.expected, "blocks": max(1, len(self.stream.groups))}
         return found
+
+    def exceeded(self) -> str:
+        """Return in a line that the cell took more memory than was foretold; empty if not, or if nobody knows.
+
+        What stays below the most that the process held before it cannot be seen.
+        """
+        most, blocks = peak(), max(1, len(self.stream.groups))
+        taken = most - self.held
+        if self.expected is None or not self.held or most <= self.most or taken <= self.expected:
+            return ""
+        return (
+            f"{counted(len(self.stream.seeds), 'seed')} in {counted(blocks, 'block')} took {taken / MB:,.0f} MB of memory, and "
+            f"{self.expected / MB:,.0f} MB were foretold; a smaller --jobs leaves more room, should it run out"
+        )
 
 
 def fitted(cell: Cell, stream: Stream, room: Room) -> Fitted:

@@ -22,6 +22,7 @@ from runners.experiment.growth import tunings_for
 from runners.experiment.listener import Heard, Listener
 from runners.experiment.matching import check_match, match_cells
 from runners.experiment.parts import Part
+from runners.experiment.step_times import say_if_disturbed
 from runners.experiment.trying import Bench
 from runners.experiment.tuning import tune_cell
 from runners.run import RUNNERS
@@ -96,6 +97,8 @@ def planned_cells(
     if not chosen:
         keys = part.keys(asked) if part else {cell.key for cell in asked}
         return Preparation(folder, [(cell, None) for cell in asked if cell.key in keys])
+    if any(request.match == "time" for request in chosen):
+        say_if_disturbed("--match time", folder, tell)
     kept = choices(folder / MATCHING, tell)
     cells: list[tuple[Cell, Request]] = []
     told: dict[str, object] = {}  # what blocks of a file share is told once

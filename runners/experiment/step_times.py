@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from kancl.errors import is_interrupt
 from runners.config.cell import Cell
 from runners.run import RUNNERS
+from runners.store.claims import at_work_here
 from runners.store.experiment import Store
 from runners.stream.stream import Stream
 from runners.training.step_time import step_seconds
@@ -19,11 +21,13 @@ class StepTimes:
 
     Args:
         cells: of the sweep.
-        store: tells which of them are done and need no time.
+        store: tells which of them are done and need no time, and who else works there.
+        tell: hears that times were taken while others worked on this machine, if they were.
     """
 
     cells: Sequence[Cell]
     store: Store
+    tell: Callable[[object], None] = lambda line: None
     known: dict[str, float] = field(default_factory=dict)
     expected: dict[str, float] = field(default_factory=dict)
     """About how many seconds the training of each cell will take, once all were timed beforehand; infinity if nobody knows."""
@@ -38,6 +42,7 @@ class StepTimes:
         if cell.key not in self.known:
             others = [c for c in self.waiting.values() if c.key != cell.key and data_of(c) == data_of(cell)]
             alike = [cell, *(other for other in others if RUNNERS[other.runner].times_steps)]
+            say_if_disturbed("µs/step", self.store.out, self.tell)
             self.known |= dict(zip([c.key for c in alike], step_seconds(alike, stream, as_trained=True), strict=True))
         return self.known[cell.key]
 
@@ -70,6 +75,19 @@ class StepTimes:
         """
         self.beforehand(stream_of)
         return sum(self.expected.values())
+
+
+def say_if_disturbed(what: str, out: Path, tell: Callable[[object], None]) -> None:
+    """Say that times are taken while another run works on the same folder, and on this machine, if one does.
+
+    Args:
+        what: the times.
+        out: the folder.
+        tell: hears it.
+    """
+    others = at_work_here(out)
+    if others:
+        tell(f"{what} is measured while {others[0]} works on the same folder here: times may be too long")
 
 
 def data_of(cell: Cell) -> tuple[object, ...]:

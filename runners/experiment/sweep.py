@@ -89,7 +89,7 @@ def run(
     """
     streams, tracking = StreamCache() if streams is None else streams, tracking or Tracking(out=store.out)
     with store.opened(cells, tell, Growth(store, streams).settled, command) as cells:
-        times = StepTimes(cells, store)
+        times = StepTimes(cells, store, tell)
         desk = Desk(streams, tracking, times.of, pauses.asked)
         heard = Numbered(Heard(listener), cells)
         stream_of = partial(streams.on, device)

@@ -177,5 +177,7 @@ def _trained(
             result = replace(result, step_seconds=seconds)
         files.save_result(result)
         files.save_done(result, **fit.measured())
+        if exceeded := fit.exceeded():
+            files.tell(f"{cell.key}: {exceeded}")
         tracked.finish(result)
     return result

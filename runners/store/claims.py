@@ -97,6 +97,17 @@ def _nobody(path: Path, now: float) -> Holder | None:
     return Holder("somebody", "an unknown machine", 0, "an unknown time", "", "", "", silent)
 
 
+def at_work_here(root: Path) -> list[Holder]:
+    """Return who else works on cells of an experiment, on this machine and at this moment.
+
+    Args:
+        root: the experiment's folder.
+    """
+    found = [holder(path.parent) for path in sorted(root.glob(f"cells/*/{FILE}"))]
+    others = [one for one in found if one is not None and one.machine == _machine() != "" and one.process != os.getpid()]
+    return [one for one in others if one.lives]
+
+
 def claim(folder: Path, root: Path) -> "Claim | None":
     """Claim a cell for this process; None if one that lives holds it.
 

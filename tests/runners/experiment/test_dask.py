@@ -18,7 +18,7 @@ from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
 
 KILLS = """
-import os, signal
+import os, signal, time
 from multiprocessing import parent_process
 from pathlib import Path
 
@@ -31,6 +31,14 @@ class Kills(Strategy):
         if phase == 1 and parent_process() is not None and not marker.exists():
             marker.write_text(str(parent_process().pid))
             os.kill(parent_process().pid, signal.SIGKILL)
+        return state
+
+class HangsOnce(Strategy):
+    def after_step(self, state, step):
+        marker = Path(__file__).parent / "hung"
+        if parent_process() is not None and not marker.exists():
+            marker.touch()
+            time.sleep(600)
         return state
 
 class Raises(Strategy):
@@ -57,20 +65,23 @@ class Heard:
         self.ended[cell.strategy.name] = outcome
 
 
-def test_two_workers_of_which_one_is_killed_in_a_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_of_which_one_is_killed_in_a_cell_and_a_cell_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "kills.py").write_text(KILLS)
     monkeypatch.chdir(tmp_path)
-    names = ("kills.py:Kills", "naive", "kills.py:Raises", "ewc", "joint")
+    names = ("kills.py:Kills", "naive", "kills.py:HangsOnce", "kills.py:Raises", "ewc", "joint")
     asked = Request(("gaussian-peaks:tasks=2",), ("mlp:hidden=3",), names, seeds=2, optimizer="adam", steps=6, evaluations=2)
-    cells, heard = expand([asked]), Heard()
-    outcomes = run(cells, Store(Path("out")), heard, terms=Terms("dask", jobs=2))
+    cells, heard, said = expand([asked]), Heard(), list[object]()
+    outcomes = run(cells, Store(Path("out")), heard, tell=said.append, terms=Terms("dask", jobs=2, hang_after=5.0))
     assert (tmp_path / "killed").exists()
+    assert any("HangsOnce" in str(line) and "gave no sign of progress for 5 s; trying again" in str(line) for line in said), (
+        said
+    )
     boom = "strategy kills.py:Raises failed in its hook begin_task: ValueError: boom"
     # The process that lost its worker may have come to the end by itself.
     assert heard.ended.pop("kills.py:Kills") in ("done", "stored")
     assert heard.ended == {name: boom if "Raises" in name else "done" for name in names[1:]}
     assert list(outcomes.failures.values()) == [boom]
-    for cell in cells[:2]:
+    for cell in cells[:3]:
         alone = run_cell(cell, StreamCache().of(cell))
         np.testing.assert_array_equal(outcomes.results[cell.key].R["rmse"], alone.R["rmse"])
     status = json.loads((tmp_path / "out" / "cells" / cells[0].key / "status.json").read_text())

@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver
 from pathlib import Path
@@ -27,6 +30,7 @@ from runners.experiment.step_times import StepTimes
 from runners.experiment.sweep import Outcomes, run
 from runners.measure.record import NEVER, Pauses, Progress
 from runners.run import run_cell
+from runners.store.claims import claim as own_claim
 from runners.store.experiment import Store
 from runners.stream.cache import StreamCache
 from runners.trackers import Tracking
@@ -314,6 +318,32 @@ def test_cells_are_timed_once_and_together(tools: Any, tmp_path: Path) -> None:
     assert set(times.known) == {cell.key for cell in cells}, "what cannot be built has no time"
     assert seconds == pytest.approx(sum(8 * 2 * known for known in times.known.values()))
     assert (times.seconds(stream_of), len(asked)) == (seconds, 3)
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from runners.store.claims import claim
+
+with claim(Path(sys.argv[1]) / "cells" / "other", Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_times_that_are_taken_while_another_run_works_in_the_folder_are_said_to_be(tools: Any, tmp_path: Path) -> None:
+    cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp:hidden=3", steps=4, evaluations=2)
+    said: list[object] = []
+    command = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with own_claim(tmp_path / "cells" / "mine", tmp_path) or nullcontext():  # this process does not disturb itself
+            StepTimes([cell], Store(tmp_path), said.append).of(cell, tools.stream_of(cell))
+        other.kill()
+    StepTimes([cell], Store(tmp_path), said.append).of(cell, tools.stream_of(cell))
+    (line,) = said
+    assert str(line).startswith(f"µs/step is measured while process {other.pid} on ")
 
 
 def test_who_is_asked_to_stop_finishes_a_step_and_another_run_goes_on_from_there(desk: Path) -> None:

@@ -1,5 +1,6 @@
 """Seeds that do not fit in memory are trained in blocks, with the numbers of the stack."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runners.experiment import memory
 from runners.experiment.forecast import memory_of
-from runners.experiment.memory import Room, _free_in_container, fitted, peak, room_on
+from runners.experiment.memory import Fitted, Room, _free_in_container, fitted, peak, room_on
 from runners.experiment.work import work
 from runners.store.experiment import Store
 
@@ -37,6 +39,20 @@ def test_a_stack_that_is_split_has_the_same_numbers_and_says_what_it_took(tools:
     assert (status["blocks"], status["expected_memory"] > 0) == (3, True)
     assert 1 << 20 < status["peak_memory"] <= peak()
     assert "expected_memory" not in (Store(tmp_path / "None").cell(cell.key).load_status() or {})
+
+
+def test_memory_beyond_what_was_foretold_is_said(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest memory grows by a terabyte while the cell trains."""
+    cell = tools.make_cell("gaussian-peaks:tasks=2", "mlp:hidden=3", optimizer="adam", steps=4, evaluations=2, seeds=4)
+    for grown, lines in ((0, 0), (1 << 40, 1)):
+        most = iter([1 << 20, *[(1 << 20) + grown] * 9])
+        monkeypatch.setattr(memory, "peak", lambda most=most: next(most))
+        said: list[str] = []
+        assert work(cell, Store(tmp_path / str(grown), said.append), room=Room(1)).state == "done"
+        assert len(said) == lines
+    assert re.match(rf"{cell.key}: 4 seeds in 4 blocks took 1,04\d,\d+ MB of memory, and \d+ MB were foretold", said[0])
+    most = iter([1 << 20, 1 << 40])
+    assert Fitted(tools.stream_of(cell)).exceeded() == "", "nothing was foretold"
 
 
 def test_the_room_of_a_container_is_what_its_limit_leaves(tmp_path: Path) -> None:
