@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from runners.report.html.columns import Columns
 from runners.report.html.markup import Markup, tag, together
 from runners.report.sheet import Tone
 from runners.report.thinning import NAMES
+
+Layout = Literal["grid", "rows", "beside"]
+"""A grid that folds, rows that scroll where they are wider than the page, or rows with their titles beside them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Drawn:
         legend: its names.
         legend_title: over them.
         columns: panels side by side, at most.
+        layout: how they stand.
+        scale: of the colours, beside the legend.
         seeds: whether the panels have lines of single seeds, which can be shown.
     """
 
@@ -67,6 +73,8 @@ class Drawn:
     legend: tuple[Key, ...] = ()
     legend_title: str = ""
     columns: int = 3
+    layout: Layout = "grid"
+    scale: Markup | None = None
     seeds: bool = False
 
 
@@ -80,25 +88,19 @@ def figure(drawn: Drawn, heading: str = "h3") -> Markup:
     )
     notes = [tag("p", note, class_="note") for note in drawn.notes if note]
     caption = tag("figcaption", tag(heading, drawn.title), *notes, buttons)
-    panels = tag(
-        "div", *map(_panel, drawn.panels), class_="panels", style=f"--most:{drawn.columns}", data_columns=drawn.columns
-    )
+    inner = [_panel(panel, drawn.layout == "rows") for panel in drawn.panels]
+    panels = tag("div", *inner, class_=f"panels {drawn.layout}", style=f"--most:{drawn.columns}", data_columns=drawn.columns)
     return tag("figure", caption, _switches(drawn), panels, drawn.data.script(drawn.name), data_file=drawn.name)
 
 
-def _panel(panel: Panel) -> Markup:
+def _panel(panel: Panel, scrolls: bool) -> Markup:
     first, *rest = panel.title or ("",)
-    title = (
-        tag(
-            "p",
-            tag("b", first, class_=None if panel.tone == "plain" else panel.tone),
-            *(tag("span", line) for line in rest),
-            class_="title",
-        )
-        if first
-        else None
-    )
-    return tag("div", title, panel.svg, class_="panel", **{f"data_{key}": value for key, value in panel.shows.items()})
+    bold = tag("b", first, class_=None if panel.tone == "plain" else panel.tone)
+    title = tag("p", bold, *(tag("span", line) for line in rest), class_="title") if first else None
+    drawing = panel.svg
+    if scrolls:
+        drawing = tag("div", panel.svg, tabindex=0, role="region", aria_label=first, class_="scroll")
+    return tag("div", title, drawing, class_="panel", **{f"data_{key}": value for key, value in panel.shows.items()})
 
 
 def _switches(drawn: Drawn) -> Markup | None:
@@ -108,7 +110,8 @@ def _switches(drawn: Drawn) -> Markup | None:
     if more > 0:
         keys.append(tag("li", f"and {more:,} more"))
     title = tag("span", drawn.legend_title, class_="of") if drawn.legend_title else None
-    legend = tag("div", title, tag("ul", *keys), class_="legend") if keys else None
+    shown_keys = tag("ul", *keys) if keys else None
+    legend = tag("div", title, shown_keys, drawn.scale, class_="legend") if keys or drawn.scale else None
     choice = _lines_shown(drawn.name) if drawn.seeds else None
     return together([legend, choice]) if legend or choice else None
 
@@ -136,9 +139,9 @@ def line_mark(dash: str | None = None) -> Markup:
     return tag("path", d="M0 6H18", class_="line", stroke_dasharray=dash)
 
 
-def area_mark() -> Markup:
+def area_mark(kind: str = "area") -> Markup:
     """Return a piece of a surface for a legend."""
-    return tag("rect", x=1, y=1, width=16, height=10, class_="area")
+    return tag("rect", x=1, y=1, width=16, height=10, class_=kind)
 
 
 def switches(parts: Mapping[str, Sequence[str]]) -> Markup | None:

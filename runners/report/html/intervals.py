@@ -26,7 +26,7 @@ def draw(name: str, data: IntervalsData) -> Drawn:
         Panel(_title(row), _row(row, span, place == len(rows) - 1, data.metric), tone=row.tone)
         for place, row in enumerate(rows)
     )
-    return Drawn(name, data.heading[0], notes, panels, _columns(data), columns=1)
+    return Drawn(name, data.heading[0], notes, panels, _columns(data), columns=1, layout="beside")
 
 
 def _title(row: Row) -> tuple[str, str]:

@@ -1,11 +1,22 @@
 """The figures of each scenario, and what of the results is not in them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from runners.report.figures.curves import curves
+from runners.report.figures.differences import differences
+from runners.report.figures.functions import functions
+from runners.report.figures.ledgers import ledgers
+from runners.report.figures.matrices import matrices
+from runners.report.figures.overlaps import overlaps
+from runners.report.figures.tradeoff import tradeoff
 from runners.report.html import curves as curves_drawn
+from runners.report.html import functions as functions_drawn
+from runners.report.html import ledgers as ledgers_drawn
+from runners.report.html import matrices as matrices_drawn
+from runners.report.html import scatter
 from runners.report.html.figure import Drawn
-from runners.report.pages import pages_of
+from runners.report.pages import Page, pages_of
+from runners.results.mechanism import mechanisms
 from runners.results.results import Results
 from runners.results.verdicts import Comparison
 from runners.store.files import file_name
@@ -15,21 +26,56 @@ SEED_POINTS = 250_000
 
 
 def figures_of(results: Results, comparisons: Sequence[Comparison]) -> dict[str, list[Drawn]]:
-    """Return the figures of each scenario.
+    """Return the figures of each scenario, in the order in which they are read.
 
     Args:
         results: what is shown.
         comparisons: the verdicts on them.
     """
-    found: dict[str, list[Drawn]] = {}
     pages = pages_of(results)[0]
     data = [curves(page.scenario, page.entries, page.note) for page in pages]
     needed = [sum(trace.seeds.size for panel in one.panels for trace in panel.traces) for one in data]
+    found: dict[str, list[Drawn]] = {scenario: [] for (scenario,) in results.groups("scenario")}
     for page, own, room in zip(pages, data, curves_drawn.rooms(needed, SEED_POINTS), strict=True):
-        number = f"-{page.number}" if page.number else ""
-        drawn = curves_drawn.draw(f"{_stem(results, page.scenario)}-curves{number}", own, page.entries, room)
-        found.setdefault(page.scenario, []).append(drawn)
+        name = f"{_stem(results, page.scenario)}-curves{_number(page)}"
+        found[page.scenario].append(curves_drawn.draw(name, own, page.entries, room))
+    for page in pages:
+        stem = _stem(results, page.scenario)
+        found[page.scenario].append(
+            matrices_drawn.draw(
+                f"{stem}-retention{_number(page)}", matrices(page.scenario, page.entries, page.note), page.entries
+            )
+        )
+    for scenario, figures in found.items():
+        own_verdicts = [one for one in comparisons if one.first.labels["scenario"] == scenario]
+        figures += _others(results, scenario, own_verdicts, pages)
     return found
+
+
+def _others(results: Results, scenario: str, comparisons: Sequence[Comparison], pages: Sequence[Page]) -> Iterator[Drawn]:
+    """Yield the figures that follow curves and matrices."""
+    stem, entries = _stem(results, scenario), results.groups("scenario")[scenario,]
+    apart = differences(scenario, comparisons) if comparisons else None
+    if apart is not None:
+        yield matrices_drawn.draw_differences(f"{stem}-differences", apart)
+    for page in pages:
+        shown = [entry for entry in page.entries if entry.result.functions is not None]
+        if page.scenario == scenario and shown:
+            yield functions_drawn.draw(f"{stem}-functions{_number(page)}", functions(scenario, shown, page.note), shown)
+    for mechanism in mechanisms(results):
+        if mechanism.scenario == scenario:
+            name = file_name(f"{stem}-{mechanism.strategy}-overlap", 80)
+            yield scatter.draw_overlap(name, overlaps(mechanism))
+    books = ledgers(scenario, entries)
+    if books:
+        yield ledgers_drawn.draw(f"{stem}-ledger", books)
+    cloud = tradeoff(scenario, entries)
+    if cloud is not None:
+        yield scatter.draw_tradeoff(f"{stem}-learning", cloud)
+
+
+def _number(page: Page) -> str:
+    return f"-{page.number}" if page.number else ""
 
 
 def _stem(results: Results, scenario: str) -> str:

@@ -188,6 +188,16 @@ def task_colours(count: int) -> list[str]:
     return [two_colours(light, dark) for light, dark in pairs]
 
 
+def hexadecimal(colour: Sequence[float]) -> str:
+    """Return red, green and blue, 0 to 1, as CSS writes them."""
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
+
+
+def style_colours(style: palette.Style) -> str:
+    """Return the colours of a contender, see :func:`two_colours`."""
+    return two_colours(style.colour, style.dark)
+
+
 def marker(shape: str, x: Any, y: Any, size: float = 3.4) -> str:
     """Return a mark as the ``d`` of a path, by matplotlib's letter for it; a circle for those that are not known."""
     a, b, r = float(x), float(y), size
@@ -198,6 +208,7 @@ def marker(shape: str, x: Any, y: Any, size: float = 3.4) -> str:
         "^": [(0, -1.2), (1.1, 0.9), (-1.1, 0.9)],
         "v": [(0, 1.2), (1.1, -0.9), (-1.1, -0.9)],
         "D": [(0, -1.3), (1.2, 0), (0, 1.3), (-1.2, 0)],
+        "d": [(0, -1.4), (0.75, 0), (0, 1.4), (-0.75, 0)],
         "<": [(-1.2, 0), (0.9, -1.1), (0.9, 1.1)],
         ">": [(1.2, 0), (-0.9, -1.1), (-0.9, 1.1)],
         "P": _cross(0.45),

@@ -135,7 +135,7 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
   const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "font-size",
-    "font-family", "font-weight", "text-anchor", "dominant-baseline", "opacity", "image-rendering"];
+    "font-family", "font-weight", "text-anchor", "dominant-baseline", "opacity", "image-rendering", "paint-order"];
   function copied(node) {
     const looks = getComputedStyle(node);
     if (looks.display === "none") return null;
@@ -189,6 +189,16 @@
       }
       write(label, x + 24, y + 7, { "font-size": 11 });
       x += room;
+    }
+    const shades = figure.querySelector(".colours");
+    if (shades) {
+      const [low, high, label] = all("span", shades).map((part) => part.textContent);
+      const copy = copied(shades.querySelector("svg"));
+      if (x + 330 > total) { x = gap; y += 16; }
+      write(low, x, y + 7, { "font-size": 11 });
+      for (const [key, value] of Object.entries({ x: x + 12 + 6.4 * low.length, y: y - 3, width: 120, height: 12 })) copy.setAttribute(key, value);
+      whole.append(copy);
+      write(`${high}   ${label}`, x + 144 + 6.4 * low.length, y + 7, { "font-size": 11 });
     }
     y += 22;
     for (let first = 0; first < panels.length; first += columns) {

@@ -89,15 +89,16 @@ def test_switches_work_by_mouse_and_keyboard(page: Any) -> None:
     opened, _ = page
     opened.set_viewport_size({"width": 1280, "height": 900})
     section = opened.locator("#scenario-1")
+    switches = section.locator(".switches")
     panels = section.locator("figure").first.locator(".panel:visible")
     assert panels.count() == 4
-    section.get_by_label("mlp:hidden=5").click()
+    switches.get_by_label("mlp:hidden=5").click()
     assert panels.count() == 2
-    section.get_by_label("joint").focus()
+    switches.get_by_label("joint").focus()
     opened.keyboard.press("Space")
     assert panels.count() == 1
-    section.get_by_label("mlp:hidden=5").click()
-    section.get_by_label("joint").click()
+    switches.get_by_label("mlp:hidden=5").click()
+    switches.get_by_label("joint").click()
     assert panels.count() == 4
 
     figure = section.locator("figure").first
