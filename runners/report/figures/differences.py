@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kancl.text import counted
-from runners.report.figures.data import median, score_label
+from runners.report.figures.data import median, score_label, score_name
 from runners.report.thinning import ROWS, evenly
 from runners.results.entry import Entry
 from runners.results.verdicts import Comparison
@@ -22,7 +22,8 @@ class Difference:
 
     Args:
         first, second: what the two are called.
-        strategy: of both.
+        strategy: of both, with what is remarked on it.
+        asked: the strategy as it was asked for.
         values: median over the seeds that live in both of first minus second, of errors by their logarithm, its sign such that
             positive means that the first is the better.
         seeds: how many these are.
@@ -31,6 +32,7 @@ class Difference:
     first: str
     second: str
     strategy: str
+    asked: str
     values: Float[np.ndarray, "T1 T"]
     seeds: int
 
@@ -68,7 +70,7 @@ def differences(scenario: str, comparisons: Sequence[Comparison]) -> Differences
         f"{len(evenly(tasks, ROWS))} of {tasks:,} tasks" if tasks > ROWS else "",
         f"{counted(more, 'further comparison')} not drawn" if more > 0 else "",
     )
-    label = score_label(first) if up else f"log10 of {first.result.score}, second over first"
+    label = score_label(first) if up else f"log10 of {score_name(first.result.score)}, second over first"
     limit = float(np.abs(finite).max()) if finite.size else 0.0
     return DifferencesData((f"{scenario}: where the two differ", *notes), label, tasks, limit or 1.0, tuple(found))
 
@@ -84,7 +86,7 @@ def _difference(comparison: Comparison) -> Difference | None:
     else:
         values = np.log10(np.maximum(other, 1e-12)) - np.log10(np.maximum(own, 1e-12))
     names = [entry.labels["architecture"] for entry in (first, second)]
-    return Difference(names[0], names[1], first.strategy, median(values), len(seeds))
+    return Difference(names[0], names[1], first.strategy, first.labels["strategy"], median(values), len(seeds))
 
 
 def _living(entry: Entry) -> set[int]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from runners.report.figures.curves import BORDERS, CurvesData, CurvesPanel, Trace
+from runners.report.html.cells import shown_by, titles_of
 from runners.report.html.columns import Cell, Columns
 from runners.report.html.figure import Drawn, Key, Panel, line_mark
 from runners.report.html.markup import Markup, tag
@@ -33,12 +34,8 @@ def draw(name: str, data: CurvesData, entries: Sequence[Entry], room: int) -> Dr
     most = max(len(trace.seeds) for panel in data.panels for trace in panel.traces)
     each = min(most, room // max(points, 1))
     panels = tuple(
-        Panel(
-            (f"{entry.labels['architecture']}, {entry.strategy}", entry.labels["policy"]),
-            _panel(panel, ends, data, each),
-            {part: entry.labels[part] for part in ("architecture", "strategy")},
-        )
-        for panel, entry in zip(data.panels, entries, strict=True)
+        Panel(title, _panel(panel, ends, data, each), shown_by(entry))
+        for title, panel, entry in zip(titles_of(entries), data.panels, entries, strict=True)
     )
     fewer = f"{each} of up to {most} seeds have a line of their own" if 0 < each < most else ""
     first, colours = data.panels[0], task_colours(data.panels[0].tasks)
@@ -62,7 +59,7 @@ def _panel(panel: CurvesPanel, ends: tuple[float, float], data: CurvesData, each
     box = Box()
     x, y = box.x(0, panel.tasks), box.y(*ends, data.axis.logarithmic)
     numbered = [(place - 0.5, str(place)) for place in ticks(panel.tasks)]
-    along = "tasks trained so far" if panel.at_ends else "task in training (log of the step within each)"
+    along = "tasks trained so far" if panel.at_ends else "task in training (steps within it on a log scale)"
     parts: list[object] = [box.axes(x, y, along, data.axis.label, numbered)]
     if panel.tasks <= BORDERS:
         borders = "".join(f"M{number(x(task))} {number(y.start)}V{number(y.end)}" for task in range(1, panel.tasks))

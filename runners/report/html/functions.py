@@ -7,6 +7,7 @@ import numpy as np
 
 from runners.report.figures.data import Band
 from runners.report.figures.functions import FunctionsData, Learned
+from runners.report.html.cells import shown_by, titles_of
 from runners.report.html.columns import Cell, Columns
 from runners.report.html.figure import Drawn, Key, Panel, area_mark, line_mark
 from runners.report.html.markup import Markup, tag, together
@@ -29,12 +30,8 @@ def draw(name: str, data: FunctionsData, entries: Sequence[Entry]) -> Drawn:
     data = replace(data, cells=tuple(map(_thinned, data.cells)))
     titles = [title.split("\n") for title in data.titles]
     panels = tuple(
-        Panel(
-            (f"{entry.labels['architecture']}, {entry.strategy}", entry.labels["policy"]),
-            _row(cell, titles, style_of(entry.labels["architecture"])),
-            {part: entry.labels[part] for part in ("architecture", "strategy")},
-        )
-        for cell, entry in zip(data.cells, entries, strict=True)
+        Panel(title, _row(cell, titles, style_of(cell.architecture)), shown_by(entry))
+        for title, cell, entry in zip(titles_of(entries), data.cells, entries, strict=True)
     )
     plain = "--c:var(--ink)"
     legend = (
@@ -48,7 +45,7 @@ def draw(name: str, data: FunctionsData, entries: Sequence[Entry]) -> Drawn:
 def _thinned(cell: Learned) -> Learned:
     kept = evenly(len(cell.x), POINTS)
     after = tuple(Band(*(part[kept] for part in (own.x, own.low, own.middle, own.high))) for own in cell.after)
-    return Learned(cell.title, cell.x[kept], cell.target[kept], after)
+    return Learned(cell.title, cell.architecture, cell.x[kept], cell.target[kept], after)
 
 
 def _row(cell: Learned, titles: Sequence[Sequence[str]], style: Style) -> Markup:

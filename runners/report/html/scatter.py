@@ -60,15 +60,15 @@ def _tradeoff(
     told = ", ".join(
         f"{cloud.architecture} {short(float(cloud.retention.mean()))}" for cloud in clouds[:8] if len(cloud.retention)
     )
-    label = f"{strategy}: retention against {data.axis.label}, a point per seed; mean retention: {told or 'none'}"
-    svg = BOX.svg(BOX.axes(x, y, data.axis.label, "retention"), *groups, label=label)
+    along = data.axis.label.partition("\n")[0]
+    label = f"{strategy}: retention against {along}, a point per seed; mean retention: {told or 'none'}"
+    svg = BOX.svg(BOX.axes(x, y, along, "retention"), *groups, label=label)
     return Panel((strategy,), svg, {"strategy": strategy.partition(" (")[0]})
 
 
 def draw_overlap(name: str, data: OverlapData) -> Drawn:
     """Return what is lost against the mass that tasks share, with the line of the regression."""
-    names = [points.name or "" for points in data.networks]
-    styles = styles_of(names)
+    styles = styles_of(points.architecture for points in data.networks)
     x, y = BOX.x(-0.03, 1.03), BOX.y(*span_of([part for points in data.networks for part in _ends(points)], room=0.06))
     groups = [_points(points, style, (x, y), data.many) for points, style in zip(data.networks, styles, strict=True)]
     fit = None
@@ -77,7 +77,9 @@ def draw_overlap(name: str, data: OverlapData) -> Drawn:
         seen = np.where((line >= y.low) & (line <= y.high), line, np.nan)
         fit = tag("path", d=path(x(along), y(seen)), class_="fit")
     label = f"{data.heading[0]} {data.slope[2] if data.slope else 'no slope'}"
-    axes = BOX.axes(x, y, "shared mass: largest overlap with a later task", "lost share of what was gained")
+    axes = BOX.axes(
+        x, y, "mass shared with a later task (largest overlap, mean over layers)", "share of what was learned that is lost"
+    )
     legend = [
         Key(points.name, style_colours(style), _mark(style, 9, 6))
         for points, style in zip(data.networks, styles, strict=True)
