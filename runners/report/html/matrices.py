@@ -17,7 +17,7 @@ from runners.report.numbers import alike, short
 from runners.report.thinning import ROWS, evenly, ticks
 from runners.results.entry import Entry
 
-LEFT, TOP = 44, 4
+LEFT, TOP = 54, 4
 """Room for the numbers of the rows, and above."""
 
 
