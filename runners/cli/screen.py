@@ -1,5 +1,6 @@
 """The console: the one place where text of others meets the terminal."""
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.text import Text
 from kancl.text import visible
 
 WIDTH = 170
-"""Columns where there is no terminal to ask, so that tables in log files are not folded."""
+"""Columns where there is no terminal to ask and COLUMNS says nothing, so that tables in log files are not folded."""
 
 
 class PlainConsole(Console):
@@ -21,7 +22,7 @@ class PlainConsole(Console):
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
-        if not self.is_terminal:
+        if not self.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
             self.width = WIDTH
 
     def render_str(self, text: str, **how: Any) -> Text:
