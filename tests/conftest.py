@@ -3,6 +3,7 @@
 import atexit
 import gc
 import importlib.util
+import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -37,6 +38,12 @@ def pytest_collection() -> Generator[None, object, object]:
         atexit.register(gc.unfreeze)  # at the end all of it may go; not before pytest has looked through what tests made
         gc.set_threshold(RARELY)  # and seldom while they run: hardly anything here is garbage that only it could find
         gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_terminal() -> None:
+    """What is printed into pipes does not depend on the terminal that tests are started from."""
+    os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(autouse=True, scope="session")

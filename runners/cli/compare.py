@@ -23,13 +23,17 @@ class Compare(Shown):
 
     Several folders are read as one; seeds that were trained at different times are one cell.
 
-    With --format json, csv or markdown the rows go to standard output and everything else to standard error.
+    With --format json, csv, markdown or latex the rows go to standard output and everything else to standard error.
     """
 
-    format: Literal["table", "json", "csv", "markdown"] = "table"
-    """How to print the comparison."""
-    rows: Literal["cells", "verdicts"] = "cells"
-    """What csv holds, which has room for one table; the other formats hold both."""
+    explain: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Say after the tables what every column means, by its formula, and how verdicts are reached."""
+    format: Literal["table", "json", "csv", "markdown", "latex"] = "table"
+    """How to print the comparison; latex is for the package booktabs."""
+    rows: Literal["cells", "wide", "seeds", "scores", "verdicts"] = "cells"
+    """What a row of csv is, which has room for one table: a metric of a cell (cells); a cell with a column for each metric
+    (wide); a seed of a cell with a column for each metric (seeds); a score of a seed on one task after another (scores); a
+    verdict (verdicts). The other formats hold cells and verdicts."""
     figures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FORMAT ...")] = ("png", "svg")
     """As which files to draw every figure: png, svg and pdf."""
     figures_to: Said[Path] = None
@@ -113,41 +117,39 @@ class Compare(Shown):
 
     def _print(self, results: "Results", comparisons: "list[Comparison]", rules: "Rules") -> None:
         """Print everything that goes to standard output."""
-        import json
-
-        from runners.cli.screen import make_console
-        from runners.report import tables, verdict_tables
-        from runners.report.words import answers
-        from runners.results.mechanism import mechanisms
-        from runners.results.verdicts import frame
+        from runners.report import written
 
         if self.format == "table":
-            console = make_console()
-            for answer in answers(comparisons):
-                console.print(answer, style="bold")
-            console.print()
-            for table in tables.summary_tables(results, console.width):
-                console.print(table)
-            console.print()
-            for table in verdict_tables.verdict_tables(comparisons, rules, console.width):
-                console.print(table)
-            for mechanism in mechanisms(results):
-                console.print(f"\nOverlap and forgetting   {mechanism.sentence()}")
+            self._print_tables(results, comparisons, rules)
             return
-        if self.format == "json":
-            verdicts = json.loads(frame(comparisons).to_json(orient="records", double_precision=15))
-            method = verdict_tables.method(comparisons, rules)
-            content = {"cells": json.loads(tables.results_as_json(results)), "verdicts": verdicts, "method": method}
-            content["overlap"] = [mechanism.to_json() for mechanism in mechanisms(results)]
-            unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-            text = json.dumps(content, indent=1, ensure_ascii=not unicode)
-        elif self.format == "csv":
-            text = tables.results_as_csv(results) if self.rows == "cells" else tables.frame_as_csv(frame(comparisons))
-        else:
-            parts = [tables.results_as_markdown(results), verdict_tables.verdicts_as_markdown(comparisons)]
-            if comparisons:
-                parts.append(verdict_tables.method(comparisons, rules) + "\n")
-            parts += [f"Overlap and forgetting: {mechanism.sentence()}.\n" for mechanism in mechanisms(results)]
-            text = "\n".join(part for part in parts if part)
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        forms = {
+            "json": lambda: written.as_json(results, comparisons, rules, not unicode),
+            "csv": lambda: written.as_csv(results, comparisons, self.rows),
+            "markdown": lambda: written.as_markdown(results, comparisons, rules),
+            "latex": lambda: written.as_latex_tables(results, comparisons, rules),
+        }
+        text = forms[self.format]()
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+    def _print_tables(self, results: "Results", comparisons: "list[Comparison]", rules: "Rules") -> None:
+        """Print the answers in words, then the tables."""
+        from runners.cli.screen import make_console
+        from runners.report.tables import summary_tables
+        from runners.report.verdict_tables import verdict_tables
+        from runners.report.words import answers
+        from runners.results.mechanism import mechanisms
+
+        console = make_console()
+        for answer in answers(comparisons):
+            console.print(answer, style="bold")
+        console.print()
+        for table in summary_tables(results, console.width, self.explain):
+            console.print(table)
+        for table in verdict_tables(comparisons, rules, console.width, self.explain):
+            console.print(table)
+        for mechanism in mechanisms(results):
+            console.print(f"Overlap and forgetting   {mechanism.sentence()}\n")
+        if not self.explain:
+            console.print("What the columns mean, and how verdicts are reached: --explain", style="dim")

@@ -60,6 +60,8 @@ def lines(found: DryRun) -> Iterator[str]:
     for planned in found.cells:
         if planned.said:
             yield f"{' / '.join(planned.cell.labels.values())} fails: {planned.said}"
+    if found.warning:
+        yield found.warning
     left = [planned for planned in found.cells if planned.forecast is not None]
     if left:
         memory = max(planned.forecast.memory for planned in left if planned.forecast)

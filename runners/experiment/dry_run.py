@@ -18,6 +18,7 @@ from runners.experiment.parts import Part
 from runners.experiment.prepare import Preparation, planned_cells
 from runners.experiment.trying import Bench
 from runners.experiment.tuning import tune_cell
+from runners.results.beforehand import seeds_line
 from runners.store.experiment import Store, describe
 from runners.stream.cache import StreamCache
 from runners.upkeep.survey import standing
@@ -52,11 +53,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a command would do: in which folder, with what matched widths, and its cells in order."""
+    """What a command would do: in which folder, with what matched widths, its cells in order, and whether seeds are too few."""
 
     folder: Path
     matched: Sequence[object]
     cells: Sequence[Planned]
+    warning: str | None = None
 
 
 def dry_run(
@@ -85,7 +87,7 @@ def dry_run(
             state = "to tune" if plan else _state(store, own)
             forecast, said = (None, "") if state == "done" else _foretold(forecaster, own)
             found.setdefault(own.key, Planned(own, state, forecast, plan, said))
-    return DryRun(prepared.folder, prepared.matched, list(found.values()))
+    return DryRun(prepared.folder, prepared.matched, list(found.values()), None if part else seeds_line(prepared.steps))
 
 
 def _foretold(forecaster: Forecaster, cell: Cell) -> tuple[Forecast | None, str]:

@@ -25,6 +25,7 @@ from runners.experiment.parts import Part
 from runners.experiment.step_times import say_if_disturbed
 from runners.experiment.trying import Bench
 from runners.experiment.tuning import tune_cell
+from runners.results.beforehand import seeds_line
 from runners.run import RUNNERS
 from runners.store.claims import claim
 from runners.store.experiment import Store
@@ -151,6 +152,8 @@ def prepare(
     prepared = planned_cells(requests, out, tell, device, streams, part=part)
     for matched in prepared.matched:
         tell(matched)
+    if part is None and (few := seeds_line(prepared.steps)):
+        tell(few)
     if prepared.matching is not None and prepared.matching.changed:
         prepared.matching.save()
     for cost in dict.fromkeys(str(plan) for cell, plan in prepared.steps if plan and not prepared.is_chosen(cell, plan)):

@@ -25,7 +25,7 @@ def cost_sheet(entries: Sequence[Entry]) -> Sheet:
     """Return a row per cell; strategies differ in the time of a step alone."""
     columns = (Column("architecture"), Column("strategy"), *(figures(head, kind) for head, kind in SHOWN_COSTS.items()))
     rows = tuple((entry.labels["architecture"], entry.strategy, *costs(entry.result)) for entry in entries)
-    return Sheet("cost", columns, rows, keys=2)
+    return Sheet("cost", columns, rows, keys=2, first=3)
 
 
 def costs(result: Result) -> tuple[float | None, ...]:

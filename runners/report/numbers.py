@@ -36,18 +36,33 @@ class Estimate:
     of: int
 
     def __str__(self) -> str:
-        text = with_error(self.mean, self.half)
+        text = alike(self.mean) if self.half == 0 and self.n > 1 else with_error(self.mean, self.half)
         return text if self.n in (0, self.of) else f"{text} (n={self.n})"
 
 
 def estimate(values: Float[np.ndarray, "S"]) -> Estimate:
     """Return the mean of one value per seed with half of its 95 % interval; see :func:`kancl.statistics.mean_interval`.
 
-    >>> str(estimate(np.array([1.0, 3.0, np.nan])))
-    '2 ± 13 (n=2)'
+    >>> str(estimate(np.array([1.0, 3.0, np.nan]))), str(estimate(np.array([0.0, 0.0])))
+    ('2 ± 13 (n=2)', '0 in every seed')
     """
     mean, low, high, n = mean_interval(values)
-    return Estimate(mean, (high - low) / 2 if n > 1 else None, n, len(values))
+    half = (high - low) / 2 if n > 1 else None
+    return Estimate(mean, 0.0 if half is not None and is_rounding(half, mean) else half, n, len(values))
+
+
+def is_rounding(half: float, mean: float) -> bool:
+    """Tell whether half of an interval is nothing but the rounding of equal values."""
+    return half <= 1e-12 * abs(mean)
+
+
+def alike(value: float) -> str:
+    """Write what all seeds have.
+
+    >>> alike(-0.0), alike(0.25)
+    ('0 in every seed', '0.2500 in every seed')
+    """
+    return f"{with_error(value, None)} in every seed"
 
 
 def with_error(mean: float, half: float | None) -> str:
@@ -81,13 +96,15 @@ def with_interval(interval: Interval) -> str:
 
     >>> with_interval(Interval(0.5, 0.41, 0.63, 8)), with_interval(Interval(-4.9e-6, -6.2e-6, -3.6e-6, 8))
     ('0.50 [0.41, 0.63]', '(-4.9 [-6.2, -3.6])e-06')
+    >>> with_interval(Interval(0.0, 0.0, 0.0, 8))
+    '0 in every seed'
     """
     mean, low, high, n = interval
     if n < 2 or not np.isfinite(high - low):
         return with_error(mean, None) if n else MISSING
     largest = max(abs(mean), abs(low), abs(high))
-    if largest == 0:
-        return "0 [0, 0]"
+    if is_rounding((high - low) / 2, mean):
+        return alike(mean)
     scale, power = _power(largest)
     decimals = _decimals(max((high - low) / 2, 1e-4 * largest) / scale)
     mean_shown, low_shown, high_shown = (fixed(value / scale, decimals) for value in (mean, low, high))

@@ -1,6 +1,8 @@
 """Results as tables for people, and as CSV, JSON and Markdown for programs and documents."""
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,8 @@ from rich.text import Text
 from kancl.metrics import METRICS
 from kancl.statistics import BOOTSTRAP_FROM
 from runners.report.cost_table import COST_NOTES, SHOWN_COSTS, cost_sheet, costs
-from runners.report.numbers import counts, estimate, listed
+from runners.report.numbers import MISSING, counts, estimate, listed
+from runners.report.reach import beyond, reach_of, remark
 from runners.report.sheet import WIDE, Column, Sheet, Value, Words, as_csv, as_markdown, figures, note_text, tables
 from runners.results.entry import LABELS, Entry
 from runners.results.results import Results
@@ -18,28 +21,74 @@ from runners.results.results import Results
 SHOWN = ("learning_score", "final_score", "forgetting", "backward_transfer", "retention", "learned")
 
 
-def summary_tables(results: Results, width: int = WIDE) -> Iterator[RenderableType]:
-    """Yield the tables of each scenario for a terminal of so many columns, then the formulas."""
+ON_SCREEN = ("final_score", "retention", "forgetting", "learning_score", "learned")
+"""What a terminal shows; backward transfer is forgetting once more, but for tasks that got better in between."""
+
+
+def summary_tables(results: Results, width: int = WIDE, explain: bool = False) -> Iterator[RenderableType]:
+    """Yield the tables of each scenario for a terminal of so many columns, with notes, and the formulas if asked for."""
     for (scenario,), entries in results.groups("scenario").items():
         scores = score_sheet(scenario, entries)
         yield from tables(scores, width)
+        if scores.notes:
+            yield Group(*map(note_text, scores.notes), Text())
         yield from tables(cost_sheet(entries), width)
-        yield Group(*map(note_text, scores.notes), Text())
-    yield Text("\n".join([*formulas(), *COST_NOTES]), style="dim")
+    if explain:
+        yield Text("\n".join([*formulas(), *COST_NOTES, ""]), style="dim")
 
 
 def score_sheet(scenario: str, entries: Sequence[Entry]) -> Sheet:
-    """Return the scores of one scenario's cells, a row each."""
+    """Return the scores of one scenario's cells, a row each; what is the same in all rows stands in the title."""
     score = entries[0].result.score
-    heads = [METRICS[key].title.format(score=score) for key in SHOWN]
-    columns = (*map(Column, ("architecture", "strategy", "policy")), *(figures(head, "estimate") for head in heads))
-    rows: list[tuple[Value, ...]] = []
-    for entry in entries:
-        values = entry.metrics()
-        named = (entry.labels["architecture"], entry.strategy, entry.labels["policy"])
-        rows.append((*named, *(estimate(values[key]) for key in SHOWN)))
-    notes = tuple(note for entry in entries for note in _notes(entry))
-    return Sheet(_title(scenario, entries), columns, tuple(rows), notes, keys=3, first=2)
+    named, shared = _named_apart(entries)
+    values = [entry.metrics() for entry in entries]
+    whole = all(np.nanmin(own["learned"], initial=1.0) == 1.0 for own in values)
+    shown = [key for key in ON_SCREEN if key != "learned" or not whole]
+    heads = [METRICS[key].title.format(score=score) for key in shown]
+    keys = list(named[0])
+    columns = (*map(Column, keys), *(figures(head, "estimate") for head in heads))
+    rows: list[tuple[Value, ...]] = [
+        (*(names[key] for key in keys), *(estimate(own[key]) for key in shown))
+        for names, own in zip(named, values, strict=True)
+    ]
+    labels = [" / ".join(names[key] for key in keys) for names in named]
+    notes = [note for label, entry in zip(labels, entries, strict=True) for note in _notes(label, entry)]
+    notes += _never_learned(labels, values)
+    notes += [Words(line, "quiet") for line in _beyond(labels, entries, shown)]
+    learned = ["every task was learned"] if whole and any("learned" in entry.result.metrics for entry in entries) else []
+    title = "\n".join(filter(None, [_title(scenario, entries), "; ".join([*shared, *learned])]))
+    return Sheet(title, columns, tuple(rows), tuple(notes), keys=len(keys), first=2)
+
+
+def _named_apart(entries: Sequence[Entry]) -> tuple[list[dict[str, str]], list[str]]:
+    """Return what tells each row from the others, and what is the same in all rows, or in all of an architecture's."""
+    named = [
+        {"architecture": entry.labels["architecture"], "strategy": entry.strategy, "policy": entry.labels["policy"]}
+        for entry in entries
+    ]
+    shared = []
+    for key in ("strategy", "policy"):
+        if len({own[key] for own in named}) == 1:
+            shared.append(named[0][key])
+            named = [{other: own[other] for other in own if other != key} for own in named]
+    if "policy" in named[0]:
+        policies = {own["architecture"]: own["policy"] for own in named}
+        if len(policies) <= FEW and all(policies[own["architecture"]] == own["policy"] for own in named):
+            shared.append(", ".join(map(": ".join, policies.items())))
+            named = [{key: own[key] for key in own if key != "policy"} for own in named]
+        else:
+            words = [WORD.findall(own["policy"]) for own in named]
+            common = [word for word in words[0] if all(word in own for own in words)]
+            shared += [" ".join(common)] * bool(common)
+            left = [" ".join(word for word in own if word not in common) or MISSING for own in words]
+            named = [{**own, "policy": policy} for own, policy in zip(named, left, strict=True)]
+    return named, shared
+
+
+FEW = 3
+"""Architectures whose policies are told in a title where each has its own."""
+WORD = re.compile(r"[^\s(]+(?:\([^)]*\))?")
+"""A word of a policy's label, such as ``lr=tuned(0.003, 0.01)``."""
 
 
 def formulas() -> list[str]:
@@ -59,16 +108,33 @@ def _title(scenario: str, entries: Sequence[Entry]) -> str:
     return f"{scenario}   {tasks}, {first.setting}-incremental, {first.score} ({direction}), {seeds}"
 
 
-def _notes(entry: Entry) -> Iterator[Words]:
-    name = " / ".join(entry.labels[label] for label in ("architecture", "strategy", "policy"))
-    for remark in entry.result.remarks:
-        yield Words(f"{name}: {remark}", "doubtful")
+def _notes(name: str, entry: Entry) -> Iterator[Words]:
+    for own in entry.result.remarks:
+        yield Words(f"{name}: {own}", "doubtful")
     lost = [seed for seed, alive in zip(entry.cell.seeds, entry.alive, strict=True) if not alive]
     if lost:
         of = f"{len(lost)} of {counts([len(entry.alive)], 'seed')}"
         yield Words(f"{name}: {of} diverged and are left out of the means: {listed(lost)}", "bad")
-    if np.nanmin(entry.metrics()["learned"], initial=1.0) < 1.0:
-        yield Words(f"{name}: some tasks were never learned; what was never learned cannot be forgotten", "doubtful")
+
+
+def _never_learned(labels: Sequence[str], values: Sequence[dict[str, np.ndarray]]) -> Iterator[Words]:
+    """Yield a line that names the cells in which tasks were never learned."""
+    found = [label for label, own in zip(labels, values, strict=True) if np.nanmin(own["learned"], initial=1.0) < 1.0]
+    if found:
+        yield Words(
+            f"some tasks were never learned, and what was never learned cannot be forgotten: {'; '.join(found)}", "doubtful"
+        )
+
+
+def _beyond(labels: Sequence[str], entries: Sequence[Entry], shown: Sequence[str]) -> Iterator[str]:
+    """Yield a line on the intervals that reach beyond what their score can be."""
+    found = []
+    for key, (label, entry) in product(shown, zip(labels, entries, strict=True)):
+        result, mean = entry.result, estimate(entry.metrics()[key])
+        higher, half = result.higher_is_better[result.score], mean.half or 0.0
+        ends = beyond(mean.mean - half, mean.mean + half, reach_of(key, higher))
+        found.append((f"{METRICS[key].title.format(score=result.score)} of {label}", ends))
+    return remark(found)
 
 
 def results_as_csv(results: Results) -> str:

@@ -10,7 +10,8 @@ from kancl.contest import JUDGED, MetricName
 from kancl.statistics import BOOTSTRAP_FROM, EXACT_UP_TO, Interval
 from kancl.text import counted
 from kancl.verdict import Outcome, Rules, Verdict
-from runners.report.numbers import listed, percent, two_digits, with_interval
+from runners.report.numbers import listed, percent, short, two_digits, with_interval
+from runners.report.reach import beyond, reach_of, remark
 from runners.report.sheet import WIDE, Column, Sheet, Tone, Value, Words, as_markdown, figures, note_text, tables
 from runners.results.entry import grouped
 from runners.results.verdicts import Comparison
@@ -27,15 +28,18 @@ NOTHING = (
 )
 
 
-def verdict_tables(comparisons: Sequence[Comparison], rules: Rules, width: int = WIDE) -> Iterator[RenderableType]:
-    """Yield the tables of each scenario, strategy and policy with their notes, then the method in a sentence."""
+def verdict_tables(
+    comparisons: Sequence[Comparison], rules: Rules, width: int = WIDE, explain: bool = True
+) -> Iterator[RenderableType]:
+    """Yield the tables of each scenario, strategy and policy with their notes, then the method if asked for."""
     if not comparisons:
         yield Text(NOTHING, style="yellow")
         return
     for sheet in verdict_sheets(comparisons):
         yield from tables(sheet, width)
         yield Group(*map(note_text, sheet.notes), Text())
-    yield Text(method(comparisons, rules), style="dim")
+    if explain:
+        yield Text(method(comparisons, rules), style="dim")
 
 
 def verdict_sheets(comparisons: Sequence[Comparison]) -> list[Sheet]:
@@ -49,14 +53,32 @@ def _sheet(title: str, group: list[Comparison]) -> Sheet:
     beside = [own for own in BESIDE if own != metric]
     columns = (
         Column("architecture"),
-        *(figures(JUDGED[own].title.format(score=score), "interval") for own in beside),
-        figures("learned", "share"),
         figures(JUDGED[metric].title.format(score=score), "interval"),
         Column("verdict", fold=False),
+        *(figures(JUDGED[own].title.format(score=score), "interval") for own in beside),
+        figures("learned", "share"),
     )
+    whole = all(share == 1 for comparison in group for share in comparison.verdict.learned)
+    title = f"{title}\nevery task was learned" if whole else title
     rows = [(name, *cells) for comparison in group for name, cells in zip(_names(comparison), _lines(comparison), strict=True)]
-    notes = tuple(note for comparison in group for note in _notes(comparison))
-    return Sheet(title, columns, tuple(rows), notes, keys=1, first=3, section=3)
+    notes = [note for comparison in group for note in _notes(comparison)]
+    notes += [Words(line, "quiet") for line in _beyond(group)]
+    sheet = Sheet(title, columns, tuple(rows), tuple(notes), keys=1, first=2, section=3)
+    return sheet.only(range(len(columns) - whole))
+
+
+def _beyond(group: Sequence[Comparison]) -> Iterator[str]:
+    """Yield a line on the intervals that reach beyond what their score can be."""
+    found = []
+    for comparison in group:
+        result, metric = comparison.first.result, comparison.verdict.metric
+        for own in (metric, *(other for other in BESIDE if other != metric)):
+            sides = comparison.verdict.sides if own == metric else getattr(comparison.verdict, own)
+            reach = reach_of(JUDGED[own].key, result.higher_is_better[result.score])
+            for side, interval in zip((comparison.first, comparison.second), sides, strict=True):
+                named = f"{JUDGED[own].title.format(score=result.score)} of {side.labels['architecture']}"
+                found.append((named, beyond(interval.low, interval.high, reach)))
+    return remark(dict(found).items())
 
 
 def method(comparisons: Sequence[Comparison], rules: Rules) -> str:
@@ -161,9 +183,9 @@ def _lines(comparison: Comparison) -> Iterator[tuple[Value, ...]]:
     )
     beside = [(getattr(verdict, own), _apart(verdict, own)) for own in BESIDE if own != verdict.metric]
     for side, test in enumerate(tests):
-        yield *(sides[side] for sides, _ in beside), verdict.learned[side], verdict.sides[side], test
+        yield verdict.sides[side], test, *(sides[side] for sides, _ in beside), verdict.learned[side]
     counted_in = f"g {_effect(verdict.effect_size)}, n {_count(verdict)}"
-    yield *(apart for _, apart in beside), "", verdict.difference, counted_in
+    yield verdict.difference, counted_in, *(apart for _, apart in beside), ""
 
 
 def _apart(verdict: Verdict, metric: MetricName) -> Value:
@@ -216,4 +238,6 @@ def _count(verdict: Verdict) -> str:
 
 
 def _effect(size: float) -> str:
-    return f"{'-' if size < 0 else ''}infinite (no spread)" if np.isinf(size) else two_digits(size)
+    if np.isinf(size):
+        return f"{'-' if size < 0 else ''}infinite (no spread)"
+    return two_digits(size) if abs(size) < 100 else short(size)

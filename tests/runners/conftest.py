@@ -151,7 +151,11 @@ def kancl(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     return command
 
 
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {
+    **{name: value for name, value in os.environ.items() if name != "COLUMNS"},
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 
 @pytest.fixture
