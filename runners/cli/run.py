@@ -1,5 +1,6 @@
 """``kancl run``: train what was asked for, or go on where an earlier run stopped."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -133,24 +134,29 @@ class Run(Execution, Request):
         from runners.experiment.keeping import left_out_line
         from runners.report.evaluation_time import evaluation_line
         from runners.report.tables import summary_tables
+        from runners.report.words import answers
         from runners.results.results import load
+        from runners.results.verdicts import compare
         from runners.store.experiment import Store
 
         if outcome.results:
             results = load(out)
+            for answer in answers(compare(results)):
+                screen.console.print(answer, style="bold")
+            screen.console.print()
             for table in summary_tables(results, screen.console.width):
                 screen.console.print(table)
             slow = evaluation_line(results.entries)
             if slow is not None:
                 screen.console.print(slow)
-        screen.console.print(f"\nWrote {out / 'experiment.json'} and, for each cell, config, status, checkpoint and arrays:")
+        screen.console.print("Cells, each a folder with config, status, checkpoint and arrays:")
         for cell in outcome.cells[:LISTED]:
-            screen.console.print(f"  {out / 'cells' / cell.key}")
+            screen.console.print(f"  {out / 'cells' / cell.key}", soft_wrap=True)
         if len(outcome.cells) > LISTED:
             screen.console.print(f"  and {len(outcome.cells) - LISTED:,} more")
-        screen.console.print(
-            f"Results: {out}  (kancl compare {out} draws the figures; runners.load({str(out)!r}) gives frames)"
-        )
+        screen.console.print(f"Results: {out}", soft_wrap=True)
+        screen.console.print(f"  kancl compare {shlex.quote(str(out))}  (verdicts and figures)", soft_wrap=True)
+        screen.console.print(f"  runners.load({str(out)!r})  (frames, in Python)", soft_wrap=True)
         if self.keep_networks != "off" and (left_out := left_out_line(outcome.cells, Store(out))):
             screen.console.print(left_out)
         if report is not None:

@@ -36,7 +36,7 @@ class Estimate:
     of: int
 
     def __str__(self) -> str:
-        text = alike(self.mean) if self.half == 0 and self.n > 1 else with_error(self.mean, self.half)
+        text = everywhere(self.mean) if self.half == 0 and self.n > 1 else with_error(self.mean, self.half)
         return text if self.n in (0, self.of) else f"{text} (n={self.n})"
 
 
@@ -56,10 +56,10 @@ def is_rounding(half: float, mean: float) -> bool:
     return half <= 1e-12 * abs(mean)
 
 
-def alike(value: float) -> str:
+def everywhere(value: float) -> str:
     """Write what all seeds have.
 
-    >>> alike(-0.0), alike(0.25)
+    >>> everywhere(-0.0), everywhere(0.25)
     ('0 in every seed', '0.2500 in every seed')
     """
     return f"{with_error(value, None)} in every seed"
@@ -104,7 +104,7 @@ def with_interval(interval: Interval) -> str:
         return with_error(mean, None) if n else MISSING
     largest = max(abs(mean), abs(low), abs(high))
     if is_rounding((high - low) / 2, mean):
-        return alike(mean)
+        return everywhere(mean)
     scale, power = _power(largest)
     decimals = _decimals(max((high - low) / 2, 1e-4 * largest) / scale)
     mean_shown, low_shown, high_shown = (fixed(value / scale, decimals) for value in (mean, low, high))

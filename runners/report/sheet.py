@@ -87,12 +87,13 @@ class Sheet:
     """A table as plain data.
 
     Args:
-        title: what stands over it; may be empty. Its first line is the name, the others say what holds for all rows.
+        title: what stands over it; may be empty.
         columns: C of them.
         rows: C cells each.
         notes: what has to be known beside it, a line each.
         keys: the leading columns that name a row, which stand in every part of a sheet that is split.
         first: how many of the other columns the first part has where it has to be split; None where the sheet never is.
+        subtitle: what holds for all rows; may be empty.
         section: so many rows belong together, with a line after them on a terminal; 0 where none do.
     """
 
@@ -103,6 +104,7 @@ class Sheet:
     keys: int = 1
     first: int | None = None
     section: int = 0
+    subtitle: str = ""
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows)
@@ -142,7 +144,7 @@ def parts(sheet: Sheet, width: int) -> list[Sheet]:
     room = width + 1 - sum(least + GAP for least in _least(sheet)[: sheet.keys])
     groups = [*_fitting(sheet, range(sheet.keys, end), room), *_fitting(sheet, range(end, count), room)]
     found = [_keys_folded(sheet.only([*range(sheet.keys), *group]), width) for group in groups]
-    return [found[0], *(replace(part, title="") for part in found[1:])]
+    return [found[0], *(replace(part, title="", subtitle="") for part in found[1:])]
 
 
 GAP = 2
@@ -221,8 +223,8 @@ def tables(sheet: Sheet, width: int) -> Iterator[RenderableType]:
 def framed(sheet: Sheet) -> RenderableType:
     """Return the sheet for a terminal, with a line under its heads and its title over it."""
     table = _filled(Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False), sheet)
-    first, _, rest = sheet.title.partition("\n")
-    return Group(Text(first, "bold"), *([Text(rest, "dim")] if rest else []), table) if sheet.title else table
+    above = [Text(text, style) for text, style in ((sheet.title, "bold"), (sheet.subtitle, "dim")) if text]
+    return Group(*above, table) if above else table
 
 
 def plain(sheet: Sheet) -> Table:
@@ -287,7 +289,7 @@ def as_latex(sheet: Sheet) -> str:
         for end in range(len(rows) - sheet.section, 0, -sheet.section):
             rows.insert(end, r"\addlinespace")
     heads = " & ".join(latex_text(column.head) for column in sheet.columns) + r" \\"
-    title = ". ".join(latex_text(re.sub(r"\s+", " ", line)) for line in sheet.title.split("\n"))
+    title = ". ".join(latex_text(re.sub(r"\s+", " ", line)) for line in (sheet.title, sheet.subtitle) if line)
     lines = [
         r"\begin{table}", r"\centering", rf"\caption{{{title}}}" if title else "", rf"\begin{{tabular}}{{{aligned}}}",
         r"\toprule", heads, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}",

@@ -56,8 +56,8 @@ def score_sheet(scenario: str, entries: Sequence[Entry]) -> Sheet:
     notes += _never_learned(labels, values)
     notes += [Words(line, "quiet") for line in _beyond(labels, entries, shown)]
     learned = ["every task was learned"] if whole and any("learned" in entry.result.metrics for entry in entries) else []
-    title = "\n".join(filter(None, [_title(scenario, entries), "; ".join([*shared, *learned])]))
-    return Sheet(title, columns, tuple(rows), tuple(notes), keys=len(keys), first=2)
+    said = "; ".join([*shared, *learned])
+    return Sheet(_title(scenario, entries), columns, tuple(rows), tuple(notes), keys=len(keys), first=2, subtitle=said)
 
 
 def _named_apart(entries: Sequence[Entry]) -> tuple[list[dict[str, str]], list[str]]:

@@ -59,11 +59,11 @@ def _sheet(title: str, group: list[Comparison]) -> Sheet:
         figures("learned", "share"),
     )
     whole = all(share == 1 for comparison in group for share in comparison.verdict.learned)
-    title = f"{title}\nevery task was learned" if whole else title
+    said = "every task was learned" if whole else ""
     rows = [(name, *cells) for comparison in group for name, cells in zip(_names(comparison), _lines(comparison), strict=True)]
     notes = [note for comparison in group for note in _notes(comparison)]
     notes += [Words(line, "quiet") for line in _beyond(group)]
-    sheet = Sheet(title, columns, tuple(rows), tuple(notes), keys=1, first=2, section=3)
+    sheet = Sheet(title, columns, tuple(rows), tuple(notes), keys=1, first=2, section=3, subtitle=said)
     return sheet.only(range(len(columns) - whole))
 
 

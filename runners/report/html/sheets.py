@@ -24,7 +24,8 @@ def table(sheet: Sheet, file: str, title: str | None = None, heading: str = "h3"
     whole = tag("table", head, *bodies)
     room = tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=name or file)
     notes = [tag("p", str(note), class_=f"note {note.tone}" if isinstance(note, Words) else "note") for note in sheet.notes]
-    return tag("div", top, room, *notes, csv_script(file, as_csv(sheet)), class_="table", data_file=file)
+    said = [tag("p", sheet.subtitle, class_="note")] if sheet.subtitle else []
+    return tag("div", top, *said, room, *notes, csv_script(file, as_csv(sheet)), class_="table", data_file=file)
 
 
 def _sections(sheet: Sheet) -> list[tuple[tuple[Value, ...], ...]]:

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,20 @@ from rich.console import Console
 
 from kancl.statistics import Interval
 from runners.report.numbers import KINDS, MISSING, counts, estimate, in_little_room, with_error, with_interval
-from runners.report.sheet import WIDE, Column, Sheet, Words, as_csv, as_markdown, figures, parts, plain, tables
+from runners.report.sheet import (
+    WIDE,
+    Column,
+    Sheet,
+    Words,
+    as_csv,
+    as_latex,
+    as_markdown,
+    figures,
+    latex_text,
+    parts,
+    plain,
+    tables,
+)
 from runners.report.tables import frame_as_csv
 
 SHEET = Sheet(
@@ -48,7 +62,7 @@ def test_a_terminal_shows_what_people_read() -> None:
 
 
 def test_a_narrow_terminal_gets_two_parts_that_both_name_their_rows() -> None:
-    first, second = parts(SHEET, WIDE - 1)
+    first, second = parts(SHEET, 50)
     assert [[column.head for column in part.columns] for part in (first, second)] == [
         ["name", "score", "difference"],
         ["name", "FLOPs", "said"],
@@ -61,11 +75,46 @@ def test_a_narrow_terminal_gets_more_parts_before_names_are_cut_to_pieces() -> N
     name, columns = "an architecture", tuple(figures(f"score {number}", "estimate") for number in range(4))
     cells = [estimate(np.array([1.0, 3.0])) for _ in columns]
     sheet = Sheet("", (Column("architecture"), *columns), ((name, *cells),), first=1)
-    for width, count in ((WIDE, 1), (60, 2), (40, 3), (30, 4)):
+    for width, count in ((WIDE, 1), (48, 1), (47, 2), (30, 3)):
         found = parts(sheet, width)
         assert len(found) == count
-        assert [column for part in found for column in part.columns[1:]] == list(columns)
+        assert [column.head.split() for part in found for column in part.columns[1:]] == [own.head.split() for own in columns]
         assert "an architect" in rendered(sheet, width)
+
+
+def test_many_columns_that_name_a_row_become_one_where_they_take_half_of_the_room() -> None:
+    names = ("kan:hidden=5,intervals=20", "ewc:strength=100", "lr=tuned(0.0001, 0.00316)")
+    heads, cells = ("architecture", "strategy", "policy"), [estimate(np.array([1.0, 3.0]))] * 4
+    columns = (*map(Column, heads), *(figures(f"{number}", "estimate") for number in range(4)))
+    sheet = Sheet("", columns, ((*names, *cells),), keys=3, first=2)
+    assert [column.head for column in parts(sheet, 110)[0].columns[:3]] == list(heads)
+    found = parts(sheet, 60)
+    assert {part.columns[0].head for part in found} == {" / ".join(heads)}
+    assert {"".join(str(part.rows[0][0]).split()) for part in found} == {"".join("/".join(names).split())}
+    for part in ("intervals=20", "strength=100", "lr=tuned(0.0001,", "0.00316)"):
+        assert part in rendered(sheet, 60), "a number stays in one piece"
+
+
+LATEX_CELLS = [("a_b & c%", r"a\_b \& c\%"), ("{x}^2 ~ $", r"\{x\}\textasciicircum{}2 \textasciitilde{} \$"), ("–", "--")]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"), [*LATEX_CELLS, ("C:\\x", r"C:\textbackslash{}x"), ("1.2e-05", r"$1.2\times 10^{-5}$")]
+)
+def test_what_latex_reads_otherwise_is_escaped(text: str, written: str) -> None:
+    assert latex_text(text) == written
+
+
+def test_latex_has_a_table_of_booktabs() -> None:
+    text = as_latex(replace(SHEET, notes=("100 % sure",), subtitle="both", section=1))
+    rows = [
+        r"name & score & difference & FLOPs & said \\",
+        r"a\textbar{}b & 2 $\pm$ 13 (n=2) & 0.50 [0.41, 0.63] & 12,345 & well \\",
+    ]
+    for part in (r"\caption{a title. both}", r"\begin{tabular}{lrrrl}", r"\toprule", r"\addlinespace", "% 100 % sure", *rows):
+        assert part in text
+    assert text.count(r"\addlinespace") == 1
+    assert text.count("{") == text.count("}")
 
 
 def test_a_title_is_as_wide_as_the_terminal() -> None:

@@ -1,17 +1,28 @@
-"""Guards the sentences that say what verdicts found: who, how much, of how many seeds, and why there is no answer."""
+"""Guards what a terminal says: sentences on what verdicts found, and tables of 80 columns whatever names are."""
 
+import csv
+import io
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console, RenderableType
 
 from kancl.metrics import METRICS
 from kancl.options import Spec
+from kancl.statistics import mean_interval
+from kancl.verdict import Rules
 from runners.config.cell import Cell
 from runners.config.policy import Policy
 from runners.measure.result import Result
+from runners.report.numbers import estimate, with_interval
+from runners.report.tables import ON_SCREEN, score_sheet, summary_tables
+from runners.report.verdict_tables import verdict_tables
 from runners.report.words import MOST, answers, in_words
+from runners.report.written import as_csv
 from runners.results.entry import Entry
 from runners.results.results import Results
 from runners.results.verdicts import Comparison, compare
@@ -33,7 +44,7 @@ def entry(architecture: str, end: float, learned: float = 0.9, *, score: str = "
     )  # fmt: skip
     asked = {"scenario": scenario, "architecture": architecture, "strategy": said.pop("strategy", "naive")}
     specs = (Spec(scenario), Spec(architecture.partition(":")[0]), Spec(asked["strategy"]))
-    cell = Cell(*specs, Policy(optimizer=optimizer, steps=3), result.seeds, asked=asked)
+    cell = Cell(*specs, Policy(optimizer=optimizer, lr=said.pop("lr", 0.001), steps=3), result.seeds, asked=asked)
     return Entry(cell, result, {**asked, "policy": cell.policy.label})
 
 
@@ -95,8 +106,6 @@ def test_no_difference_too_few_seeds_and_equivalence() -> None:
     alike = [entry("kan", 0.8, wobble=0.01), entry("mlp", 0.8, wobble=0.02)]
     claim = "kan keeps 75 % of what it learned, mlp 75 %"
     assert sentence(*alike).startswith(f"{claim}: no difference that could be told from chance; 8 seeds, p 0.")
-    from kancl.verdict import Rules
-
     assert sentence(*alike, rules=Rules(equivalence=0.3)).startswith(f"{claim}: equivalent; 8 seeds")
     few = sentence(entry("kan", 0.8, seeds=5), entry("mlp", 0.6, seeds=5))
     assert few == (
@@ -142,3 +151,84 @@ def test_answers_name_the_place_and_are_counted_where_they_are_many() -> None:
         "kan against mlp: retains more in 4 of 4 comparisons.", "kan-rbf against mlp: retains less in 4 of 4 comparisons.",
     ]  # fmt: skip
     assert answers([]) == []
+
+
+LONG = (
+    "kan:hidden=5,intervals=20,grid=each-task,base=silu", "mlp:hidden=20,activation=tanh", "a-name-that-nothing-can-fold" * 3,
+    "kan", "mlp",
+)  # fmt: skip
+
+
+def printed(parts: Iterable[RenderableType], width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    for part in parts:
+        console.print(part)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= width, "a line is wider than the terminal"
+    return text
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 3e8])
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_the_terminal_and_no_number_is_broken(width: int, scale: float) -> None:
+    cells = []
+    for place, (name, strategy) in enumerate(product(LONG, ("naive", "replay:capacity=200,sampling=class-balanced"))):
+        own = entry(name, (0.05 + 0.02 * place) * scale, 0.01 * scale, score="rmse", strategy=strategy, wobble=0.013 * scale)
+        null = {"rmse": np.full((8, 2), 0.4 * scale)}
+        cells.append(replace(own, result=replace(own.result, null=null)))
+    results, comparisons = Results((), tuple(cells), ()), compared(*cells)
+    text = printed(summary_tables(results, width, explain=True), width)
+    for cell in cells:
+        for key in ON_SCREEN[:-1]:
+            assert str(estimate(cell.metrics()[key])) in text
+    verdicts = printed(verdict_tables(comparisons, Rules(), width), width)
+    for comparison in comparisons:
+        for interval in (*comparison.verdict.sides, comparison.verdict.difference, *comparison.verdict.learning):
+            assert with_interval(interval) in verdicts
+    printed([*answers(comparisons), *map(in_words, comparisons)], width)
+
+
+def test_what_is_the_same_in_all_rows_stands_in_the_title() -> None:
+    sheet = score_sheet("toy", [entry("kan", 0.8), entry("mlp", 0.6)])
+    assert [column.head for column in sheet.columns[: sheet.keys]] == ["architecture"]
+    assert sheet.subtitle == "naive; adam lr=0.001 steps=3; every task was learned"
+    own = score_sheet("toy", [entry("kan", 0.8, optimizer="sgd"), entry("mlp", 0.6), entry("mlp", 0.6, strategy="ewc")])
+    assert [column.head for column in own.columns[: own.keys]] == ["architecture", "strategy"]
+    assert own.subtitle.startswith("kan: sgd lr=0.001 steps=3, mlp: adam lr=0.001 steps=3; ")
+    several = score_sheet("toy", [entry("kan", 0.8, lr=lr) for lr in (0.1, 0.2)])
+    assert several.subtitle.startswith("naive; adam steps=3; ")
+    assert [row[:2] for row in several.rows] == [("kan", "lr=0.1"), ("kan", "lr=0.2")]
+    unlike = score_sheet("toy", [entry("kan", 0.8), entry("mlp", 0.55, 0.6)])
+    assert unlike.columns[-1].head == "learned"
+    assert [str(note) for note in unlike.notes] == [
+        "some tasks were never learned, and what was never learned cannot be forgotten: mlp"
+    ]
+
+
+def test_intervals_that_reach_beyond_a_score_are_told() -> None:
+    sure, unsure = entry("kan", 0.8), entry("mlp-a", 0.98, 1.0, wobble=0.03, seeds=3)
+    assert not [note for note in score_sheet("toy", [sure]).notes if "beyond" in str(note)]
+    (note,) = score_sheet("toy", [sure, unsure]).notes
+    assert str(note).endswith("symmetric ones: final accuracy of mlp-a above 1")
+    assert unsure.metrics()["final_score"].max() < 1
+    below = entry("mlp", 0.5, wobble=0.001)
+    (comparison,) = compared(sure, below)
+    assert comparison.verdict.sides[1].low < 0
+    assert "retention of mlp below 0" in printed(verdict_tables([comparison], Rules()))
+
+
+def test_equal_seeds_are_said_in_words() -> None:
+    assert "0 in every seed" in printed(summary_tables(Results((), (entry("kan", 0.0, wobble=0.0),), ()), 80))
+
+
+def test_programs_get_the_same_numbers_by_cell_and_by_seed() -> None:
+    cells = (entry("kan", 0.8), entry("mlp", 0.6, seeds=5))
+    wide, seeds = (list(csv.DictReader(io.StringIO(as_csv(Results((), cells, ()), [], rows)))) for rows in ("wide", "seeds"))
+    assert [row["architecture"] for row in wide] == ["kan", "mlp"]
+    for row, cell in zip(wide, cells, strict=True):
+        values = cell.metrics()["retention"]
+        assert float(row["retention"]) == pytest.approx(values.mean(), rel=1e-12)
+        assert (float(row["retention_low"]), row["retention_n"]) == (pytest.approx(mean_interval(values).low), str(len(values)))
+        own = [float(other["retention"]) for other in seeds if other["architecture"] == row["architecture"]]
+        assert own == pytest.approx(values.tolist(), rel=1e-12)
+    assert len(seeds) == 13

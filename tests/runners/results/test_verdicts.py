@@ -22,6 +22,7 @@ from runners.config.policy import Policy
 from runners.report.numbers import with_interval
 from runners.report.sheet import WIDE
 from runners.report.verdict_tables import method, verdict_tables, verdicts_as_markdown
+from runners.report.words import answers
 from runners.results.entry import Entry
 from runners.results.results import Results
 from runners.results.verdicts import Comparison, compare, frame
@@ -260,8 +261,9 @@ def test_nothing_to_compare_is_said(results: Results) -> None:
     ("interval", "text"),
     [
         ((0.5, 0.41, 0.63, 8), "0.50 [0.41, 0.63]"),
-        ((0.0, 0.0, 0.0, 8), "0 [0, 0]"),
-        ((1.0, 1.0, 1.0, 8), "1.0000 [1.0000, 1.0000]"),
+        ((0.0, 0.0, 0.0, 8), "0 in every seed"),
+        ((1.0, 1.0, 1.0, 8), "1 in every seed"),
+        ((1.0, 0.99999, 1.0, 8), "1.0000 [1.0000, 1.0000]"),
         ((-4.9e-6, -6.2e-6, -3.6e-6, 8), "(-4.9 [-6.2, -3.6])e-06"),
         ((310.0, -12.0, 650.0, 8), "310 [-12, 650]"),
         ((7.4e5, -1.1e5, 1.6e6, 8), "(0.74 [-0.11, 1.60])e+06"),
@@ -278,8 +280,10 @@ def test_numbers_have_the_digits_that_their_interval_supports(interval: tuple[An
 
 
 def test_compare_prints_the_verdict(kancl: Kancl, stored: Path) -> None:
-    said = kancl("compare", stored, "--no-figures")
+    brief, said = (kancl("compare", stored, "--no-figures", *more) for more in ((), ("--explain",)))
     assert (said.code, said.err) == (0, "")
+    assert "Holm over" not in brief.out
+    assert set(brief.out.splitlines()) - set(said.out.splitlines()) == {brief.out.splitlines()[-1]}, "nothing else is left out"
     parts = (
         "Verdicts   gaussian-peaks:tasks=2,samples=20 / naive / different policies", "kan:intervals=20", "mlp:hidden=8",
         "under different policies", "lbfgs lr=1 steps=3 against adam", "did not learn", "Holm over",
@@ -292,7 +296,8 @@ def test_compare_prints_the_verdict(kancl: Kancl, stored: Path) -> None:
 def test_programs_get_the_same_verdict(kancl: Kancl, stored: Path, results: Results) -> None:
     (comparison,) = compare(results)
     whole = json.loads(kancl("compare", stored, "--no-figures", "--format", "json").out)
-    assert set(whole) == {"cells", "verdicts", "method", "overlap"}
+    assert set(whole) == {"answers", "cells", "verdicts", "method", "overlap"}
+    assert whole["answers"] == answers([comparison])
     assert {row["architecture"] for row in whole["cells"]} == {"kan:intervals=20", "mlp:hidden=8"}
     text = kancl("compare", stored, "--no-figures", "--format", "csv", "--rows", "verdicts").out
     for row in (*whole["verdicts"], *csv.DictReader(io.StringIO(text))):
@@ -316,7 +321,7 @@ def test_programs_get_the_same_verdict(kancl: Kancl, stored: Path, results: Resu
 
 
 def test_the_bounds_come_from_the_command_line(kancl: Kancl, stored: Path) -> None:
-    said = kancl("compare", stored, "--no-figures", "--margin", "0.9", "--equivalence", "0.3", "--against", "kan")
+    said = kancl("compare", stored, "--no-figures", "--explain", "--margin", "0.9", "--equivalence", "0.3", "--against", "kan")
     assert said.code == 0
     flat = " ".join(said.out.split())
     assert "over 90 % of the gap" in flat

@@ -32,7 +32,7 @@ from runners.measure.result import Result
 from runners.report.cost_table import cost_sheet
 from runners.report.numbers import estimate, with_error
 from runners.report.sheet import WIDE
-from runners.report.tables import SHOWN, results_as_markdown, summary_tables
+from runners.report.tables import ON_SCREEN, SHOWN, results_as_markdown, summary_tables
 from runners.results.results import Results
 from runners.run import run_cell
 from runners.strategies import State, Strategy, strategies
@@ -407,17 +407,18 @@ def rendered(parts: list[RenderableType], width: int) -> str:
 
 
 def shown_numbers(results: Results) -> list[str]:
-    return [str(estimate(entry.metrics()[key])) for entry in results.entries for key in SHOWN]
+    return [str(estimate(entry.metrics()[key])) for entry in results.entries for key in ON_SCREEN]
 
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_fewer_seeds_than_asked_for_are_said(twins: Results, lost: int) -> None:
     results = with_seeds_lost(replace(twins, entries=(entry_of(twins, "naive"),)), lost)
-    table, _, notes, _ = (rendered([part], WIDE) for part in summary_tables(results, WIDE))
+    table, notes, *_ = (rendered([part], WIDE) for part in summary_tables(results, WIDE))
     assert ("(n=2)" in table) == bool(lost)
     assert ("1 of 3 seeds diverged" in notes) == bool(lost)
     row = results_as_markdown(results).splitlines()[-1]
-    assert row.count("(n=2)") == sum(not number.startswith("–") for number in shown_numbers(results)) * lost
+    shown = [str(estimate(entry.metrics()[key])) for entry in results.entries for key in SHOWN]
+    assert row.count("(n=2)") == sum(not number.startswith("–") for number in shown) * lost
     assert ("| 1/3 |" if lost else "| 0/3 |") in row
 
 
@@ -433,22 +434,23 @@ def test_one_seed_left_has_no_interval(twins: Results) -> None:
 @pytest.mark.parametrize("lost", [0, 1])
 def test_tables_contain_every_number_uncut(twins: Results, width: int, factor: float, lost: int) -> None:
     results = with_seeds_lost(scaled(twins, factor), lost)
-    *parts, notes, formulas = summary_tables(results, width)
-    assert len(parts) == 2 if width >= WIDE else len(parts) >= 3
+    *parts, formulas = summary_tables(results, width, explain=True)
+    assert len(parts) == 3 if width > 100 else len(parts) >= 4
     text = rendered(parts, width)
     words = Counter(text.split())
     numbers = Counter(word for number in shown_numbers(results) for word in number.split())
     assert not numbers - words, text
     for entry in results.entries:
         assert not Counter(cost_sheet([entry]).texts()[0][2:]) - words, text
-    assert "R[i,j]" in rendered([notes, formulas], width)
+    assert "R[i,j]" in rendered([formulas], width)
+    assert len(list(summary_tables(results, width))) == len(parts)
 
 
 @pytest.mark.parametrize("width", [80, WIDE])
 def test_tables_keep_numbers_on_one_line(twins: Results, width: int) -> None:
     """A mean and its interval belong together."""
     results = replace(twins, entries=(entry_of(twins, "naive"), entry_of(twins, "joint")))
-    *parts, _, _ = summary_tables(results, width)
+    parts = list(summary_tables(results, width))
     text = rendered(parts, width)
     for number in shown_numbers(results):
         assert number in text
