@@ -601,7 +601,7 @@ def test_no_threads_are_refused(kancl: Kancl, desk: Path, threads: str) -> None:
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
 def test_no_figures_draws_nothing(kancl: Kancl, twins: Results, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given: drawn.append(given) or [])
+    monkeypatch.setattr("runners.report.figures.draw_all.draw_all", lambda *given, **how: drawn.append(given) or [])
     before = listing(twins.paths[0])
     ended = kancl("compare", twins.paths[0], "--no-figures", "--format", form)
     assert (ended.code, ended.err, drawn) == (0, "", [])
