@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special, stats
 
 PerSeed = Float[np.ndarray, "S"]
 
@@ -56,7 +55,9 @@ def t_interval(values: PerSeed, confidence: float = 0.95) -> Interval:
 @lru_cache(1024)
 def _student(confidence: float, n: int) -> float:
     """Return Student's quantile for n values; a table asks for the same one in every cell."""
-    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    from scipy.special import stdtrit  # on use: slow to import, and not every command asks for an interval
+
+    return float(stdtrit(n - 1, (1 + confidence) / 2))
 
 
 def bootstrap_interval(values: PerSeed, confidence: float = 0.95, resamples: int = RESAMPLES) -> Interval:
@@ -71,9 +72,13 @@ def bootstrap_interval(values: PerSeed, confidence: float = 0.95, resamples: int
     n = len(finite)
     if n < 2 or np.ptp(finite) == 0:
         return t_interval(finite, confidence) if n < 2 else Interval(float(finite[0]), float(finite[0]), float(finite[0]), n)
+
+    from scipy import stats  # on use: slow to import
+    from scipy.special import ndtr
+
     mean, spread = float(finite.mean()), float(finite.std())
     scaled = (finite - mean) / spread  # so that the interval of tiny or huge values does not drown in rounding
-    expanded = 1 - 2 * stats.norm.sf((n / (n - 1)) ** 0.5 * stats.t.ppf((1 + confidence) / 2, n - 1))
+    expanded = 1 - 2 * ndtr(-((n / (n - 1)) ** 0.5) * _student(confidence, n))
     found = stats.bootstrap(
         (scaled,), np.mean, confidence_level=expanded, n_resamples=resamples, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
@@ -156,6 +161,8 @@ def sign_flip_test(differences: PerSeed, exact_up_to: int = EXACT_UP_TO) -> floa
     if len(finite) == 0:
         return math.nan
     if len(finite) > exact_up_to:
+        from scipy import stats  # on use: slow to import
+
         test = stats.permutation_test(
             (finite,), np.mean, permutation_type="samples", n_resamples=FLIPS, rng=np.random.default_rng(0)
         )
@@ -231,7 +238,7 @@ def paired_effect_size(differences: PerSeed) -> float:
     mean, m = float(finite.mean()), len(finite) - 1
     if np.ptp(finite) == 0:  # asked of the values: by rounding, the spread of equal numbers may come out as not quite 0
         return math.copysign(math.inf, mean) if mean else 0.0
-    correction = math.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / math.sqrt(m / 2)
+    correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)
     return correction * mean / float(finite.std(ddof=1))
 
 
@@ -272,8 +279,10 @@ def seedwise_slope(x: Float[np.ndarray, "S P"], y: Float[np.ndarray, "S P"], con
     for own_x, own_y, mask in zip(x, y, whole, strict=True):
         seen = own_x[mask]
         if len(seen) >= 2 and np.ptp(seen) > 1e-12 * np.abs(seen).max():
-            fit = stats.linregress(seen, own_y[mask])
-            fits.append((float(fit.slope), float(fit.intercept), int(mask.sum())))
+            answers = own_y[mask]
+            spread, _, shared, _ = np.cov(seen, answers, ddof=0).flat
+            slope = float(shared / spread)
+            fits.append((slope, float(answers.mean() - slope * seen.mean()), int(mask.sum())))
     slopes = np.array([slope for slope, _, _ in fits])
     return Slope(
         slope=mean_interval(slopes, confidence),

@@ -257,6 +257,7 @@ assert before[4] == set(os.environ), "the environment"
 assert (kind, threads) == (torch.get_default_dtype(), torch.get_num_threads()), "torch's settings"
 assert not os.listdir(), "files"
 assert "avalanche" not in sys.modules
+assert "scipy.stats" not in sys.modules, "it takes a third of a second"
 assert "matplotlib.pyplot" not in sys.modules, "pyplot chooses a screen"
 """
 
