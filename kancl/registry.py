@@ -108,6 +108,14 @@ class Registry:
         """Return every known name, those of installed packages included, in alphabetical order."""
         return sorted({*self._entries, *self._builtin, *(point.name for point in self._entry_points())})
 
+    def is_builtin(self, name: str) -> bool:
+        """Tell whether a name is one that kancl itself brings.
+
+        Args:
+            name: by which something is asked for.
+        """
+        return name in self._builtin
+
     def available(self) -> dict[str, Builder]:
         """Return every builder that loads; one that does not is warned about by name and left out."""
         found = {}

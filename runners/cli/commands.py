@@ -11,19 +11,21 @@ from runners.cli.report import Report
 from runners.cli.run import Run
 from runners.cli.runs import Runs
 from runners.cli.scenario import Scenario
+from runners.cli.show import Show
 
 Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[Runs, tyro.conf.subcommand("runs")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 
-def read(arguments: list[str] | None) -> List | Run | Compare | Report | Runs | Scenario | Bench:
+def read(arguments: list[str] | None) -> List | Run | Compare | Report | Show | Runs | Scenario | Bench:
     """Return the command that these arguments (the process's own if None) ask for; leaves where they ask for help."""
     return tyro.cli(
         Command,

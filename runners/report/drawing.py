@@ -47,7 +47,8 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
@@ -56,9 +57,10 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 __all__ = [
-    "Artist", "Axes", "BoundaryNorm", "Colormap", "Drawing", "Figure", "Line2D", "ListedColormap", "LogLocator", "Lost",
-    "MaxNLocator", "Normalize", "NullFormatter", "Rectangle", "ScalarMappable", "StrMethodFormatter", "SubFigure", "colormaps",
-    "draw_each", "finish", "named", "own_style", "rendered", "warn",
+    "Artist", "Axes", "BoundaryNorm", "Colormap", "Drawing", "Figure", "Line2D", "LineCollection", "ListedColormap",
+    "LogLocator", "Lost", "MaxNLocator", "Normalize", "NullFormatter", "PolyCollection", "Rectangle", "ScalarMappable",
+    "StrMethodFormatter", "SubFigure", "colormaps", "draw_each", "finish", "named", "own_style", "rendered", "to_rgba",
+    "warn",
 ]  # fmt: skip
 
 DPI = 150

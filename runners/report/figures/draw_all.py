@@ -13,6 +13,7 @@ from runners.report.figures.functions import draw_functions, functions
 from runners.report.figures.headline import headline_figures
 from runners.report.figures.look import PLAIN, Look
 from runners.report.figures.matrices import draw_matrices, matrices
+from runners.report.figures.network import networks_of
 from runners.report.figures.overlaid import overlaid_figures
 from runners.report.figures.overlaps import overlap_figures
 from runners.report.figures.sizes import size_figures
@@ -41,6 +42,7 @@ FIGURES: dict[str, Callable[[Results], Iterator[Planned]]] = {
     "size": size_figures,
     "dial": dial_figures,
     "overlap": overlap_figures,
+    "network": networks_of,
 }
 """All other figures but the headline, by kind; a new one is a file beside this one, and a name here or in :data:`PANELS`."""
 

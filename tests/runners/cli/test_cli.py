@@ -396,8 +396,8 @@ def test_compare_prints_a_table(kancl: Kancl, experiment: Path) -> None:
 @pytest.mark.parametrize(
     ("scenario", "kinds"),
     [
-        ("gaussian-peaks", {"headline", "curves", "retention", "functions"}),
-        ("split-digits", {"headline", "curves", "retention"}),
+        ("gaussian-peaks", {"headline", "curves", "retention", "functions", "network"}),
+        ("split-digits", {"headline", "curves", "retention", "network"}),
     ],
 )
 def test_figures_are_there_and_valid(results: Any, tmp_path: Path, scenario: str, kinds: set[str]) -> None:
