@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from runners.report.figures.look import PLAIN, Look
 from runners.report.figures.network_data import Drawn, NetworkData, Picture
 from runners.report.numbers import percent
 from runners.report.thinning import fold
@@ -32,8 +33,8 @@ COLOURS = 255
 """Of an animation."""
 MILLISECONDS = 1200
 """That a picture of an animation stays."""
-WIDEST = 13.8
-"""Inches of a figure."""
+WIDEST, NARROWEST = 13.8, 7.2
+"""Inches of a figure that nobody asked a width of."""
 FADING = 3.0
 """Darkness is tanh(FADING importance), as in the KAN paper (arXiv 2404.19756, section 2.5.1)."""
 FAINTEST = 0.12
@@ -49,7 +50,10 @@ TITLE = 0.4
 
 @dataclass(frozen=True)
 class Sizes:
-    """Inches: a picture's width and height without margins, those of a box, and from one row of nodes to the next."""
+    """A picture's width and height without margins, those of a box, and from one row of nodes to the next.
+
+    In inches, as all lengths here, of a figure with texts of the usual size; all grow and shrink with them.
+    """
 
     width: float
     height: float
@@ -57,44 +61,48 @@ class Sizes:
     row: float
 
 
-def draw_network(data: NetworkData, only: int | None = None) -> "Figure":
+def draw_network(data: NetworkData, look: Look = PLAIN, only: int | None = None) -> "Figure":
     """Draw the pictures side by side, as many in a row as there is room for.
 
     Args:
         data: what to draw.
+        look: of the figure.
         only: the number of a picture that is drawn alone; all of them if not given.
     """
     from runners.report.drawing import Figure
 
-    sizes = sizes_of(data)
+    size = look.size
+    widest = WIDEST if look.inches is None else look.inches / size
+    sizes = sizes_of(data, widest)
     shown = range(len(data.pictures)) if only is None else range(only, only + 1)
-    across = sizes.width + 2 * MARGIN
-    columns = max(1, min(len(shown), int((WIDEST + GAP) / (across + GAP))))
+    across, down = sizes.width + 2 * MARGIN, TITLE + sizes.height + 2 * MARGIN
+    columns = max(1, min(len(shown), int((widest + GAP) / (across + GAP))))
     columns = math.ceil(len(shown) / math.ceil(len(shown) / columns))
     rows = math.ceil(len(shown) / columns)
-    width = max(columns * across + (columns - 1) * GAP, 7.2)
-    texts = [fold(line, int(15.5 * width)) for line in data.notes]
-    under = 0.45 + 0.15 * (1 + "\n".join(texts).count("\n"))
-    over = 0.2 + 0.2 * fold(data.heading[0], int(12 * width)).count("\n") + 0.2
-    down = TITLE + sizes.height + 2 * MARGIN
+    width = max(columns * across + (columns - 1) * GAP, min(NARROWEST, widest)) if look.inches is None else widest
+    heading = fold(data.heading[0], int(12 * width))
+    notes = "\n".join(fold(line, int(15.5 * width)) for line in data.notes)
+    names = _legend_columns(data, width)
+    under = 0.28 + 0.17 * names[1] + 0.15 * (1 + notes.count("\n"))
+    over = 0.4 + 0.2 * heading.count("\n")
     height = over + rows * down + (rows - 1) * GAP / 2 + under
-    figure = Figure(figsize=(width, height))
-    figure.text(0.5, 1 - 0.1 / height, fold(data.heading[0], int(12 * width)), ha="center", va="top", fontsize=10)
+    figure = Figure(figsize=(width * size, height * size))
+    figure.text(0.5, 1 - 0.1 / height, heading, ha="center", va="top", fontsize=10 * size)
     left = (width - columns * across - (columns - 1) * GAP) / 2
     for place, number in enumerate(shown):
         row, column = divmod(place, columns)
         x, y = left + column * (across + GAP), height - over - (row + 1) * down - row * GAP / 2
         ax = figure.add_axes((x / width, y / height, across / width, (down - TITLE) / height))
-        _draw_picture(ax, data, number, sizes)
-    _legend(figure, data, under / height)
-    figure.text(0.5, 0.08 / height, "\n".join(texts), ha="center", va="bottom", fontsize=7, color="0.3", linespacing=1.3)
+        _draw_picture(ax, data, number, sizes, size)
+    _legend(figure, data, 1 - (height - under) / height, names[0], size)
+    figure.text(0.5, 0.08 / height, notes, ha="center", va="bottom", fontsize=7 * size, color="0.3", linespacing=1.3)
     return figure
 
 
 def frames(data: NetworkData) -> Iterator[Callable[[], "Figure"]]:
     """Yield what draws each picture alone, in the order of time, all of one size."""
     for number in range(len(data.pictures)):
-        yield lambda number=number: draw_network(data, number)  # type: ignore[misc]
+        yield lambda number=number: draw_network(data, only=number)  # type: ignore[misc]
 
 
 def write_animation(path: Path, data: NetworkData) -> None:
@@ -123,34 +131,40 @@ def write_animation(path: Path, data: NetworkData) -> None:
     write_atomically(path, write)
 
 
-def sizes_of(data: NetworkData) -> Sizes:
-    """Return how large everything is: boxes as large as the row with most of them allows, up to a bound."""
+def sizes_of(data: NetworkData, widest: float = WIDEST) -> Sizes:
+    """Return how large everything is: boxes as large as the row with most of them allows, up to a bound.
+
+    Args:
+        data: what is drawn.
+        widest: inches that a picture can have.
+    """
+    widest -= 2 * MARGIN
     layers = 1 + data.edges[-1].layer
     boxes = max(sum(edge.layer == layer for edge in data.edges) for layer in range(layers))
     nodes = max(sum(node.row == row for node in data.nodes) for row in range(layers + 1))
     if data.kind == "weights":
-        return Sizes(max(2.4, 0.215 * nodes), 1.15 * layers, (0.0, 0.0), 1.15)
-    width = max(2.4, min(0.75 * boxes, 3.5), min(0.5 * boxes, 6.1))
+        return Sizes(min(max(2.4, 0.215 * nodes), widest), 1.15 * layers, (0.0, 0.0), 1.15)
+    width = min(max(2.4, min(0.75 * boxes, 3.5), min(0.5 * boxes, 6.1)), widest)
     box = min(0.88 * width / boxes, 2.3)
     tall = min(0.95 * box, 1.4)
     return Sizes(width, layers * (tall + 0.5), (box, tall), tall + 0.5)
 
 
-def _draw_picture(ax: "Axes", data: NetworkData, number: int, sizes: Sizes) -> None:
+def _draw_picture(ax: "Axes", data: NetworkData, number: int, sizes: Sizes, size: float) -> None:
     picture = data.pictures[number]
     ax.set_xlim(-MARGIN, sizes.width + MARGIN)
     ax.set_ylim(-MARGIN, sizes.height + MARGIN)
     ax.axis("off")
-    ax.set_title(f"{picture.title}\n{_moved_words(data, picture)}", fontsize=8, pad=2, linespacing=1.25)
+    ax.set_title(f"{picture.title}\n{_moved_words(data, picture)}", fontsize=8 * size, pad=2 * size, linespacing=1.25)
     if data.kind == "weights":
-        _draw_weights(ax, data, picture, sizes)
+        _draw_weights(ax, data, picture, sizes, size)
     else:
-        _draw_functions(ax, data, number, sizes)
+        _draw_functions(ax, data, number, sizes, size)
     x, y = ([place(node) for node in data.nodes] for place in (lambda n: n.x * sizes.width, lambda n: n.row * sizes.row))
-    ax.scatter(x, y, s=22, color=INK, zorder=5, linewidths=0)
+    ax.scatter(x, y, s=22 * size**2, color=INK, zorder=5, linewidths=0)
     for node in data.nodes:
         up = 1 if node.row else -1
-        ax.text(node.x * sizes.width, node.row * sizes.row + 0.09 * up, node.label, ha="center", fontsize=7,
+        ax.text(node.x * sizes.width, node.row * sizes.row + 0.09 * up, node.label, ha="center", fontsize=7 * size,
                 va="bottom" if node.row else "top")  # fmt: skip
 
 
@@ -162,14 +176,14 @@ def _moved_words(data: NetworkData, picture: Picture) -> str:
     return f"{percent(picture.moved)} moved, {percent(picture.hit)} of earlier data hit"
 
 
-def _draw_functions(ax: "Axes", data: NetworkData, number: int, sizes: Sizes) -> None:
+def _draw_functions(ax: "Axes", data: NetworkData, number: int, sizes: Sizes, size: float) -> None:
     """Draw the edges with their boxes: data, the function, what moved of it and where it was."""
     from runners.report.drawing import Rectangle
 
     picture = data.pictures[number]
     before = data.pictures[number - 1].edges if number else picture.edges
     wide, tall = sizes.box
-    strokes = _Strokes()
+    strokes = _Strokes(size)
     for edge, own, was, points in zip(data.edges, picture.edges, before, data.points, strict=True):
         x, y = edge.x * sizes.width, (edge.layer + 0.5) * sizes.row
         dark = FAINTEST + (1 - FAINTEST) * math.tanh(FADING * own.importance)
@@ -178,7 +192,7 @@ def _draw_functions(ax: "Axes", data: NetworkData, number: int, sizes: Sizes) ->
         strokes.add([[x, target.x * sizes.width], [y + tall / 2, target.row * sizes.row]], INK, 0.9, dark)
         low, high = data.spans[edge.layer]
         corner = x - wide / 2, y - tall / 2
-        frame: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.55", "linewidth": 0.5, "zorder": 2}
+        frame: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.55", "linewidth": 0.5 * size, "zorder": 2}
         ax.add_patch(Rectangle(corner, wide, tall, **frame))
         _draw_data(ax, own, corner, wide, tall)
         across = corner[0] + wide * (points - points[0]) / (points[-1] - points[0])
@@ -197,7 +211,8 @@ def _draw_functions(ax: "Axes", data: NetworkData, number: int, sizes: Sizes) ->
 class _Strokes:
     """Lines that are drawn together, which takes a small part of the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: float) -> None:
+        self.size = size
         self.lines: list[np.ndarray] = []
         self.looks: list[tuple[str, float, float]] = []
 
@@ -211,7 +226,7 @@ class _Strokes:
         from runners.report.drawing import LineCollection, to_rgba
 
         colours = [to_rgba(colour, alpha) for colour, _, alpha in self.looks]
-        widths = [width for _, width, _ in self.looks]
+        widths = [width * self.size for _, width, _ in self.looks]
         ax.add_collection(LineCollection(self.lines, colors=colours, linewidths=widths, zorder=4, capstyle="round", **more))
 
 
@@ -233,9 +248,9 @@ def _runs(mask: Bool[np.ndarray, "P"]) -> list[slice]:
     return [slice(max(first - 1, 0), last + 1) for first, last in steps.reshape(-1, 2).tolist()]
 
 
-def _draw_weights(ax: "Axes", data: NetworkData, picture: Picture, sizes: Sizes) -> None:
+def _draw_weights(ax: "Axes", data: NetworkData, picture: Picture, sizes: Sizes, size: float) -> None:
     """Draw a line for each weight, those that moved over the others."""
-    solid, dashed = _Strokes(), _Strokes()
+    solid, dashed = _Strokes(size), _Strokes(size)
     pairs = zip(data.edges, picture.edges, strict=True)
     for edge, own in sorted(pairs, key=lambda pair: bool(pair[1].moved[0])):
         source, target = data.nodes[edge.source], data.nodes[edge.target]
@@ -248,26 +263,46 @@ def _draw_weights(ax: "Axes", data: NetworkData, picture: Picture, sizes: Sizes)
     dashed.draw(ax, linestyles=[DASHED])
 
 
-def _legend(figure: "Figure", data: NetworkData, bottom: float) -> None:
+NAMES = {
+    "functions": (
+        "function",
+        "moved",
+        "where it was",
+        "data of the task just learned",
+        "data of earlier tasks (start: of all)",
+    ),
+    "weights": ("positive, moved", "positive", "negative, moved", "negative"),
+}
+
+
+def _legend_columns(data: NetworkData, width: float) -> tuple[int, int]:
+    """Return in how many columns a legend fits into so many inches, and how many lines it has then."""
+    names = NAMES[data.kind]
+    columns = next(
+        (count for count in (len(names), 3, 2) if sum(map(len, names)) * count / len(names) * 0.068 + 0.4 * count < width), 1
+    )
+    return columns, math.ceil(len(names) / columns)
+
+
+def _legend(figure: "Figure", data: NetworkData, top: float, columns: int, size: float) -> None:
     """Say what lines and areas mean."""
     from runners.report.drawing import Line2D, Rectangle
 
     if data.kind == "weights":
         handles: list[Any] = [
-            Line2D([], [], color=colour, linewidth=2.2, linestyle=line)
+            Line2D([], [], color=colour, linewidth=2.2 * size, linestyle=line)
             for colours, line in ((POSITIVE, (0.0, ())), (NEGATIVE, DASHED))
             for colour in colours
         ]
-        names = ["positive, moved", "positive", "negative, moved", "negative"]
     else:
         handles = [
-            Line2D([], [], color=INK, linewidth=1.0), Line2D([], [], color=MOVED, linewidth=2.0),
-            Line2D([], [], color=GHOST, linewidth=0.8), Rectangle((0, 0), 1, 1, color=LEARNED),
-            Rectangle((0, 0), 1, 1, color=EARLIER),
-        ]  # fmt: skip
-        names = ["function", "moved", "where it was", "data of the task just learned", "data of earlier tasks (start: of all)"]
-    wide = figure.get_figwidth() > 7
+            *(
+                Line2D([], [], color=colour, linewidth=width * size)
+                for colour, width in ((INK, 1.0), (MOVED, 2.0), (GHOST, 0.8))
+            ),
+            *(Rectangle((0, 0), 1, 1, color=colour) for colour in (LEARNED, EARLIER)),
+        ]
     figure.legend(
-        handles, names, loc="center", bbox_to_anchor=(0.5, bottom - 0.2 / figure.get_figheight()), fontsize=7.5,
-        ncols=len(names) if wide else 2, borderpad=0.1, handlelength=1.6, columnspacing=1.4,
+        handles, NAMES[data.kind], loc="upper center", bbox_to_anchor=(0.5, top), fontsize=7.5 * size, ncols=columns,
+        borderpad=0.1, handlelength=1.6, columnspacing=1.4,
     )  # fmt: skip
