@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ FADING = 3.0
 FAINTEST = 0.12
 DENSITY = 0.28
 """Share of a box's height that data reach at most."""
+LEAST = 2.1
+"""Inches of a picture: its title needs them."""
 MARGIN = 0.26
 """Inches around a picture, for labels of nodes."""
 GAP = 0.35
@@ -73,8 +76,8 @@ def draw_network(data: NetworkData, look: Look = PLAIN, only: int | None = None)
 
     size = look.size
     widest = WIDEST if look.inches is None else look.inches / size
-    sizes = sizes_of(data, widest)
     shown = range(len(data.pictures)) if only is None else range(only, only + 1)
+    sizes = sizes_of(data, widest if look.inches is None else _share(data, widest, len(shown)))
     across, down = sizes.width + 2 * MARGIN, TITLE + sizes.height + 2 * MARGIN
     columns = max(1, min(len(shown), int((widest + GAP) / (across + GAP))))
     columns = math.ceil(len(shown) / math.ceil(len(shown) / columns))
@@ -140,14 +143,27 @@ def sizes_of(data: NetworkData, widest: float = WIDEST) -> Sizes:
     """
     widest -= 2 * MARGIN
     layers = 1 + data.edges[-1].layer
-    boxes = max(sum(edge.layer == layer for edge in data.edges) for layer in range(layers))
-    nodes = max(sum(node.row == row for node in data.nodes) for row in range(layers + 1))
+    boxes, nodes = _most(data)
     if data.kind == "weights":
         return Sizes(min(max(2.4, 0.215 * nodes), widest), 1.15 * layers, (0.0, 0.0), 1.15)
     width = min(max(2.4, min(0.75 * boxes, 3.5), min(0.5 * boxes, 6.1)), widest)
     box = min(0.88 * width / boxes, 2.3)
     tall = min(0.95 * box, 1.4)
     return Sizes(width, layers * (tall + 0.5), (box, tall), tall + 0.5)
+
+
+def _most(data: NetworkData) -> tuple[int, int]:
+    """Return how many boxes there are between two rows at most, and how many nodes in one."""
+    boxes = Counter(edge.layer for edge in data.edges)
+    return max(boxes.values()), max(Counter(node.row for node in data.nodes).values())
+
+
+def _share(data: NetworkData, widest: float, count: int) -> float:
+    """Return how wide a picture may be where the figure's width is given: as many stand side by side as can be read."""
+    boxes, nodes = _most(data)
+    least = max(LEAST, 0.12 * nodes if data.kind == "weights" else 0.3 * boxes) + 2 * MARGIN
+    columns = max(1, min(count, 3, int((widest + GAP) / (least + GAP))))
+    return (widest - (columns - 1) * GAP) / columns
 
 
 def _draw_picture(ax: "Axes", data: NetworkData, number: int, sizes: Sizes, size: float) -> None:

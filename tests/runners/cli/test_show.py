@@ -123,7 +123,7 @@ def test_code_that_a_result_names_is_run_only_where_its_file_is_trusted(kancl: C
     said = kancl("show", "out")
     assert said.code == 2
     assert "kancl runs no code because a result names it; look at the file, and allow it with --trust ./own.py" in said.err
-    assert kancl("compare", "out", "--figures", desk / "figures").code == 0
+    assert kancl("compare", "out", "--figures-to", desk / "figures").code == 0
     assert not list(desk.glob("figures/*network*"))
     assert not (desk / "ran").exists()
     assert kancl("show", "out", "--trust", "other.py").code == 2

@@ -263,7 +263,7 @@ def test_a_comparison_draws_a_few_networks_of_naive_cells(out: Path, kancl: Call
     scenario = "gaussian-peaks:tasks=3,samples=40"
     assert names == [f"{scenario}-{name}-network" for name in ("kan:hidden=[],intervals=30", "kan:hidden=[3]", "mlp:hidden=5")]
     assert len(list(networks_of(load(out), most=99))) == 6  # lookup and mlp-bspline cannot be
-    said = kancl("compare", out, "--figures", tmp_path, "--architectures", "mlp:hidden=5", "lookup")
+    said = kancl("compare", out, "--figures-to", tmp_path, "--architectures", "mlp:hidden=5", "lookup")
     assert said.code == 0, said.err
     name = "gaussian-peaks_tasks_3_samples_40-mlp_hidden_5-network"
     assert [path.name for path in sorted(tmp_path.glob("*network*"))] == [f"{name}.png", f"{name}.svg"]
