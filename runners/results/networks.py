@@ -49,6 +49,7 @@ class Networks:
         states: parameters and buffers (1, ...) by moment: 0 before the first task, n after task n. Some may be missing.
         stream: the scenario for this seed alone.
         labels: what the cell is called: ``scenario``, ``architecture`` and ``strategy``.
+        answers: whether these parameters answer for every task, and none that the strategy holds; None where that is not known.
     """
 
     cell: Cell
@@ -57,6 +58,7 @@ class Networks:
     states: Mapping[int, Mapping[str, Tensor]]
     stream: Stream
     labels: Mapping[str, str]
+    answers: bool | None = True
 
     def at(self, moment: int) -> Network:
         """Return the network at a moment, until the next one is asked for.
@@ -111,9 +113,9 @@ def networks_of_seed(
         )
     one = replace(cell, seeds=(seed,))
     stream = (StreamCache() if streams is None else streams).of(one)
-    labels = cell.labels
-    found = Networks(cell, seed, build_network(one, stream), states, stream, labels)
-    if result is not None:
+    answers = _answer_themselves(cell)
+    found = Networks(cell, seed, build_network(one, stream), states, stream, cell.labels, answers)
+    if result is not None and answers:
         _refuse_others(found, result)
     return found
 
@@ -146,19 +148,17 @@ def refuse_strangers(cell: Cell, trusted: Collection[Path] = ()) -> None:
 
 
 def files_of(paths: Collection[Path], entry: Entry, seed: int) -> tuple[CellStore, Cell] | None:
-    """Return the files and the configuration of the stored cell that has a seed of an entry; None where none has."""
+    """Return the files of the stored cell that has a seed of an entry, with the cell; None where no networks of it are kept."""
+    cell = next(part for part in entry.stored if seed in part.seeds)
     for path in paths:
-        files = CellStore(path / "cells" / entry.keys[seed], path)
-        cell = files.load_cell()
-        if cell is not None and seed in cell.seeds:
+        files = CellStore(path / "cells" / cell.key, path)
+        if files.networks_size():
             return files, cell
     return None
 
 
 def _refuse_others(found: Networks, result: Result) -> None:
-    """See that networks score on all tasks as was measured, where they are what answers for a task."""
-    if not _answer_themselves(found.cell):
-        return
+    """See that networks score on all tasks as was measured."""
     evaluator, place = Evaluator(found.stream), result.seeds.index(found.seed)
     for moment in found.states:
         for name, (now,) in evaluator.scores(found.at(moment)).items():
@@ -172,12 +172,12 @@ def _refuse_others(found: Networks, result: Result) -> None:
                 )
 
 
-def _answer_themselves(cell: Cell) -> bool:
-    """Tell whether a cell's scores are those of the networks that are kept: some strategies have other parameters for tasks."""
+def _answer_themselves(cell: Cell) -> bool | None:
+    """Tell whether a cell's scores are those of the networks that are kept; None where that is not known."""
     if cell.runner != "native":
         return True
     if not strategies.is_builtin(cell.strategy.name):  # code that is not run to be asked
-        return False
+        return None
     strategy: Strategy = options.build(strategies.get(cell.strategy.name), cell.strategy)
     return not strategy.acts_in("parameters_for")
 

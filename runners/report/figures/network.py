@@ -38,7 +38,7 @@ def networks_of(results: Results, most: int = NETWORKS) -> Iterator[Planned]:
             continue
         seed = entry.cell.seeds[int(entry.alive.argmax())]
         stored = files_of(results.paths, entry, seed)
-        if stored is None or not is_kancls_own(stored[1]) or not stored[0].networks_size():
+        if stored is None or not is_kancls_own(stored[1]):
             continue
         try:
             found = networks_of_seed(*stored, seed, streams, result=entry.result)

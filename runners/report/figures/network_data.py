@@ -168,9 +168,11 @@ def _words(
         notes.append("faint: edges whose output varies little over the data of all tasks (standard deviation s; darkness is "
                      "tanh(3 s / largest s of the layer))")  # fmt: skip
     notes += layout.notes
+    if networks.answers is False:
+        notes.append(f"{labels['strategy']} answers for earlier tasks with parameters that it holds beside these")
     lost = tasks + 1 - len(kept)
     if lost:
-        notes.append(f"{counted(lost, 'moment')} of {tasks + 1} were not kept")
+        notes.append(f"not kept: {counted(lost, 'moment')} of {tasks + 1}")
     if len(shown) < len(kept):
         notes.append(f"{len(shown)} of {len(kept)} moments are drawn")
     return (heading,), tuple(notes)

@@ -79,7 +79,7 @@ def draw_network(data: NetworkData, look: Look = PLAIN, only: int | None = None)
     shown = range(len(data.pictures)) if only is None else range(only, only + 1)
     sizes = sizes_of(data, widest if look.inches is None else _share(data, widest, len(shown)))
     across, down = sizes.width + 2 * MARGIN, TITLE + sizes.height + 2 * MARGIN
-    columns = max(1, min(len(shown), int((widest + GAP) / (across + GAP))))
+    columns = max(1, min(len(shown), int((widest + GAP) / (across + GAP) + 1e-6)))
     columns = math.ceil(len(shown) / math.ceil(len(shown) / columns))
     rows = math.ceil(len(shown) / columns)
     width = max(columns * across + (columns - 1) * GAP, min(NARROWEST, widest)) if look.inches is None else widest

@@ -1,6 +1,7 @@
 """Guards ``kancl show``: one cell or a list of those that fit, files that are named, and no code that a result names."""
 
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,9 +101,20 @@ def test_what_cannot_be_drawn_is_said(kancl: Callable[..., Any], out: Path, tmp_
     assert not (tmp_path / "off" / "figures").exists()
 
 
-def test_damage_is_named(kancl: Callable[..., Any], out: Path, tmp_path: Path) -> None:
-    import shutil
+def test_a_cell_in_training_is_drawn_as_far_as_it_is(kancl: Callable[..., Any], out: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    (path,) = copy.glob(f"cells/*mlp*/{NETWORKS}")
+    (path.parent / "arrays.npz").unlink()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b'{"of"') - 3])  # the end, and a part of the last moment
+    said = kancl("show", copy, "--architectures", "mlp")
+    assert (said.code, said.err) == (0, "")
+    (drawing,) = (copy / "figures").glob("*.svg")
+    assert "not kept: 1 moment of 3" in drawing.read_text()
 
+
+def test_damage_is_named(kancl: Callable[..., Any], out: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
     (path,) = copy.glob(f"cells/*mlp*/{NETWORKS}")

@@ -202,7 +202,17 @@ def test_many_moments_are_few_pictures_and_lost_ones_are_said(out: Path) -> None
     assert [picture.title[:12] for picture in data.pictures] == ["start", "after task 2", "after task 3"]
     assert "3 of 4 moments are drawn" in data.notes
     states = {moment: networks.states[moment] for moment in (0, 2)}
-    assert "2 moments of 4 were not kept" in network(replace(networks, states=states)).notes
+    assert "not kept: 2 moments of 4" in network(replace(networks, states=states)).notes
+
+
+def test_a_strategy_that_answers_otherwise_is_named(out: Path, kancl: Callable[..., Any], tmp_path: Path) -> None:
+    run = ("run", "split-digits:samples=40,setting=task", "--architectures", "mlp:hidden=5", "--strategies", "packnet", *STEPS)
+    assert kancl(*run, "--out", tmp_path).code == 0
+    (entry,) = load(tmp_path).entries
+    files = CellStore(tmp_path / "cells" / entry.cell.key, tmp_path)
+    notes = network(networks_of_seed(files, entry.cell, 0, result=entry.result)).notes
+    assert "packnet answers for earlier tasks with parameters that it holds beside these" in notes
+    assert not any("answers" in note for note in network(opened(out, "mlp:hidden=5")).notes)
 
 
 @pytest.mark.parametrize("architecture", ["lookup", "mlp-bspline:hidden=4"])

@@ -203,8 +203,15 @@ def assert_same(one: Any, other: Any) -> None:
             assert_equal(own, other[seed][moment])
 
 
-def train(cell: Any, stream: Any, folder: Path, pauses: Pauses = Pauses(), stop: int | None = None) -> None:  # noqa: B008
-    """Train in a folder as a sweep does; ended at the writing of networks number ``stop``."""
+def train(
+    cell: Any,
+    stream: Any,
+    folder: Path,
+    pauses: Pauses = Pauses(),  # noqa: B008
+    stop: int | None = None,
+    after: bool = False,
+) -> None:
+    """Train in a folder as a sweep does; ended before or after the writing of networks number ``stop``."""
     files, written = CellStore(folder), [0]
     resume = files.load_checkpoint()
     files.begin(cell)
@@ -212,9 +219,11 @@ def train(cell: Any, stream: Any, folder: Path, pauses: Pauses = Pauses(), stop:
 
     def keep(moment: int, network: Mapping[str, Tensor], seed: int = 0) -> None:
         written[0] += 1
-        if written[0] == stop:
+        if written[0] == stop and not after:
             raise KeyboardInterrupt
         keeper(moment, network, seed)
+        if written[0] == stop:
+            raise KeyboardInterrupt
 
     result = run_cell(cell, stream, resume, files.save_checkpoint, pauses=pauses, keep=keep)
     files.save_result(result)
@@ -257,6 +266,28 @@ def test_networks_are_those_of_the_ends_of_tasks_whatever_ended_the_run(tools: A
     with pytest.raises(KeyboardInterrupt):
         train(cell, stream, tmp_path / "never", stop=1)
     assert kept_in(tmp_path / "never", cell) == {0: {}, 1: {}}
+
+
+def test_a_run_that_was_killed_while_it_wrote_goes_on_with_all_networks(tools: Any, tmp_path: Path) -> None:
+    """The last block is there in part, or in full, and no checkpoint after it."""
+    cell = cell_of(tools)
+    stream = tools.stream_of(cell)
+    train(cell, stream, tmp_path / "whole" / "cell")
+    whole, number = (tmp_path / "whole" / "cell" / NETWORKS).read_bytes(), 0
+    for stop in (1, 3):
+        with pytest.raises(KeyboardInterrupt):
+            train(cell, stream, tmp_path / "killed" / "cell", stop=stop, after=True)
+        written = (tmp_path / "killed" / "cell" / NETWORKS).read_bytes()
+        before = len(written) * (stop - 1) // stop  # blocks are of one size
+        assert whole.startswith(written)
+        for size in (before, before + 1, (before + len(written)) // 2, len(written) - 1, len(written)):
+            folder = tmp_path / str(number) / "cell"  # whose name its files repeat
+            shutil.copytree(tmp_path / "killed" / "cell", folder)
+            (folder / NETWORKS).write_bytes(written[:size])
+            train(cell, stream, folder)
+            assert (folder / NETWORKS).read_bytes() == whole, size
+            number += 1
+        shutil.rmtree(tmp_path / "killed")
 
 
 def test_the_last_networks_score_as_the_result_says(tools: Any, tmp_path: Path) -> None:

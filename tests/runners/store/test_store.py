@@ -193,6 +193,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
     assert kancl(*run, "--out", killed).code == 0
     assert kancl(*run, "--out", undisturbed).code == 0
     assert_same_numbers(result_in(killed), result_in(undisturbed))
+    networks = [(only_cell(out) / "networks.bin").read_bytes() for out in (killed, undisturbed)]
+    assert networks[0] == networks[1]
     assert json.loads((only_cell(killed) / "status.json").read_text())["state"] == "done"
 
 
