@@ -119,7 +119,7 @@ def _draw_axis(ax: "Axes", block: Block, number: int, looks: dict[str, Style], l
     from runners.report.figures.panels import QUIET, logarithmic
 
     items = _items(block, _is_narrow(look))
-    low, high = _ends(block, number)
+    low, high = ends_of(block, number)
     ax.set_xlim(low, high)
     if block.axes[number].logarithmic:
         logarithmic(ax, "x")
@@ -162,7 +162,7 @@ def _dots(size: float) -> dict[str, Any]:
     return {"marker": "o", "markersize": 3 * size, "markeredgewidth": 0, "alpha": 0.45, "linestyle": "none", "clip_on": False}
 
 
-def _ends(block: Block, number: int) -> tuple[float, float]:
+def ends_of(block: Block, number: int) -> tuple[float, float]:
     """Return the ends of an axis: all seeds have room, shares all from 0 to 1, and intervals only as far as that goes."""
     axis, null = block.axes[number], block.nulls[number]
     seeds = np.concatenate([row.spreads[number].seeds for row in block.rows])

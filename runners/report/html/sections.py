@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from kancl.verdict import Rules
 from runners.report.cost_table import COST_NOTES, cost_sheet
 from runners.report.evaluation_time import evaluation_line
+from runners.report.figures.headline_data import headline
 from runners.report.figures.intervals import intervals
 from runners.report.html.figure import figure, switches
+from runners.report.html.headline import draw as draw_headline
 from runners.report.html.intervals import draw as draw_intervals
 from runners.report.html.markup import Markup, tag, together
 from runners.report.html.panels import figures_of, left_out, short_scenario
@@ -40,6 +42,9 @@ def sections(results: Results, comparisons: Sequence[Comparison], rules: Rules) 
     """
     yield Section("answer", "The answer", _answer(comparisons))
     yield Section("verdicts", "Verdicts", _verdicts(comparisons, rules))
+    glance = headline(results, comparisons)
+    if glance.blocks:
+        yield Section("glance", "At a glance", figure(draw_headline("headline", glance)))
     drawn = figures_of(results, comparisons)
     for place, ((scenario,), entries) in enumerate(results.groups("scenario").items(), 1):
         names = {part: list(dict.fromkeys(entry.labels[part] for entry in entries)) for part in ("architecture", "strategy")}
