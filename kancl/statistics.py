@@ -72,10 +72,17 @@ def bootstrap_interval(values: PerSeed, confidence: float = 0.95, resamples: int
     n = len(finite)
     if n < 2 or np.ptp(finite) == 0:
         return t_interval(finite, confidence) if n < 2 else Interval(float(finite[0]), float(finite[0]), float(finite[0]), n)
+    return _bootstrap(finite.tobytes(), confidence, resamples)
 
+
+@lru_cache(4096)
+def _bootstrap(values: bytes, confidence: float, resamples: int) -> Interval:
+    """Return the bootstrap interval of float64 values that differ; tables, figures and verdicts ask for the same ones."""
     from scipy import stats  # on use: slow to import
     from scipy.special import ndtr
 
+    finite = np.frombuffer(values)
+    n = len(finite)
     mean, spread = float(finite.mean()), float(finite.std())
     scaled = (finite - mean) / spread  # so that the interval of tiny or huge values does not drown in rounding
     expanded = 1 - 2 * ndtr(-((n / (n - 1)) ** 0.5) * _student(confidence, n))

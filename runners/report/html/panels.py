@@ -8,12 +8,14 @@ from runners.report.figures.functions import functions
 from runners.report.figures.ledgers import ledgers
 from runners.report.figures.matrices import matrices
 from runners.report.figures.overlaps import overlaps
+from runners.report.figures.surfaces import surfaces
 from runners.report.figures.tradeoff import tradeoff
 from runners.report.html import curves as curves_drawn
 from runners.report.html import functions as functions_drawn
 from runners.report.html import ledgers as ledgers_drawn
 from runners.report.html import matrices as matrices_drawn
 from runners.report.html import scatter
+from runners.report.html import surfaces as surfaces_drawn
 from runners.report.html.figure import Drawn
 from runners.report.pages import Page, pages_of
 from runners.results.mechanism import mechanisms
@@ -21,8 +23,8 @@ from runners.results.results import Results
 from runners.results.verdicts import Comparison
 from runners.store.files import file_name
 
-SEED_POINTS = 250_000
-"""Points of all lines of single seeds in a report: about two megabytes."""
+SEED_POINTS = 200_000
+"""Points of all lines of single seeds in a report: about one and a half megabytes."""
 
 
 def figures_of(results: Results, comparisons: Sequence[Comparison]) -> dict[str, list[Drawn]]:
@@ -62,6 +64,9 @@ def _others(results: Results, scenario: str, comparisons: Sequence[Comparison], 
         shown = [entry for entry in page.entries if entry.result.functions is not None]
         if page.scenario == scenario and shown:
             yield functions_drawn.draw(f"{stem}-functions{_number(page)}", functions(scenario, shown, page.note), shown)
+    planes = surfaces(results, entries)
+    if planes is not None:
+        yield surfaces_drawn.draw(f"{stem}-surfaces", planes)
     for mechanism in mechanisms(results):
         if mechanism.scenario == scenario:
             name = file_name(f"{stem}-{mechanism.strategy}-overlap", 80)

@@ -171,7 +171,7 @@
     const write = (text, x, at, more) => whole.append(make("text", { x, y: at, ...font, ...more }, text));
     const caption = [figure.querySelector("figcaption h3"), ...all("figcaption .note", figure)];
     for (const line of caption) {
-      const letters = Math.floor((total - 2 * gap) / 6);
+      const letters = Math.floor((total - 2 * gap) / (line === caption[0] ? 7.6 : 6));
       for (const piece of line.textContent.match(new RegExp(`.{1,${letters}}(\\s|$)|\\S+`, "g")) ?? []) {
         write(piece, gap, (y += 14), { "font-size": line === caption[0] ? 13 : 11, "font-weight": line === caption[0] ? 600 : 400 });
       }

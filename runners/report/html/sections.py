@@ -1,6 +1,6 @@
 """The sections of the report, in the order in which one reads: the answer first, where it comes from last."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kancl.verdict import Rules
@@ -16,6 +16,7 @@ from runners.report.html.panels import figures_of, left_out, short_scenario
 from runners.report.html.sheets import table
 from runners.report.policy_table import policy_sheet
 from runners.report.provenance import command_sheet, environment_sheet, hash_sheet, provenance
+from runners.report.sheet import Sheet
 from runners.report.tables import formulas, score_sheet
 from runners.report.verdict_tables import NOTHING, method, verdict_sheets
 from runners.report.words import answers
@@ -42,21 +43,22 @@ def sections(results: Results, comparisons: Sequence[Comparison], rules: Rules) 
     """
     yield Section("answer", "The answer", _answer(comparisons))
     yield Section("verdicts", "Verdicts", _verdicts(comparisons, rules))
+    scores = {scenario: score_sheet(scenario, entries) for (scenario,), entries in results.groups("scenario").items()}
     glance = headline(results, comparisons)
     if glance.blocks:
         yield Section("glance", "At a glance", figure(draw_headline("headline", glance)))
     drawn = figures_of(results, comparisons)
     for place, ((scenario,), entries) in enumerate(results.groups("scenario").items(), 1):
         names = {part: list(dict.fromkeys(entry.labels[part] for entry in entries)) for part in ("architecture", "strategy")}
-        sheet = score_sheet(scenario, entries)
-        scores = table(sheet, f"scores-{place}", title=f"Scores: {sheet.title.removeprefix(scenario).strip()}")
+        sheet = scores[scenario]
+        shown = table(sheet, f"scores-{place}", title=f"Scores: {sheet.title.removeprefix(scenario).strip()}")
         figures = together(figure(one) for one in drawn.get(scenario, ()))
         yield Section(
-            f"scenario-{place}", short_scenario(scenario), together([scores, switches(names) if figures else None, figures])
+            f"scenario-{place}", short_scenario(scenario), together([shown, switches(names) if figures else None, figures])
         )
     yield Section("cost", "Cost", _cost(results))
     yield Section("policies", "Policies and tuning", table(policy_sheet(results.entries), "policies", title=""))
-    yield Section("warnings", "Warnings", _warnings(results, comparisons))
+    yield Section("warnings", "Warnings", _warnings(results, scores))
     yield Section("formulas", "What the columns mean", tag("ul", *(tag("li", line) for line in (*formulas(), *COST_NOTES))))
     yield Section("origin", "Where it comes from", _origin(results))
 
@@ -88,11 +90,10 @@ def _cost(results: Results) -> Markup:
     )
 
 
-def _warnings(results: Results, comparisons: Sequence[Comparison]) -> Markup:
+def _warnings(results: Results, scores: Mapping[str, Sheet]) -> Markup:
     found = [f"damaged: {line}" for line in results.damaged]
     found += [f"not finished, and left out: {name}" for name in results.missing]
-    for (scenario,), entries in results.groups("scenario").items():
-        found += [f"{scenario}: {note}" for note in score_sheet(scenario, entries).notes]
+    found += [f"{scenario}: {note}" for scenario, sheet in scores.items() for note in sheet.notes]
     found += left_out(results)
     slow = evaluation_line(results.entries)
     found += [slow] if slow else []

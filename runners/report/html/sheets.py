@@ -3,7 +3,7 @@
 import re
 
 from runners.report.html.columns import csv_script
-from runners.report.html.markup import Markup, tag, together
+from runners.report.html.markup import Markup, tag
 from runners.report.sheet import Column, Sheet, Value, Words, as_csv, text_of
 
 
@@ -22,6 +22,7 @@ def table(sheet: Sheet, file: str, title: str | None = None, heading: str = "h3"
     head = tag("thead", tag("tr", *(tag("th", column.head, scope="col", class_=_side(column)) for column in sheet.columns)))
     bodies = [tag("tbody", *(_row(sheet, row) for row in rows)) for rows in _sections(sheet)]
     whole = tag("table", head, *bodies)
+    under = tag("p", sheet.subtitle, class_="note") if sheet.subtitle else None
     room = tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=name or file)
     notes = [tag("p", str(note), class_=f"note {note.tone}" if isinstance(note, Words) else "note") for note in sheet.notes]
     said = [tag("p", sheet.subtitle, class_="note")] if sheet.subtitle else []
@@ -44,8 +45,3 @@ def _row(sheet: Sheet, row: tuple[Value, ...]) -> Markup:
 
 def _side(column: Column) -> str | None:
     return "number" if column.align == "right" else None
-
-
-def definitions(pairs: list[tuple[str, object]]) -> Markup:
-    """Return names and what is said of each."""
-    return tag("dl", together(together([tag("dt", name), tag("dd", said)]) for name, said in pairs))

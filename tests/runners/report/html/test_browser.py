@@ -168,6 +168,11 @@ def test_colours_can_be_chosen_and_print_is_light(page: Any) -> None:
     opened.emulate_media(media="print")
     assert opened.evaluate(ground) == light
     assert not opened.locator("nav").is_visible()
+    opened.set_viewport_size({"width": 794, "height": 1123})
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 794
+    narrow = "(texts) => texts.filter((text) => text.offsetWidth < 60).length"
+    assert opened.locator(".panel .title b:visible").evaluate_all(narrow) == 0
+    opened.set_viewport_size({"width": 1280, "height": 900})
     opened.emulate_media(media="screen")
     opened.get_by_label("Colours").select_option("")
     assert opened.evaluate(ground) == light

@@ -15,7 +15,7 @@ import pytest
 from kancl.statistics import Interval
 from runners.cli.report import NAME, Report
 from runners.report.html.columns import Columns
-from runners.report.html.markup import in_script, tag
+from runners.report.html.markup import in_script, tag, written
 from runners.report.html.plot import Box, Scale, band, path
 from runners.report.numbers import Estimate
 from runners.report.sheet import Sheet, as_csv
@@ -110,6 +110,12 @@ def test_numbers_are_those_of_terminal_and_csv(page: Page, results: Results, sto
                 assert float(numbers[column.head]) == value.mean
 
 
+def test_what_rows_share_is_said(text: str, results: Results) -> None:
+    said = [sheet.subtitle for sheet in sheets_of(results) if sheet.subtitle]
+    assert said
+    assert all(written(line) in text for line in said)
+
+
 def test_the_summary_of_programs_has_the_numbers_of_the_tables(page: Page, stored: Path, kancl: Kancl) -> None:
     summary = list(csv.DictReader(io.StringIO(kancl("compare", stored, "--format", "csv", "--no-figures").out)))
     (first, *_) = (list(csv.DictReader(io.StringIO(data["csv"]))) for data in page.data if data["file"] == "scores-1")
@@ -155,7 +161,7 @@ def test_texts_of_users_are_texts(text: str, page: Page) -> None:
 
 
 ELEMENTS = {
-    "html", "head", "meta", "title", "style", "body", "a", "header", "div", "h1", "p", "label", "select", "option", "nav", "ul",
+    "html", "head", "meta", "title", "style", "body", "a", "header", "div", "h1", "tspan", "image", "p", "label", "select", "option", "nav", "ul",
     "li", "main", "section", "h2", "h3", "b", "span", "button", "figure", "figcaption", "svg", "text", "line", "g", "circle",
     "path", "rect", "script", "details", "summary", "table", "thead", "tbody", "tr", "th", "td", "fieldset", "legend", "input",
     "code", "footer", "noscript",
