@@ -22,7 +22,6 @@ def table(sheet: Sheet, file: str, title: str | None = None, heading: str = "h3"
     head = tag("thead", tag("tr", *(tag("th", column.head, scope="col", class_=_side(column)) for column in sheet.columns)))
     bodies = [tag("tbody", *(_row(sheet, row) for row in rows)) for rows in _sections(sheet)]
     whole = tag("table", head, *bodies)
-    under = tag("p", sheet.subtitle, class_="note") if sheet.subtitle else None
     room = tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=name or file)
     notes = [tag("p", str(note), class_=f"note {note.tone}" if isinstance(note, Words) else "note") for note in sheet.notes]
     said = [tag("p", sheet.subtitle, class_="note")] if sheet.subtitle else []
