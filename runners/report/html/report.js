@@ -169,10 +169,10 @@
     const total = Math.max(columns * (width + gap) + gap, 420);
     let y = 12;
     const write = (text, x, at, more) => whole.append(make("text", { x, y: at, ...font, ...more }, text));
+    const pieces = (text, letters) => text.match(new RegExp(`.{1,${Math.floor(letters)}}(\\s|$)|\\S+`, "g")) ?? [];
     const caption = [figure.querySelector("figcaption h3"), ...all("figcaption .note", figure)];
     for (const line of caption) {
-      const letters = Math.floor((total - 2 * gap) / (line === caption[0] ? 7.6 : 6));
-      for (const piece of line.textContent.match(new RegExp(`.{1,${letters}}(\\s|$)|\\S+`, "g")) ?? []) {
+      for (const piece of pieces(line.textContent, (total - 2 * gap) / (line === caption[0] ? 7.6 : 6))) {
         write(piece, gap, (y += 14), { "font-size": line === caption[0] ? 13 : 11, "font-weight": line === caption[0] ? 600 : 400 });
       }
     }
@@ -203,11 +203,14 @@
     y += 22;
     for (let first = 0; first < panels.length; first += columns) {
       const row = panels.slice(first, first + columns);
-      const titles = row.map((panel) => all(".title > *", panel).map((line) => line.textContent));
+      const titles = row.map((panel) => all(".title > *", panel).flatMap((line, number) => {
+        const look = { "font-size": number ? 10 : 11, "font-weight": number ? 400 : 600 };
+        return pieces(line.textContent, width / (number ? 5.4 : 6.6)).map((text) => ({ text, look }));
+      }));
       const tall = 14 * Math.max(0, ...titles.map((lines) => lines.length));
       row.forEach((panel, place) => {
         const left = gap + place * (width + gap);
-        titles[place].forEach((line, number) => write(line, left, y + 10 + 14 * number, { "font-size": number ? 10 : 11, "font-weight": number ? 400 : 600 }));
+        titles[place].forEach(({ text, look }, number) => write(text, left, y + 10 + 14 * number, look));
         const copy = copied(panel.querySelector("svg"));
         for (const [key, value] of Object.entries({ x: left, y: y + tall, width: size(panel).width, height: size(panel).height })) copy.setAttribute(key, value);
         whole.append(copy);

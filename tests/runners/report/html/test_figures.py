@@ -5,16 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kancl.statistics import mean_interval
 from runners.report.figures.differences import MOST, differences
 from runners.report.figures.ledgers import INTERACTION, ledgers
+from runners.report.figures.surfaces import SIDE, surfaces
 from runners.report.figures.tradeoff import POINTS, tradeoff
 from runners.report.html.curves import rooms
 from runners.report.html.panels import figures_of
 from runners.report.html.plot import marker, span_of
 from runners.report.palette import MARKERS
 from runners.results.entry import Entry
+from runners.results.networks import files_of, networks_of_seed
 from runners.results.results import Results, load
 from runners.results.verdicts import Comparison, compare
 
@@ -156,3 +159,31 @@ def test_axes_of_nothing_are_axes() -> None:
     assert span_of([[np.nan]]) == (0.0, 1.0)
     low, high = span_of([[2.0, 2.0]])
     assert low < 2 < high
+
+
+def test_functions_of_two_inputs_are_images_of_the_network(tmp_path: Path, stored: Path) -> None:
+    from runners.cli.main import main
+
+    scenario = "gaussian-peaks:dims=2,tasks=2,samples=30"
+    said = ["run", scenario, "--architectures", "kan:intervals=5", "--steps", "5", "--optimizer", "adam", "--seeds", "2"]
+    assert main([*said, "--quiet", "--out", str(tmp_path / "out")]) == 0
+    results = load(tmp_path / "out")
+    data = surfaces(results, results.entries)
+    assert data is not None
+    (own,) = data.surfaces
+    assert (own.seed, len(own.after), len(data.x)) == (0, 2, len(data.y))
+
+    files = files_of(results.paths, results.entries[0], 0)
+    assert files is not None
+    networks = networks_of_seed(*files, 0)
+    first, second = (data.low[place] + (np.arange(SIDE) + 0.5) / SIDE * (data.high - data.low)[place] for place in (0, 1))
+    at = torch.tensor([[[first[3], second[-1]], [first[0], second[0]]]], dtype=torch.float32)
+    with torch.no_grad():
+        values = networks.at(2)(at)[0, :, 0].numpy()
+    assert np.allclose([own.after[1][0, 3], own.after[1][-1, 0]], values, atol=1e-6)
+
+    (drawn,) = (one for one in figures_of(results, [])[scenario] if one.name.endswith("surfaces"))
+    rows = dict(zip(drawn.data.heads, drawn.data.values, strict=True))
+    assert len(rows["output"]) == 2 * SIDE**2
+    assert rows["x2"][0] == pytest.approx(second[-1])
+    assert surfaces(load(stored), load(stored).entries) is None
