@@ -7,6 +7,7 @@ from runners.report.figures.differences import differences
 from runners.report.figures.functions import functions
 from runners.report.figures.ledgers import ledgers
 from runners.report.figures.matrices import matrices
+from runners.report.figures.network import networks_of
 from runners.report.figures.overlaps import overlaps
 from runners.report.figures.surfaces import surfaces
 from runners.report.figures.tradeoff import tradeoff
@@ -14,6 +15,7 @@ from runners.report.html import curves as curves_drawn
 from runners.report.html import functions as functions_drawn
 from runners.report.html import ledgers as ledgers_drawn
 from runners.report.html import matrices as matrices_drawn
+from runners.report.html import networks as networks_drawn
 from runners.report.html import scatter
 from runners.report.html import surfaces as surfaces_drawn
 from runners.report.html.figure import Drawn
@@ -48,9 +50,11 @@ def figures_of(results: Results, comparisons: Sequence[Comparison]) -> dict[str,
                 f"{stem}-retention{_number(page)}", matrices(page.scenario, page.entries, page.note), page.entries
             )
         )
+    nets = list(_networks(results))
     for scenario, figures in found.items():
         own_verdicts = [one for one in comparisons if one.first.labels["scenario"] == scenario]
         figures += _others(results, scenario, own_verdicts, pages)
+        figures += [drawn for own, drawn in nets if own == scenario]
     return found
 
 
@@ -77,6 +81,16 @@ def _others(results: Results, scenario: str, comparisons: Sequence[Comparison], 
     cloud = tradeoff(scenario, entries)
     if cloud is not None:
         yield scatter.draw_tradeoff(f"{stem}-learning", cloud)
+
+
+def _networks(results: Results) -> Iterator[tuple[str, Drawn]]:
+    """Yield the networks that can be drawn, each with its scenario."""
+    for name, make, _ in networks_of(results):
+        data = make()
+        entry = next(own for own in results.entries if name == f"{own.labels['scenario']}-{own.labels['architecture']}-network")
+        scenario, architecture = entry.labels["scenario"], entry.labels["architecture"]
+        stem = file_name(f"{_stem(results, scenario)}-{architecture}", 90)
+        yield scenario, networks_drawn.draw(f"{stem}-network", data, architecture)
 
 
 def _number(page: Page) -> str:

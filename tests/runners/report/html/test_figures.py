@@ -114,7 +114,7 @@ def test_of_very_many_cells_some_have_points(entries: list[Entry], monkeypatch: 
 def test_every_figure_that_results_allow_is_there(results: Results) -> None:
     drawn = figures_of(results, compare(results))
     kinds = [one.name.rpartition("-")[2] for one in drawn[PEAKS]]
-    assert kinds == ["curves", "retention", "differences", "functions", "overlap", "ledger", "learning"]
+    assert kinds == ["curves", "retention", "differences", "functions", "overlap", "ledger", "learning", "network", "network"]
     for figures in drawn.values():
         for one in figures:
             assert one.panels
@@ -187,3 +187,25 @@ def test_functions_of_two_inputs_are_images_of_the_network(tmp_path: Path, store
     assert len(rows["output"]) == 2 * SIDE**2
     assert rows["x2"][0] == pytest.approx(second[-1])
     assert surfaces(load(stored), load(stored).entries) is None
+
+
+def test_networks_are_those_that_are_kept(results: Results) -> None:
+    nets = [one for one in figures_of(results, [])[PEAKS] if one.name.endswith("network")]
+    assert [one.panels[0].shows["architecture"] for one in nets] == ["kan:intervals=20", "mlp:hidden=5"]
+    for one in nets:
+        assert len(one.panels) == 4
+        columns = dict(zip(one.data.heads, one.data.values, strict=True))
+        assert not any(moved for moved, moment in zip(columns["moved"], columns["moment"], strict=True) if moment == "start")
+        assert any(columns["moved"])
+    files = files_of(results.paths, results.entries[2], 0)
+    assert files is not None
+    weight = networks_of_seed(*files, 0).states[3]
+    known = {float(f"{value:.5g}") for tensor in weight.values() for value in tensor.flatten().tolist()}
+    columns = dict(zip(nets[1].data.heads, nets[1].data.values, strict=True))
+    last = [
+        value
+        for value, moment in zip(columns["value"], columns["moment"], strict=True)
+        if str(moment).startswith("after task 3")
+    ]
+    assert last
+    assert {float(f"{value:.5g}") for value in last} <= known
