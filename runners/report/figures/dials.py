@@ -201,7 +201,7 @@ def draw_dials(data: DialData, look: Look = PLAIN) -> "Figure":
     rows, families = len(data.axes), len(data.titles)
     side = fitting(families, LEAST, look, BESIDE)
     figure, axes, _ = arrange(
-        -(-families // side) * rows * side, side, (3.0, 2.5), LEAST, look, beside=BESIDE, above=1.2, sharex="col"
+        -(-families // side) * rows * side, side, (3.0, 2.5), LEAST, look, beside=BESIDE, above=1.2, sharex=True
     )
     for row, (axis, panels) in enumerate(zip(data.axes, data.panels, strict=True)):
         own = [axes[(family // side * rows + row) * side + family % side] for family in range(families)]

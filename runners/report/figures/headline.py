@@ -144,7 +144,8 @@ def _draw_row(ax: "Axes", item: Item, spread: Spread, style: Style, look: Look) 
 
     if spread.missing:
         where: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.get_yaxis_transform()}
-        ax.text(0.5, item.place, spread.missing, color="0.45", fontsize="small", **where)
+        where["bbox"] = {"facecolor": "white", "linewidth": 0, "pad": 1}
+        ax.text(0.5, item.place, spread.missing, color="0.4", fontsize="small", **where)
         return False
     size, count = look.size, len(spread.seeds)
     across = item.place + 0.56 * (np.arange(count) / max(count - 1, 1) - 0.5)

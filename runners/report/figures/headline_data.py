@@ -71,7 +71,8 @@ class Block:
         title: the scenario, and the verdict in words where there is but one.
         axes: what is shown side by side: the metric that the verdicts are about, then the final score and the learning score,
             ``AXES`` of those that mean something.
-        nulls: what the best constant predictor reaches on each axis; None where it has no place there.
+        nulls: what the best constant predictor of each task reaches, on each axis of scores; None on others, and on final
+            scores where tasks are classes of one head, of which no one constant reaches as much.
         groups: rows by strategy.
     """
 
@@ -153,7 +154,7 @@ def _block(scenario: str, entries: list[Entry], comparisons: list[Comparison]) -
     for strategy, own in grouped(entries, lambda entry: entry.strategy).items():
         names = names_of(own)
         groups[strategy] = tuple(_row(entry, name, keys, comparisons) for entry, name in zip(own, names, strict=True))
-    scored = [key in ("final_score", "learning_score") for key in keys]
+    scored = [key == "learning_score" or (key == "final_score" and first.result.setting != "class") for key in keys]
     return Block(
         title=f"{scenario}: {in_words(comparisons[0])}" if len(comparisons) == 1 else scenario,
         axes=tuple(metric_axis(key, first) for key in keys),
