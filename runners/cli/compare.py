@@ -39,7 +39,7 @@ class Compare(Shown):
     figures_to: Said[Path] = None
     """Folder for the figures; figures in the first OUT if not given."""
     only_figures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KIND ...", help_behavior_hint="")] = ()
-    """Draw these alone: headline, size, dial, overlap, curves, retention, functions."""
+    """Draw these alone: headline, size, dial, overlap, network, curves, retention, functions."""
     overlay: bool = False
     """Forgetting curves of all architectures in one panel, one for each task, instead of a panel for each cell."""
     width: Said[str] = None

@@ -190,7 +190,7 @@ def draw_curves(data: CurvesData, look: Look = PLAIN) -> "Figure":
     for ax in axes[::columns]:
         ax.set_ylabel(data.axis.label)
     for ax, panel in zip(lowest(axes, columns), data.panels[-columns:], strict=True):
-        ax.set_xlabel("tasks trained so far" if panel.at_ends else "task in training (steps within it on a log scale)")
+        ax.set_xlabel("tasks trained so far" if panel.at_ends else "task in training\n(steps within it on a log scale)")
     handles, labels = axes[0].get_legend_handles_labels()
     legend_below(figure, [*handles, null_handle(look)], [*labels, NULL], title="test score on", look=look)
     heading(figure, data.heading, look)

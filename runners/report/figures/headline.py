@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["HeadlineData", "draw_headline", "headline", "headline_figures"]
 
-PANEL, LEAST, BESIDE = 2.7, 1.7, 4.0
-"""Inches of an axis, at least, and of the names and verdicts beside them."""
-ROW, FRAME = 0.25, 0.85
+PANEL, LEAST = 2.7, 1.7
+"""Inches of an axis, and at least."""
+BESIDE, BESIDE_NARROW = 4.0, 2.6
+"""Inches of the names and verdicts beside the axes, and where the figure is narrow."""
+ROW, FRAME = 0.25, 1.0
 """Inches of a row, and of what stands above and below those of a block."""
-NARROW = 6.0
+NARROW = 6.5
 """Inches below which names and verdicts are folded further."""
 
 
@@ -47,9 +49,9 @@ def draw_headline(data: HeadlineData, look: Look = PLAIN) -> "Figure":
 
     size = look.size
     looks = dict(zip(data.contenders, styles_of(data.contenders.values()), strict=True))
-    side = fitting(max(len(block.axes) for block in data.blocks), LEAST, look, BESIDE)
-    lines = [(block, block.axes[at : at + side], at) for block in data.blocks for at in range(0, len(block.axes), side)]
     narrow = _is_narrow(look)
+    side = fitting(max(len(block.axes) for block in data.blocks), LEAST, look, BESIDE_NARROW if narrow else BESIDE)
+    lines = [(block, block.axes[at : at + side], at) for block in data.blocks for at in range(0, len(block.axes), side)]
     heights = [sum(item.height for item in _items(block, narrow)) * ROW + FRAME for block, _, _ in lines]
     width = look.inches or size * (BESIDE + PANEL * side)
     figure = Figure(figsize=(width, size * (sum(heights) + 1.1)), layout="constrained")
@@ -69,7 +71,7 @@ def draw_headline(data: HeadlineData, look: Look = PLAIN) -> "Figure":
     handles, labels = _marks(look)
     legend_below(figure, [*handles, *([null_handle(look)] if nulls else [])], [*labels, *([NULL] if nulls else [])], look=look)
     title, told, *more = data.heading
-    heading(figure, [title, f"{told}; bars that reach the frame go on beyond it" if cut else told, *more], look)
+    heading(figure, [title, f"{told}; bars at the frame go on" if cut else told, *more], look)
     return figure
 
 
@@ -131,7 +133,7 @@ def _draw_axis(ax: "Axes", block: Block, number: int, looks: dict[str, Style], l
     ax.set_yticks([item.place for item in items], [item.label for item in items])
     for item, label in zip(items, ax.get_yticklabels(), strict=True):
         label.set_fontstyle("normal" if item.row else "italic")
-    ax.set_xlabel(block.axes[number].label.replace("\n", " "))
+    ax.set_xlabel(block.axes[number].label)
     ax.grid(axis="x", color="0.9", linewidth=0.6 * look.size)
     ax.set_axisbelow(True)
     ax.spines["left"].set_visible(False)

@@ -115,7 +115,7 @@ def draw_overlaps(data: OverlapData, look: Look = PLAIN) -> "Figure":
         x, y, text = data.slope
         ax.plot(x, y, color="0.3", linewidth=look.size, label=text)
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("mass shared with a later task (largest overlap, mean over layers)")
+    ax.set_xlabel("mass shared with a later task\n(largest overlap, mean over layers)")
     ax.set_ylabel(f"share of what was learned that is lost\n({'mean' if data.many else 'mean and SD'} over seeds)")
     legend_below(figure, *ax.get_legend_handles_labels(), look=look)
     heading(figure, data.heading, look)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kancl.models.matching import DEFAULT_OPTIONS
 from kancl.options import parse_spec
 from runners.report.figures.data import (
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 METRICS = ("learning_score", "final_score", "retention")
 """Those that have a panel."""
+NAME, FRAME = 0.5, 1.0
+"""Inches of a size along the axis, and of what stands beside the axis."""
 SIZES = 3
 """Different sizes that an architecture needs for a curve against size."""
 
@@ -132,7 +136,7 @@ def draw_sizes(data: SizeData, look: Look = PLAIN) -> "Figure":
             ax.axhline(panel.null, linewidth=0.8 * look.size, **QUIET)
         for own, style in zip(panel.lines, styles_of(each.architecture for each in panel.lines), strict=True):
             draw_line(ax, own, style, look)
-    _count_along(axes[0], data.ticks)
+    _count_along(axes[0], data, figure.get_figwidth() / look.size / columns)
     for ax in lowest(axes, columns):
         ax.set_xlabel("trained parameters")
     for ax, panel in zip(axes, data.panels, strict=True):
@@ -144,14 +148,16 @@ def draw_sizes(data: SizeData, look: Look = PLAIN) -> "Figure":
     return figure
 
 
-def _count_along(ax: "Axes", ticks: tuple[int, ...] | None) -> None:
-    """Name sizes along a logarithmic axis; matplotlib names too many where they are close together."""
+def _count_along(ax: "Axes", data: SizeData, room: float) -> None:
+    """Name sizes along a logarithmic axis of so many inches; matplotlib names too many where they are close together."""
     from runners.report.drawing import LogLocator, NullFormatter, StrMethodFormatter
 
     ax.set_xscale("log")
-    if ticks is None:
-        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    if data.ticks is None:
+        shown = np.concatenate([own.x for own in data.panels[0].lines])
+        every = NAME * 3 * np.log10(shown.max() / shown.min()) < room - FRAME
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if every else (1.0,)))
     else:
-        ax.set_xticks(ticks)
+        ax.set_xticks(data.ticks if NAME * len(data.ticks) < room - FRAME else data.ticks[:: len(data.ticks) - 1])
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())

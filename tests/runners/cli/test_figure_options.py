@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from runners.report.figures.draw_all import KINDS
+
 STORED = Path(__file__).parents[2] / "data" / "stored-815f9c5" / "finished"
 
 
@@ -68,3 +70,8 @@ def test_what_makes_no_figure_is_refused_before_anything_is_printed(kancl: Any, 
     assert ended.code == 2
     assert said in ended.err.replace("\n", " ")
     assert ended.out == ""
+
+
+def test_the_help_names_every_kind(kancl: Any) -> None:
+    told = " ".join(kancl("compare", "--help").out.replace("│", " ").split())
+    assert f"Draw these alone: {', '.join(KINDS)}." in told
