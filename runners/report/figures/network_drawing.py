@@ -25,8 +25,8 @@ LEARNED = "#4a9fd8"
 EARLIER = "#d9d9d9"
 GHOST = "#8a8a8a"
 INK = "#1a1a1a"
-POSITIVE, NEGATIVE = ("#0b5394", "#b9cfe4"), ("#d97400", "#f3d4ae")
-"""Of weights that moved, and of those that did not."""
+POSITIVE, NEGATIVE = ("#1b7837", "#b9dcbb"), ("#762a83", "#dac6df")
+"""Of weights that moved, and of those that did not; no architecture's colours, and apart for the colour-blind."""
 
 DASHED: tuple[float, tuple[float, ...]] = (0.0, (2.5, 1.2))
 """Of negative weights."""
@@ -125,6 +125,8 @@ def write_animation(path: Path, data: NetworkData) -> None:
     images = [Image.open(io.BytesIO(rendered(finish(draw()), "png"))).convert("RGB") for draw in frames(data)]
     palette = images[-1].quantize(COLOURS)
     flat = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    for image in flat:  # white comes out as a light grey
+        image.putpalette([255 if part > 245 else part for part in image.getpalette() or ()])
     times = [MILLISECONDS] * (len(flat) - 1) + [2 * MILLISECONDS]
     first, *others = flat
 

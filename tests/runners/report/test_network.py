@@ -264,6 +264,7 @@ def test_an_animation_has_a_frame_for_each_moment_all_different(out: Path, tmp_p
         shown = set()
         for number in range(4):
             image.seek(number)
+            assert image.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
             shown.add(image.convert("RGB").tobytes())
     assert len(shown) == 4
 
