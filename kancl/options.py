@@ -4,7 +4,6 @@
 what is missing is filled in from the defaults, so that a stored configuration never depends on a default that may change.
 """
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from kancl.errors import InputError, is_interrupt, one_line
 from kancl.option_texts import read, split, written
 from kancl.registry import Builder, Registry, place_of
 from kancl.signatures import Option, is_option, name_of, signature_of
+from kancl.text import near_misses
 
 LONGEST = 10_000
 """Characters of a name with its options at most."""
@@ -121,7 +121,7 @@ def check_names(spec: Spec, known: Iterable[str]) -> None:
     faults = []
     for key in spec.options:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+            near = near_misses(key, names, most=1)
             hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(names) or 'none'}"
             faults.append(f"{spec.name} has no option {key!r}; {hint}")
     if faults:

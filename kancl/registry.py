@@ -4,7 +4,6 @@ A name is looked up in this order: registered in this process, built in (its mod
 ``path.py:name``, and last the entry points of installed packages. Nothing is imported before it is asked for.
 """
 
-import difflib
 import importlib
 import os
 import traceback
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kancl.errors import InputError, is_interrupt, one_line
 from kancl.plugins import PREFIX, digests, file_of, load_file, package_of
+from kancl.text import near_misses
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -163,7 +163,7 @@ class Registry:
 
     def _unknown(self, name: str) -> str:
         names = self.names()
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = near_misses(name, names)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
         return f"unknown {self.kind} {name!r}; {hint} (your own: path/to/file.py:function)"
 

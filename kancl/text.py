@@ -1,6 +1,8 @@
 """Text of others, made fit to be shown: names, labels and messages may hold anything that Python takes for text."""
 
+import difflib
 import unicodedata
+from collections.abc import Iterable
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Kinds of characters that have no picture of their own: controls, marks of direction, half surrogates, line separators."""
@@ -38,3 +40,21 @@ def _is_hidden(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def near_misses(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.5) -> list[str]:
+    """Return what somebody may have meant by a name that is not known: one that differs in its case alone, else those like it.
+
+    Args:
+        name: that was given.
+        known: the names that there are.
+        most: of those like it.
+        cutoff: how much alike they have to be, 0 to 1.
+
+    >>> near_misses("EWC", ["ewc", "ewd"]), near_misses("gausian-peaks", ["gaussian-peaks", "si"]), near_misses("x", ["ewc"])
+    (['ewc'], ['gaussian-peaks'], [])
+    """
+    names = list(known)
+    same = [own for own in names if own.casefold() == name.casefold()]
+    lowered: dict[str, str] = {own.casefold(): own for own in reversed(names)}
+    return same or [lowered[own] for own in difflib.get_close_matches(name.casefold(), lowered, n=most, cutoff=cutoff)]

@@ -39,8 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _executed(words: list[str], signals: Signals) -> tuple[int, str]:
     """Return a command's exit code, and its name."""
+    import kancl
     from kancl.errors import InputError, StorageError
-    from runners.cli.commands import read
+    from kancl.text import near_misses
+    from runners.cli.commands import read, verbs
     from runners.cli.run import Run
 
     if any("\0" in word for word in words):
@@ -50,6 +52,13 @@ def _executed(words: list[str], signals: Signals) -> tuple[int, str]:
     except OSError as error:
         said = f"the folder you are in cannot be used ({error.strerror}): it was removed, perhaps; change to another"
         return _refused(said), ""
+    if words[:1] in (["--version"], ["-V"]):
+        print(f"kancl {kancl.__version__}")
+        return 0, ""
+    if words and not words[0].startswith("-") and words[0] not in verbs():
+        near = near_misses(words[0], verbs())
+        hint = f"did you mean kancl {' or kancl '.join(near)}?" if near else f"there are {', '.join(verbs())}"
+        return _refused(f"there is no command {words[0]!r}; {hint} (kancl --help)"), ""
     command = read(words)
     if isinstance(command, Run):
         command = replace(command, command=shlex.join(["kancl", *words]))

@@ -1,6 +1,5 @@
 """What a table of an experiment file says, setting by setting."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import Any, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from kancl.errors import InputError
+from kancl.text import near_misses
 from runners.config.axes import Asked
 from runners.config.faults import FAULTS, Fault, Place
 from runners.config.policy import Policy
@@ -52,7 +52,7 @@ def _values(name: str, value: Any, suggest: bool) -> tuple[Any, ...]:
     """Return the values of a setting: those of a list if it is an axis, else the one value that a request has."""
     adapters = _adapters()
     if name not in adapters:
-        near = difflib.get_close_matches(name, [*adapters, "zip"], n=1, cutoff=0.6) if suggest and len(name) < 60 else []
+        near = near_misses(name, [*adapters, "zip"], most=1, cutoff=0.6) if suggest and len(name) < 60 else []
         raise InputError(f"unknown setting{f'; did you mean {near[0]}?' if near else ''}")
     if isinstance(value, list) and (name in (*AXES, *SWITCHES) or (name in LISTS and all(isinstance(v, list) for v in value))):
         return tuple(_value(name, one) for one in value)

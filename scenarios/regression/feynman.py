@@ -1,6 +1,5 @@
 """Equations of physics as tasks."""
 
-import difflib
 from collections import Counter
 from typing import Literal
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from kancl.errors import InputError
 from kancl.seeding import generator
+from kancl.text import near_misses
 from scenarios.registry import register
 from scenarios.regression.feynman_equations import EQUATIONS, Equation
 from scenarios.task import Advice, Scenario, Task
@@ -94,7 +94,7 @@ def _named(equations: tuple[str, ...], variables: int | None, tasks: int | None)
         raise InputError(f"equations must differ, got {', '.join(equations)}")
     for name in equations:
         if name not in EQUATIONS:
-            near = difflib.get_close_matches(name, EQUATIONS, n=3, cutoff=0.5)
+            near = near_misses(name, EQUATIONS)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(EQUATIONS)}"
             raise InputError(f"unknown equation {name!r}; {hint}")
     return [EQUATIONS[name] for name in equations]
