@@ -50,7 +50,7 @@ def kills(asked: argparse.Namespace) -> Iterator[Outcome]:
     with TemporaryDirectory() as folder:
         sweep = undisturbed(Path(folder))
         for name in asked.executors:
-            found = kill_again_and_again(sweep, 2 if asked.quick else asked.kills, name)
+            found = kill_again_and_again(sweep, 2 if asked.quick else asked.kills, name, 60 * asked.minutes)
             table = Sheet("", (Column("executor"), *counts(*KILLED)), ((name, *vars(found).values()),))
             yield Outcome(f"kills by {name}", table, found.lost + found.different + found.orphans)
 
@@ -71,6 +71,7 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="some of the parts")
     parser.add_argument("--executors", choices=EXECUTORS, nargs="+", default=EXECUTORS, help="whose processes are killed")
     parser.add_argument("--kills", type=int, default=50, help="how many for each executor")
+    parser.add_argument("--minutes", type=float, default=60.0, help="after which no more are killed for an executor")
     parser.add_argument("--write", type=Path, help="Markdown file that gets each table between marks of its own")
     asked = parser.parse_args()
     torch.set_num_threads(1)
