@@ -1,6 +1,6 @@
 """The soak: stored files damaged, runs killed, plug-ins that fail; figures of how many were named, lost and believed.
 
-python benchmarks/reliability                       # everything, some forty minutes
+python benchmarks/reliability                       # everything, an hour or two
 python benchmarks/reliability --quick               # a small part of each, about a minute: shows that it runs
 python benchmarks/reliability --write docs/reliability.md
 """
