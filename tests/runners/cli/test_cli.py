@@ -419,7 +419,7 @@ def test_figures_are_there_and_valid(results: Any, tmp_path: Path, scenario: str
         assert path.stat().st_size > 5000
 
 
-@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
 def test_figures_can_be_drawn_for_any_number_of_cells(
     results: Any, tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
