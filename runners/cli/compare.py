@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -104,8 +105,10 @@ class Compare(Shown):
             if self.figures_to is None:
                 refuse_elsewhere(folder, self.out[0])
             drawn = draw_all(results, folder, lambda name, error: lost.append(f"{name} ({one_line(error)})"), look, **chosen)
-            for path in drawn:
-                notes.print(f"wrote {path}", soft_wrap=True)
+            for place, (stem, paths) in enumerate(groupby(drawn, lambda path: path.stem)):
+                if not place:
+                    notes.print(f"figures in {folder}:", soft_wrap=True)
+                notes.print(f"  {stem} ({', '.join(path.suffix[1:] for path in paths)})", soft_wrap=True)
             for line in pages_of(results)[1]:
                 notes.print(line, style="yellow", soft_wrap=True)
         except (OSError, StorageError) as error:

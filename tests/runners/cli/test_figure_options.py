@@ -23,7 +23,7 @@ def test_formats_kinds_width_and_resolution_are_what_was_asked_for(kancl: Any, t
     files = written(tmp_path)
     assert {Path(name).suffix for name in files} == {".pdf", ".png"}
     assert {Path(name).stem.rpartition("-")[2] for name in files} == {"headline", "retention"}
-    assert ended.err.index("headline.png") < ended.err.index("-retention.png")
+    assert ended.err.index("headline (png") < ended.err.index("-retention (png")
     for name in files:
         content = (tmp_path / name).read_bytes()
         if name.endswith("png"):
