@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 
 def beside(name: str) -> ModuleType:
@@ -48,8 +49,6 @@ def _no_terminal() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """Tests run side by side in several processes; more threads than cores would only wait for each other."""
-    import torch  # on use: the process that only hands out the tests has no use for it
-
     torch.set_num_threads(1)
 
 

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as it stands there."""
+"""What README and guide tell a newcomer to type works as it stands there."""
 
 import json
 import re
@@ -15,11 +15,13 @@ from runners.cli.run import Run
 from runners.config.file import read_file
 from runners.config.request import Request
 from runners.experiment.expand import expand
+from runners.results.results import load
 from runners.stream.cache import StreamCache
 
 ROOT = Path(__file__).parent.parent
 STREAMS = StreamCache()
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs" / "guide.md").read_text()
 
 
 def block_after(marker: str) -> str:
@@ -48,13 +50,24 @@ def test_the_plug_in_of_the_readme_runs_as_written(
     assert all(0.3 < value <= 1.0 for value in learned)
 
 
-def readme_runs() -> list[str]:
-    lines = re.findall(r"^kancl run .*$", README, re.MULTILINE)
-    return [line.partition("  #")[0].strip() for line in lines if "my_tasks" not in line]
+def test_the_network_of_the_readme_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_networks.py").write_text(block_after("my_networks.py"))
+    command = shlex.split(block_after("network command"))
+    small = ["--architectures", command[command.index("--architectures") + 1], "--strategies", "ewc", "--seeds", "2"]
+    assert main(["run", command[2], *small, "--epochs", "5", "--out", "out"]) == 0
+    (entry,) = load("out").entries
+    assert entry.labels["architecture"] == "my_networks.py:sines:hidden=48"
+    assert (entry.metrics()["learning_score"] > 0.8).all()
 
 
-@pytest.mark.parametrize("line", readme_runs())
-def test_every_run_command_of_the_readme_can_be_expanded(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def shown_runs() -> list[str]:
+    lines = re.findall(r"^kancl run .*$", README + GUIDE, re.MULTILINE)
+    return [line.partition("  #")[0].strip() for line in dict.fromkeys(lines) if "/my_" not in line]
+
+
+@pytest.mark.parametrize("line", shown_runs())
+def test_every_run_command_of_readme_and_guide_can_be_expanded(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
     command = tyro.cli(Command, args=shlex.split(line)[1:], config=config)

@@ -41,7 +41,7 @@ NOISY = ("lwf", "lwf:strength=5", "der++", "der++:beta=0", "ewc", "mas", "si", "
 @cache
 def ground(tools: Any, scenario: str, architecture: str, dtype: str = "float32") -> Cell:
     """The cell of one place, with the naive strategy, the scenario's advice and few steps."""
-    said = {"steps": 2, "evaluations": 2, "seeds": SEEDS, "dtype": dtype}
+    said = {"steps": 3, "evaluations": 2, "seeds": SEEDS, "dtype": dtype}
     cell: Cell = tools.make_cell(HEADS[scenario][0], architecture, **said)
     return cell
 
