@@ -10,7 +10,7 @@ PAGES = 2
 """Pages of one scenario."""
 PANELS = 96
 """Panels of all scenarios together; figures over many cells show the others too."""
-MANY, FEW = 200, 12
+MANY, FEW = 200, 4
 """Where there are more cells than the first, so many panels in all: they would show next to nothing of the cells, and drawing
 them takes longer than reading a thousand cells."""
 
