@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
 
 def beside(name: str) -> ModuleType:
@@ -21,6 +20,12 @@ def beside(name: str) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def pytest_configure() -> None:
+    """Compile what is imported once, whatever the environment says: tests start many processes of the same modules."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 RARELY = 50_000
@@ -49,6 +54,8 @@ def _no_terminal() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """Tests run side by side in several processes; more threads than cores would only wait for each other."""
+    import torch  # on use: the process that only hands out the tests has no use for it
+
     torch.set_num_threads(1)
 
 

@@ -8,6 +8,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def targets(statement: ast.Import | ast.ImportFrom, importer: str, is_package: b
             yield module
 
 
+@cache
 def imports(root: Path) -> dict[str, set[str]]:
     """The modules of ours that every module of ours imports."""
     modules = modules_of(root)

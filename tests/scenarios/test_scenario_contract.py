@@ -107,7 +107,7 @@ def test_seeds_stack(name: str, built: Build) -> None:
 
 def trains(name: str, *rivals: str) -> None:
     request = Request(
-        scenarios=(name,), architectures=rivals, seeds=2, optimizer="adam", steps=2, batch_size=16, evaluations=2
+        scenarios=(name,), architectures=rivals, seeds=2, optimizer="adam", steps=1, batch_size=16, evaluations=2
     )  # fmt: skip
     cells = expand([request], streams=STREAMS)
     stream = STREAMS.of(cells[0])

@@ -262,9 +262,9 @@ def test_kancl_run_stores_and_shows_it(kancl: Callable[..., Any], tmp_path: Path
     ended = kancl(*command)
     assert ended.code == 0, ended.err
     assert "avalanche:si (corrected)" in ended.out
-    assert " / avalanche:si / adam lr=0.001 steps=11 batch=8: corrected" in ended.out
+    assert " / avalanche:si (corrected): corrected\n" in ended.out
     assert "avalanche:mir (equals naive)" in ended.out
-    assert " / avalanche:mir / adam lr=0.001 steps=11 batch=8: equals naive" in ended.out
+    assert " / avalanche:mir (equals naive): equals naive\n" in ended.out
     assert ended.err == ""
     again = kancl(*command)
     assert again.out.count("stored") >= 2

@@ -123,13 +123,12 @@ def test_a_seed_alone_equals_the_seed_in_a_stack(
 ) -> None:
     cell = tools.make_cell(scenario, architecture, seeds=(0, 4, 2), dtype="float64", evaluations=2, **policy)
     together = tools.train(cell, stack(cell.scenario, cell.seeds, torch.float64))
-    for s, seed in enumerate(cell.seeds[1:], 1):
-        one = replace(cell, seeds=(seed,))
-        alone = tools.train(one, stack(one.scenario, one.seeds, torch.float64))
-        np.testing.assert_allclose(alone.result.R["rmse"][0], together.result.R["rmse"][s], rtol=1e-6)
-        for ours, theirs in zip(alone.weights, together.weights, strict=True):
-            for key, value in ours.items():
-                torch.testing.assert_close(value[0], theirs[key][s], rtol=1e-6, atol=1e-9)
+    one = replace(cell, seeds=cell.seeds[-1:])
+    alone = tools.train(one, stack(one.scenario, one.seeds, torch.float64))
+    np.testing.assert_allclose(alone.result.R["rmse"][0], together.result.R["rmse"][-1], rtol=1e-6)
+    for ours, theirs in zip(alone.weights, together.weights, strict=True):
+        for key, value in ours.items():
+            torch.testing.assert_close(value[0], theirs[key][-1], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("strategy", ["joint", "independent"])
