@@ -307,12 +307,12 @@ def test_cells_beyond_what_figures_hold_are_counted_and_not_drawn() -> None:
 
 
 @pytest.mark.parametrize("scenarios", [1, 5])
-def test_of_a_thousand_cells_a_dozen_are_drawn_and_that_is_said(scenarios: int) -> None:
+def test_of_a_thousand_cells_few_have_panels_and_that_is_said(scenarios: int) -> None:
     result = result_of(2)
     entries = [entry_of(n, result, f"scenario {n % scenarios}") for n in range(1000)]
     pages, left_out = pages_of(results_of(entries))
     assert sum(len(page.entries) for page in pages) == FEW
-    assert left_out[0].endswith(f": the first 12 of {1000 // scenarios:,} cells have panels, the tables show all")
+    assert left_out[0].endswith(f": the first {FEW} of {1000 // scenarios:,} cells have panels, the tables show all")
     assert sum(len(page.entries) for page in pages_of(results_of(entries[:MANY]))[0]) > FEW
 
 
