@@ -38,7 +38,8 @@ from runners.store.cell import CellStore
 from runners.store.claims import holder
 from runners.store.environment import environment
 from runners.store.experiment import Store
-from runners.store.files import DamageError
+from runners.store.files import DamageError, read_or_tell
+from runners.store.networks import NETWORKS
 from runners.strategies import strategies
 from runners.trackers.tracking import Told
 from runners.upkeep.survey import survey
@@ -159,6 +160,8 @@ def _read(out: Path, path: Path, all_of_it: bool) -> bool:
             files.load_status()
         if path.suffix in (".pt", ".bin"):
             files.load_checkpoint()
+        if path.name == NETWORKS:
+            read_or_tell(path, lambda: files.networks.check(ended=True), said.append)
         holder(path.parent)
     elif path.parent.parent.name == "tracking":
         Told(path.parent, said.append).is_complete("x")

@@ -125,7 +125,7 @@ def test_a_disk_that_is_read_only_is_read_and_refused_in_words(
 ) -> None:
     out = disk("ro")
     for command in (
-        ("compare", out, "--no-figures"), ("compare", out, "--figures", tmp_path / "figures"), ("runs", "status", out),
+        ("compare", out, "--no-figures"), ("compare", out, "--figures-to", tmp_path / "figures"), ("runs", "status", out),
         ("runs", "verify", out), ("runs", "gc", out, "--dry-run"), ("runs", "export", out, "--to", tmp_path / "to"),
     ):  # fmt: skip
         said = kancl(*command)
