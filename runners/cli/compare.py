@@ -93,7 +93,7 @@ class Compare(Shown):
         """Draw what is asked for and return the exit code."""
         from kancl.errors import InputError, StorageError, one_line
         from runners.cli.screen import make_console
-        from runners.report.figures.draw_all import draw_all
+        from runners.report.figures.draw_all import PANELS, draw_all
         from runners.report.pages import pages_of
         from runners.store.files import reason_of, refuse_elsewhere
         from scenarios.data.files import at_home
@@ -109,7 +109,8 @@ class Compare(Shown):
                 if not place:
                     notes.print(f"figures in {folder}:", soft_wrap=True)
                 notes.print(f"  {stem} ({', '.join(path.suffix[1:] for path in paths)})", soft_wrap=True)
-            for line in pages_of(results)[1]:
+            panels = not self.only_figures or not {name for name, *_ in PANELS}.isdisjoint(self.only_figures)
+            for line in pages_of(results)[1] if panels else ():
                 notes.print(line, style="yellow", soft_wrap=True)
         except (OSError, StorageError) as error:
             reason = reason_of(error) if isinstance(error, OSError) else error

@@ -31,29 +31,38 @@ class Report(Shown):
         from runners.cli.screen import make_console
         from scenarios.data.files import at_home
 
-        results = self.results("report")
+        results, lost = self.results("report"), list[str]()
         try:
-            path = self.write(results, None if self.output is None else at_home(self.output))
+            path = self.write(results, lost, None if self.output is None else at_home(self.output))
         except StorageError as error:
             raise InputError(f"{error}; choose another place with --output") from error
         make_console().print(f"wrote {path}", soft_wrap=True)
-        return 0
+        notes = make_console(stderr=True)
+        for line in lost:
+            notes.print(line, style="red", soft_wrap=True)
+        return 1 if lost else 0
 
-    def write(self, results: "Results", path: Path | None = None) -> Path:
+    def write(self, results: "Results", lost: list[str], path: Path | None = None) -> Path:
         """Write the report and return its path.
 
         Args:
             results: what is shown.
+            lost: is given a line for each figure that could not be made.
             path: of the file; beside the results if None.
 
         Raises:
             StorageError: it cannot be written, or a link would lead it out of the results' folder.
         """
+        from kancl.errors import one_line
         from runners.report.html.page import write_report
         from runners.store.files import refuse_elsewhere
 
         if path is None:
             path = self.out[0] / NAME
             refuse_elsewhere(path, self.out[0])
-        write_report(path, results, self.comparisons(results), self.rules())
+
+        def left_out(name: str, error: Exception) -> None:
+            lost.append(f"left out, cannot be drawn: {name} ({one_line(error)})")
+
+        write_report(path, results, self.comparisons(results), self.rules(), left_out)
         return path

@@ -120,12 +120,15 @@ class Run(Execution, Request):
                     cells, store, screen, self.device, streams, tracking, screen.say, terms, pauses, self.command,
                     self.keep_networks,
                 )  # fmt: skip
-        written = self._report(out) if self.report and outcome.results else None
+        undrawn: list[str] = []
+        written = self._report(out, undrawn) if self.report and outcome.results else None
         if not self.quiet:
             self._print_results(screen, outcome, out, tracking.hints(), written)
         for key, message in outcome.failures.items():
             screen.console.print(f"failed: {key}: {message} (traceback in {out / 'cells' / key / 'status.json'})", style="red")
-        return 1 if outcome.failures else 0
+        for line in undrawn:
+            screen.console.print(line, style="red")
+        return 1 if outcome.failures or undrawn else 0
 
     def _print_results(
         self, screen: "Screen", outcome: "Outcomes", out: Path, hints: Sequence[str], report: Path | None
@@ -164,12 +167,12 @@ class Run(Execution, Request):
         for hint in hints:
             screen.console.print(f"Tracked: {hint}", soft_wrap=True)
 
-    def _report(self, out: Path) -> Path:
-        """Write the report on what is stored, and return its path."""
+    def _report(self, out: Path, lost: list[str]) -> Path:
+        """Write the report on what is stored, and return its path; ``lost`` is given a line for each figure left out."""
         from runners.cli.report import Report
 
         report = Report((out,))
-        return report.write(report.results("report"))
+        return report.write(report.results("report"), lost)
 
     def _look(self, asked: "Wanted", screen: "Screen", streams: "StreamCache") -> int:
         """Print what a run would do."""

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from kancl.errors import one_line
 from kancl.text import visible
+from runners.report.figures.data import Lost
 from runners.report.figures.look import PLAIN, Look
 from runners.store.files import file_name, remove_temporaries, write_atomically
 
@@ -93,8 +94,6 @@ UNSEEN = "\u200b"
 
 Drawing = tuple[str, Callable[[], Figure]]
 """The name of a figure, and what makes it."""
-Lost = Callable[[str, Exception], object]
-"""Hears the name of a figure that could not be drawn, and why."""
 
 
 @contextmanager

@@ -18,6 +18,10 @@ BAND_TOLD = f"line: median, band: {BAND[0]:.0%} to {BAND[1]:.0%} of seeds"
 INTERVAL_TOLD = "mean and 95 % interval"
 
 
+Lost = Callable[[str, Exception], object]
+"""Hears the name of a figure that could not be drawn, and why."""
+
+
 class Planned(NamedTuple):
     """A figure before anything of it is made.
 

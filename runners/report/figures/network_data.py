@@ -38,7 +38,7 @@ PICTURES = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnEdge:
     """An edge at a moment; P places along its input, and D bins.
 
     Args:
@@ -69,7 +69,7 @@ class Picture:
     """
 
     title: str
-    edges: tuple[Drawn, ...]
+    edges: tuple[DrawnEdge, ...]
     moved: float
     hit: float
 
@@ -143,7 +143,7 @@ def _picture(
         if before is not None and len(changed) > 1:
             hits.append(hit(moment, edge, points[number], changed))
         importance = float(moment.spread[edge.layer][edge.input, edge.output] / tops[edge.layer])
-        drawn.append(Drawn(now[number], changed, importance, *densities(moment, edge, points[number])))
+        drawn.append(DrawnEdge(now[number], changed, importance, *densities(moment, edge, points[number])))
     share = float(np.mean(np.concatenate([one.moved for one in drawn]))) if before is not None else float("nan")
     return Picture(_title(networks, moment.number), tuple(drawn), share, float(np.mean(hits)) if hits else float("nan"))
 

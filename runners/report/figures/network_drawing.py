@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from runners.report.figures.look import PLAIN, Look
-from runners.report.figures.network_data import Drawn, NetworkData, Picture
+from runners.report.figures.network_data import DrawnEdge, NetworkData, Picture
 from runners.report.numbers import percent
 from runners.report.thinning import fold
 from runners.store.files import write_atomically
@@ -248,7 +248,7 @@ class _Strokes:
         ax.add_collection(LineCollection(self.lines, colors=colours, linewidths=widths, zorder=4, capstyle="round", **more))
 
 
-def _draw_data(ax: "Axes", own: Drawn, corner: tuple[float, float], wide: float, tall: float) -> None:
+def _draw_data(ax: "Axes", own: DrawnEdge, corner: tuple[float, float], wide: float, tall: float) -> None:
     """Draw how data are spread at the bottom of a box: those of earlier tasks, and before them those of the last one."""
     from runners.report.drawing import PolyCollection
 

@@ -74,12 +74,14 @@ def surfaces(results: Results, entries: Sequence[Entry]) -> SurfacesData | None:
         entries: cells of one scenario.
     """
     streams = StreamCache()
-    first = next(iter(_kept(results, entries[:1], streams)), None)
-    if first is None or first[1].stream.inputs != 2 or first[1].stream.outputs != 1 or first[1].stream.setting != "domain":
+    result = entries[0].result
+    if result.setting != "domain" or result.higher_is_better[result.score]:  # before data are built: classes have many outputs
         return None
-    stream, names = first[1].stream, entries[0].result.tasks
+    kept = _kept(results, entries[:CELLS], streams)
+    if not kept:
+        return None
+    stream, names = kept[0][1].stream, result.tasks
     shown = evenly(len(names), TASKS)
-    kept = [(entry, networks) for entry, networks in _kept(results, entries[:CELLS], streams)]
     found = tuple(
         Surface(entry, own.seed, _images(own, shown)) for entry, own in kept if {n + 1 for n in shown} <= set(own.states)
     )
@@ -98,20 +100,24 @@ def surfaces(results: Results, entries: Sequence[Entry]) -> SurfacesData | None:
 
 
 def _kept(results: Results, entries: Sequence[Entry], streams: StreamCache) -> list[tuple[Entry, Networks]]:
-    """Return the networks of a living seed of each cell, as far as there are some and they are what was trained."""
+    """Return the networks of a living seed of each cell, as far as there are some and they are what was trained.
+
+    None are of a scenario that has not two inputs and one output, of which cells have the same.
+    """
     found = []
     for entry in entries:
         if not entry.alive.any():
             continue
         seed = entry.cell.seeds[int(entry.alive.argmax())]
         stored = files_of(results.paths, entry, seed)
-        if stored is None or not is_kancls_own(stored[1]) or not stored[0].networks_size():
-            continue
-        if streams.of(replace(stored[1], seeds=(seed,))).inputs != 2:
+        if stored is None or not is_kancls_own(stored[1]):
             continue
         try:
+            stream = streams.of(replace(stored[1], seeds=(seed,)))
+            if (stream.inputs, stream.outputs) != (2, 1):
+                return []
             found.append((entry, networks_of_seed(*stored, seed, streams, result=entry.result)))
-        except InputError:
+        except InputError:  # its data are gone or others, for example
             continue
     return found
 

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from runners.report.figures.network_data import Drawn as DrawnEdge
-from runners.report.figures.network_data import NetworkData, Picture
+from runners.report.figures.network_data import DrawnEdge, NetworkData, Picture
 from runners.report.html.columns import Cell, Columns
 from runners.report.html.figure import Drawn, Key, Panel, area_mark, line_mark
 from runners.report.html.markup import Markup, tag

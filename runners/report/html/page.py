@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kancl import __version__
 from kancl.verdict import Rules
+from runners.report.figures.data import Lost
 from runners.report.html.markup import Markup, tag, together
 from runners.report.html.sections import Section, sections
 from runners.report.numbers import counts
@@ -16,16 +17,17 @@ from runners.results.verdicts import Comparison
 from runners.store.files import write_atomically
 
 
-def report(results: Results, comparisons: Sequence[Comparison], rules: Rules) -> str:
+def report(results: Results, comparisons: Sequence[Comparison], rules: Rules, lost: Lost) -> str:
     """Return the report as HTML.
 
     Args:
         results: what is shown.
         comparisons: the verdicts on them.
         rules: that the verdicts keep to.
+        lost: hears of figures that cannot be made, and why; the others are in it.
     """
     style, script = (Markup(files(__package__).joinpath(f"report.{kind}").read_text()) for kind in ("css", "js"))
-    parts = list(sections(results, comparisons, rules))
+    parts = list(sections(results, comparisons, rules, lost))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -39,13 +41,13 @@ def report(results: Results, comparisons: Sequence[Comparison], rules: Rules) ->
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def write_report(path: Path, results: Results, comparisons: Sequence[Comparison], rules: Rules) -> None:
-    """Write the report whole or not at all.
+def write_report(path: Path, results: Results, comparisons: Sequence[Comparison], rules: Rules, lost: Lost) -> None:
+    """Write the report whole or not at all; see :func:`report`.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    content = report(results, comparisons, rules).encode(errors="backslashreplace")
+    content = report(results, comparisons, rules, lost).encode(errors="backslashreplace")
     write_atomically(path, lambda file: file.write(content))
 
 

@@ -1,13 +1,17 @@
 """The figures of each scenario, and what of the results is not in them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-from runners.report.figures.curves import curves
+from runners.report.figures.curves import CurvesData, curves
+from runners.report.figures.data import Lost, Planned
 from runners.report.figures.differences import differences
 from runners.report.figures.functions import functions
 from runners.report.figures.ledgers import ledgers
 from runners.report.figures.matrices import matrices
-from runners.report.figures.network import networks_of
+from runners.report.figures.network import kept_networks
 from runners.report.figures.overlaps import overlaps
 from runners.report.figures.surfaces import surfaces
 from runners.report.figures.tradeoff import tradeoff
@@ -29,68 +33,89 @@ SEED_POINTS = 200_000
 """Points of all lines of single seeds in a report: about one and a half megabytes."""
 
 
-def figures_of(results: Results, comparisons: Sequence[Comparison]) -> dict[str, list[Drawn]]:
+def figures_of(results: Results, comparisons: Sequence[Comparison], lost: Lost) -> dict[str, list[Drawn]]:
     """Return the figures of each scenario, in the order in which they are read.
 
     Args:
         results: what is shown.
         comparisons: the verdicts on them.
+        lost: hears of figures that cannot be made, and why; they take no others along.
     """
     pages = pages_of(results)[0]
-    data = [curves(page.scenario, page.entries, page.note) for page in pages]
-    needed = [sum(trace.seeds.size for panel in one.panels for trace in panel.traces) for one in data]
     found: dict[str, list[Drawn]] = {scenario: [] for (scenario,) in results.groups("scenario")}
-    for page, own, room in zip(pages, data, curves_drawn.rooms(needed, SEED_POINTS), strict=True):
-        name = f"{_stem(results, page.scenario)}-curves{_number(page)}"
-        found[page.scenario].append(curves_drawn.draw(name, own, page.entries, room))
-    for page in pages:
-        stem = _stem(results, page.scenario)
-        found[page.scenario].append(
-            matrices_drawn.draw(
-                f"{stem}-retention{_number(page)}", matrices(page.scenario, page.entries, page.note), page.entries
-            )
-        )
-    nets = list(_networks(results))
-    for scenario, figures in found.items():
-        own_verdicts = [one for one in comparisons if one.first.labels["scenario"] == scenario]
-        figures += _others(results, scenario, own_verdicts, pages)
-        figures += [drawn for own, drawn in nets if own == scenario]
+    plans = [*_curves(results, pages, lost), *_matrices(results, pages)]
+    for scenario in found:
+        own = [one for one in comparisons if one.first.labels["scenario"] == scenario]
+        plans += [(scenario, planned) for planned in _others(results, scenario, own, pages)]
+    for scenario, (name, data, draw) in (*plans, *_networks(results)):
+        with guarded(name, lost):
+            if shown := data():
+                found[scenario].append(draw(shown))
     return found
 
 
-def _others(results: Results, scenario: str, comparisons: Sequence[Comparison], pages: Sequence[Page]) -> Iterator[Drawn]:
-    """Yield the figures that follow curves and matrices."""
+@contextmanager
+def guarded(name: str, lost: Lost) -> Iterator[None]:
+    """Let whatever is raised while a figure is made be the end of that figure alone."""
+    try:
+        yield
+    except Exception as error:
+        lost(name, error)
+
+
+def _curves(results: Results, pages: Sequence[Page], lost: Lost) -> Iterator[tuple[str, Planned]]:
+    """Yield forgetting curves, each with its scenario; the points of single seeds are shared out among them."""
+    found: list[tuple[Page, str, CurvesData]] = []
+    for page in pages:
+        name = f"{_stem(results, page.scenario)}-curves{_number(page)}"
+        with guarded(name, lost):
+            found.append((page, name, curves(page.scenario, page.entries, page.note)))
+    needed = [sum(trace.seeds.size for panel in data.panels for trace in panel.traces) for _, _, data in found]
+    for (page, name, data), room in zip(found, curves_drawn.rooms(needed, SEED_POINTS), strict=True):
+        draw = partial(curves_drawn.draw, name, entries=page.entries, room=room)
+        yield page.scenario, Planned(name, partial(_itself, data), draw)
+
+
+def _itself(data: CurvesData) -> CurvesData:
+    return data
+
+
+def _matrices(results: Results, pages: Sequence[Page]) -> Iterator[tuple[str, Planned]]:
+    """Yield retention matrices, each with its scenario."""
+    for page in pages:
+        name = f"{_stem(results, page.scenario)}-retention{_number(page)}"
+        draw = partial(matrices_drawn.draw, name, entries=page.entries)
+        yield page.scenario, Planned(name, partial(matrices, page.scenario, page.entries, page.note), draw)
+
+
+def _others(results: Results, scenario: str, comparisons: Sequence[Comparison], pages: Sequence[Page]) -> Iterator[Planned]:
+    """Yield the figures that follow curves and matrices; of those that have nothing to draw the data are None or empty."""
     stem, entries = _stem(results, scenario), results.groups("scenario")[scenario,]
-    apart = differences(scenario, comparisons) if comparisons else None
-    if apart is not None:
-        yield matrices_drawn.draw_differences(f"{stem}-differences", apart)
+
+    def plan(what: str, data: Callable[[], Any], draw: Callable[..., Drawn], **more: Any) -> Planned:
+        name = file_name(f"{stem}-{what}", 80)
+        return Planned(name, data, partial(draw, name, **more))
+
+    yield plan("differences", partial(differences, scenario, comparisons), matrices_drawn.draw_differences)
     for page in pages:
         shown = [entry for entry in page.entries if entry.result.functions is not None]
         if page.scenario == scenario and shown:
-            yield functions_drawn.draw(f"{stem}-functions{_number(page)}", functions(scenario, shown, page.note), shown)
-    planes = surfaces(results, entries)
-    if planes is not None:
-        yield surfaces_drawn.draw(f"{stem}-surfaces", planes)
+            data = partial(functions, scenario, shown, page.note)
+            yield plan(f"functions{_number(page)}", data, functions_drawn.draw, entries=shown)
+    yield plan("surfaces", partial(surfaces, results, entries), surfaces_drawn.draw)
     for mechanism in mechanisms(results):
         if mechanism.scenario == scenario:
-            name = file_name(f"{stem}-{mechanism.strategy}-overlap", 80)
-            yield scatter.draw_overlap(name, overlaps(mechanism))
-    books = ledgers(scenario, entries)
-    if books:
-        yield ledgers_drawn.draw(f"{stem}-ledger", books)
-    cloud = tradeoff(scenario, entries)
-    if cloud is not None:
-        yield scatter.draw_tradeoff(f"{stem}-learning", cloud)
+            yield plan(f"{mechanism.strategy}-overlap", partial(overlaps, mechanism), scatter.draw_overlap)
+    yield plan("ledger", partial(ledgers, scenario, entries), ledgers_drawn.draw)
+    yield plan("learning", partial(tradeoff, scenario, entries), scatter.draw_tradeoff)
 
 
-def _networks(results: Results) -> Iterator[tuple[str, Drawn]]:
+def _networks(results: Results) -> Iterator[tuple[str, Planned]]:
     """Yield the networks that can be drawn, each with its scenario."""
-    for name, make, _ in networks_of(results):
-        data = make()
-        entry = next(own for own in results.entries if name == f"{own.labels['scenario']}-{own.labels['architecture']}-network")
+    for entry, planned in kept_networks(results):
         scenario, architecture = entry.labels["scenario"], entry.labels["architecture"]
-        stem = file_name(f"{_stem(results, scenario)}-{architecture}", 90)
-        yield scenario, networks_drawn.draw(f"{stem}-network", data, architecture)
+        name = f"{file_name(f'{_stem(results, scenario)}-{architecture}', 90)}-network"
+        yield scenario, Planned(name, planned.data, partial(networks_drawn.draw, name, architecture=architecture))
 
 
 def _number(page: Page) -> str:

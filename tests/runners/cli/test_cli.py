@@ -420,18 +420,14 @@ def test_figures_are_there_and_valid(results: Any, tmp_path: Path, scenario: str
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
-def test_figures_can_be_drawn_for_any_number_of_cells(
-    results: Any, tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_figures_can_be_drawn_for_any_number_of_cells(results: Any, tmp_path: Path, count: int) -> None:
     from dataclasses import replace
 
-    from matplotlib.figure import Figure
-
     from runners.report.figures.draw_all import draw_all
+    from runners.report.figures.look import Look
 
-    monkeypatch.setattr(Figure, "savefig", lambda self, file, **more: None)
     entries = [entry for entry in results.entries if entry.cell.scenario.name == "gaussian-peaks"] * 2
-    assert list(draw_all(replace(results, entries=tuple(entries[:count])), tmp_path))
+    assert list(draw_all(replace(results, entries=tuple(entries[:count])), tmp_path, look=Look(("png",))))
 
 
 def test_compare_says_what_is_not_finished(kancl: Kancl, experiment: Path, tmp_path: Path) -> None:

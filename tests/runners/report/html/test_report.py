@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kancl.errors import InputError
+from kancl.options import Spec
 from kancl.statistics import Interval
 from runners.cli.report import NAME, Report
 from runners.report.html.columns import Columns
@@ -21,6 +24,7 @@ from runners.report.numbers import Estimate
 from runners.report.sheet import Sheet, as_csv
 from runners.report.tables import score_sheet
 from runners.report.verdict_tables import verdict_sheets
+from runners.results.networks import is_kancls_own
 from runners.results.results import Results, load
 from runners.results.verdicts import compare, frame
 
@@ -203,6 +207,71 @@ def test_places_that_cannot_be_written_are_told(stored: Path, kancl: Kancl, tmp_
     assert ended.code == 2
     assert "--output" in ended.err
     assert kancl("report").code == 2
+
+
+def boom(*given: Any, **more: Any) -> None:
+    raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "html.sections.intervals",
+        "html.sections.headline",
+        "html.panels.curves",
+        "html.panels.matrices",
+        "html.panels.surfaces",
+        "html.panels.differences",
+        "html.panels.functions",
+        "html.panels.overlaps",
+        "html.panels.ledgers",
+        "html.panels.tradeoff",
+        "html.panels.networks_drawn.draw",
+        "figures.network.networks_of_seed",
+    ],
+)
+def test_a_figure_that_fails_is_the_only_one_left_out(
+    place: str, stored: Path, page: Page, kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"runners.report.{place}", boom)
+    said = kancl("report", stored, "-o", tmp_path / "report.html")
+    lines = said.err.splitlines()
+    assert (said.code, lines != []) == (1, True)
+    assert all(line.startswith("left out, cannot be drawn: ") and line.endswith("(RuntimeError: boom)") for line in lines)
+    written_page = (tmp_path / "report.html").read_text()
+    assert written_page.count("cannot be drawn, and left out: ") == len(lines)
+    left, whole = (sum(name == "figure" for name, _ in tags) for tags in (Page(written_page).tags, page.tags))
+    of_one_line = {"html.sections.intervals": 2, "html.panels.surfaces": 0}  # a figure a scenario; no images of two inputs here
+    assert whole - left == of_one_line.get(place, len(lines))
+
+
+def test_a_network_that_cannot_be_built_takes_no_figure_along(
+    stored: Path, kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runners.report.figures.network.networks_of_seed", boom)
+    said = kancl("compare", stored, "--only-figures", "network", "retention", "--figures", "png", "--figures-to", tmp_path)
+    assert said.code == 1
+    assert said.err.count("network (RuntimeError: boom)") == 2
+    assert len(list(tmp_path.glob("*-retention.png"))) == 2
+
+
+def test_data_that_are_not_there_any_more_leave_out_what_needs_them(
+    stored: Path, kancl: Kancl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*given: Any) -> None:
+        raise InputError("the files are gone")
+
+    monkeypatch.setattr("runners.stream.cache.StreamCache.of", gone)
+    said = kancl("report", stored, "-o", tmp_path / "report.html")
+    assert (said.code, said.err) == (0, "")
+
+
+def test_code_of_others_is_not_built_again_unasked(results: Results) -> None:
+    for entry in results.entries:
+        assert is_kancls_own(entry.cell) == (".py:" not in entry.cell.scenario.name)
+        installed = replace(entry.cell, scenario=Spec("gaussian-peaks"), architecture=Spec("of-a-package"))
+        assert not is_kancls_own(installed)
+        assert not is_kancls_own(replace(installed, scenario=Spec("avalanche"), architecture=Spec("kan")))
 
 
 def test_run_writes_the_report_beside_the_results(kancl: Kancl, tmp_path: Path) -> None:
